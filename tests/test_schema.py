@@ -1,0 +1,93 @@
+"""The table contracts refuse what breaks them, by name."""
+
+import pandas as pd
+import pytest
+
+from radbook.errors import RadbookError
+from radbook.schema import (
+    CONTRACTS,
+    LABELS,
+    PREDICTIONS,
+    SCORES,
+    check,
+    finding,
+    label_row,
+    read_table,
+    write_table,
+)
+
+
+def labels(*rows):
+    return pd.DataFrame(rows or [label_row("r1", "rules", "choice", [finding("Edema", start=0, end=5)])])
+
+
+def test_write_then_read_gives_the_same_rows(tmp_path):
+    frame = labels(
+        label_row("r1", "rules", "choice", [finding("Edema", start=0, end=5), finding("Fracture")]),
+        label_row("r1", "rules", "open", [], status="failed", note="empty report"),
+    )
+    path = write_table(frame, tmp_path / "labels" / "rules.parquet", LABELS)
+    assert read_table(path, LABELS).to_dict("records") == frame.to_dict("records")
+    assert [p.name for p in path.parent.iterdir()] == ["rules.parquet"]
+
+
+def test_a_table_may_be_empty(tmp_path):
+    frame = pd.DataFrame(columns=list(LABELS.columns))
+    assert read_table(write_table(frame, tmp_path / "t.parquet", LABELS), LABELS).empty
+
+
+def test_columns_come_out_in_the_order_of_the_contract():
+    frame = labels()
+    assert list(check(frame[frame.columns[::-1]], LABELS)) == list(LABELS.columns)
+
+
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
+def test_keys_and_restricted_columns_are_columns(contract):
+    assert set(contract.key) | set(contract.allowed) <= set(contract.columns)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.drop(columns="note"), "lacks the columns note"),
+        (lambda f: f.assign(extra=1), "columns it does not know: extra"),
+        (lambda f: f.assign(status="fine"), "column status: 'fine' .row 0. is none of ok, repaired, failed"),
+        (lambda f: f.assign(task="both"), "column task: 'both'"),
+        (lambda f: f.assign(report_id=7), "column report_id: .*expected string"),
+        (lambda f: f.assign(findings="Edema"), "column findings"),
+        (lambda f: f.assign(source=None), "column source: row 0 has no value"),
+        (lambda f: pd.concat([f, f]), "the key report_id='r1', source='rules', task='choice' twice"),
+    ],
+)
+def test_a_broken_table_is_refused_by_name(change, message):
+    with pytest.raises(RadbookError, match=message):
+        check(change(labels()), LABELS)
+
+
+def test_a_prediction_may_lack_its_reply():
+    assert check(labels().assign(reply=None), PREDICTIONS)["reply"].isna().all()
+
+
+def test_a_score_may_lack_its_interval():
+    row = {
+        "task": "choice", "source": "rules", "reference": "curated", "policy": "certain", "label": "micro",
+        "metric": "f1", "value": 0.5, "low": None, "high": None, "n_reports": 2, "n_patients": 2, "n_positive": 1,
+    }  # fmt: skip
+    assert len(check(pd.DataFrame([row]), SCORES)) == 1
+
+
+def test_a_refused_table_leaves_the_old_file_alone(tmp_path):
+    path = write_table(labels(), tmp_path / "t.parquet", LABELS)
+    with pytest.raises(RadbookError):
+        write_table(labels().assign(status="fine"), path, LABELS)
+    assert len(read_table(path, LABELS)) == 1
+
+
+def test_a_missing_file_names_the_table(tmp_path):
+    with pytest.raises(RadbookError, match="run the chapter that writes the labels table"):
+        read_table(tmp_path / "none.parquet", LABELS)
+
+
+def test_an_unknown_presence_is_refused():
+    with pytest.raises(ValueError, match="perhaps"):
+        finding("Edema", "perhaps")
