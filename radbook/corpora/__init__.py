@@ -1,0 +1,129 @@
+"""Corpora: reports and their curated labels, whatever they come from, as the same two tables."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from radbook.corpora.splits import assign_splits
+from radbook.errors import RadbookError
+from radbook.schema import LABELS, REPORTS, check
+
+__all__ = ["SHARING", "load_corpus"]
+
+SHARING = {"synthetic": "open", "openi": "open", "table": "private"}
+"""The sharing class of each corpus: "open" text may be shown, "private" text never leaves the machine."""
+
+_OPTIONS = {
+    "synthetic": {"style"},
+    "openi": {"download", "progress"},
+    "table": {
+        "text_column", "id_column", "patient_column", "findings_column", "impression_column", "label_column",
+    },
+}
+
+
+def load_corpus(
+    name: str,
+    *,
+    path: str | Path | None = None,
+    seed: int = 0,
+    n_reports: int | None = None,
+    test_fraction: float = 0.2,
+    dev_fraction: float = 0.1,
+    **options,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Load a corpus as reports and curated labels.
+
+    Parameters
+    ----------
+    name
+        "synthetic" (the built-in generator), "openi" (the NLM's Indiana University reports) or "table" (any CSV or
+        Parquet file).
+    path
+        The file or folder to read; not for "synthetic".
+    seed
+        Seed of the generator, of the split and of the choice of `n_reports`.
+    n_reports
+        How many reports to make, or how many to draw from a larger file; None or 0 means all of a file.
+    test_fraction, dev_fraction
+        Expected shares of the patients; see `assign_splits`.
+    **options
+        "synthetic": style ("cohort" or "general").
+        "openi": download (True fetches the archive if it is not there), progress (see `download_openi`).
+        "table": the column mapping of `read_table_corpus`.
+
+    Returns
+    -------
+    reports, curated : pandas.DataFrame
+        Tables that keep the contracts REPORTS and LABELS.
+        Every row that went in is in `reports`, also one with an empty text.
+
+    Raises
+    ------
+    RadbookError
+        For an unknown corpus or option, or input that cannot be read.
+
+    Examples
+    --------
+    >>> load_corpus("open-i")
+    Traceback (most recent call last):
+        ...
+    radbook.errors.RadbookError: unknown corpus 'open-i'; the corpora are: synthetic, openi, table; did you mean openi?
+    """
+    from radbook.corpora.table import nearest, read_table_corpus
+
+    if name not in SHARING:
+        known = list(SHARING)
+        raise RadbookError(f"unknown corpus {name!r}; the corpora are: {', '.join(known)}{nearest(str(name), known)}")
+    for option in options:
+        if option not in _OPTIONS[name]:
+            known = sorted(_OPTIONS[name])
+            raise RadbookError(
+                f"corpus {name} has no option {option!r}; it has: {', '.join(known)}{nearest(option, known)}"
+            )
+    if n_reports is not None and n_reports < 0:
+        raise RadbookError(f"n_reports is {n_reports}: give a number of reports, or 0 for all")
+    split = {"seed": seed, "test_fraction": test_fraction, "dev_fraction": dev_fraction}
+    if name == "synthetic":
+        if path:
+            raise RadbookError(f"corpus synthetic is generated and reads no file: leave path {str(path)!r} out")
+        if not n_reports:
+            raise RadbookError("corpus synthetic needs n_reports: how many reports to generate, at least 1")
+        from radbook.corpora.synthetic import generate_reports
+
+        reports, curated = generate_reports(n_reports, style=options.get("style", "cohort"), seed=seed)
+        reports = reports.assign(split=assign_splits(reports["patient_id"], **split))
+    elif name == "openi":
+        from radbook.corpora.openi import read_openi
+
+        reports, curated = read_openi(_openi_path(path, **options), **split)
+    else:
+        if not path:
+            raise RadbookError("corpus table needs a path: the CSV or Parquet file with your reports")
+        reports, curated = read_table_corpus(path, **options, **split)
+    if name != "synthetic" and n_reports and n_reports < len(reports):
+        reports, curated = _draw(reports, curated, n_reports, seed)
+    return check(reports, REPORTS), check(curated, LABELS)
+
+
+def _openi_path(path: str | Path | None, *, download: bool = False, progress=None) -> Path:
+    from radbook.corpora.openi import ARCHIVE_URL, download_openi
+
+    if download:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return download_openi(path or cache / "radbook" / "NLMCXR_reports.tgz", progress=progress)
+    if not path:
+        raise RadbookError(
+            "corpus openi needs a path: the CSV form, a folder of XML files, or NLMCXR_reports.tgz "
+            f"(from {ARCHIVE_URL}, or give download=True to fetch it)"
+        )
+    return Path(path)
+
+
+def _draw(
+    reports: pd.DataFrame, curated: pd.DataFrame, n_reports: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    drawn = reports.sample(n_reports, random_state=seed).sort_index().reset_index(drop=True)
+    kept = curated[curated["report_id"].isin(drawn["report_id"])].reset_index(drop=True)
+    return drawn, kept

@@ -1,0 +1,225 @@
+"""Read the Indiana University reports of Open-i (U.S. National Library of Medicine) with their human-coded MeSH terms.
+
+The collection comes as the NLM's archive `NLMCXR_reports.tgz`, as a folder of its XML files, or in its widely used CSV
+form.
+It is licensed CC BY-NC-ND 4.0 and no part of this project: it is read from the user's disk, or downloaded on request.
+"""
+
+import gzip
+import hashlib
+import io
+import os
+import re
+import tarfile
+import urllib.request
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+import pandas as pd
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from radbook.corpora.mesh import curate
+from radbook.corpora.sections import compose_text
+from radbook.corpora.splits import assign_splits
+from radbook.corpora.table import read_columns
+from radbook.errors import RadbookError
+
+__all__ = ["ARCHIVE_SHA256", "ARCHIVE_URL", "download_openi", "read_openi"]
+
+ARCHIVE_URL = "https://openi.nlm.nih.gov/imgs/collections/NLMCXR_reports.tgz"
+ARCHIVE_SHA256 = "8fb6de7eec73d8c3665067ad4bb003ccd57f971ae316d2642e1627ac7268667a"
+
+_COLUMNS = ("uid", "MeSH", "indication", "comparison", "findings", "impression")
+_LARGEST_XML = 2_000_000
+_LARGEST_ARCHIVE = 300_000_000
+_LARGEST_DOWNLOAD = 200_000_000
+
+
+def read_openi(
+    path: str | Path, *, seed: int = 0, test_fraction: float = 0.2, dev_fraction: float = 0.1
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the collection and its curated labels.
+
+    Every report is kept, also one without findings and impression.
+    The collection has one report per patient and names no patients, so `patient_id` is the report id.
+
+    Parameters
+    ----------
+    path
+        The CSV form, a folder of XML files, or a `.tgz` of them (read in memory, never unpacked to disk).
+    seed, test_fraction, dev_fraction
+        See `assign_splits`.
+
+    Returns
+    -------
+    reports, curated : pandas.DataFrame
+        `curated` is made by `radbook.corpora.mesh.curate`; see there for what it counts.
+
+    Raises
+    ------
+    RadbookError
+        For a file that cannot be read, a missing column, broken XML, or a uid that comes twice.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    if path.is_dir():
+        rows = _order(_from_folder(path))
+    elif not path.exists():
+        raise RadbookError(f"{path} does not exist: give Open-i's reports as CSV, folder of XML files, or .tgz")
+    elif name.endswith((".tgz", ".tar.gz")):
+        rows = _order(_from_archive(path))
+    elif name.endswith(".csv"):
+        rows = _from_csv(path)
+    else:
+        raise RadbookError(f"{path}: Open-i's reports are read from a .csv, a .tgz, or a folder of XML files")
+    if not rows:
+        raise RadbookError(f"{path} holds no Open-i report")
+    ids = [_report_id(row["uid"]) for row in rows]
+    twice = [i for i, n in Counter(ids).items() if n > 1]
+    if twice:
+        raise RadbookError(f"{path} has the uid {twice[0].removeprefix('CXR')} more than once; keep one of its rows")
+    reports = pd.DataFrame(
+        {
+            "report_id": ids,
+            "patient_id": ids,
+            "text": [compose_text(**{k: r[k] for k in _COLUMNS[2:]}) for r in rows],
+            "findings": [r["findings"].strip() for r in rows],
+            "impression": [r["impression"].strip() for r in rows],
+        }
+    )
+    splits = assign_splits(
+        reports["patient_id"], seed=seed, test_fraction=test_fraction, dev_fraction=dev_fraction
+    )
+    return reports.assign(split=splits, corpus="openi"), curate(ids, [r["MeSH"] for r in rows])
+
+
+def download_openi(
+    target: str | Path, *, progress: Callable[[int, int | None], None] | None = None
+) -> Path:
+    """Download the archive of reports from the NLM, check its SHA-256, and put it in place all at once.
+
+    Parameters
+    ----------
+    target
+        The file to write, or a folder to write `NLMCXR_reports.tgz` into.
+        A file there that has the right checksum is used as it is.
+    progress
+        Called with the bytes so far and the bytes in all (None where the server does not say).
+
+    Returns
+    -------
+    pathlib.Path
+        The archive.
+
+    Raises
+    ------
+    RadbookError
+        Where the server cannot be reached or sends something else.
+    """
+    target = Path(target)
+    if target.is_dir() or not target.suffix:
+        target = target / "NLMCXR_reports.tgz"
+    if target.exists() and hashlib.sha256(target.read_bytes()).hexdigest() == ARCHIVE_SHA256:
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    digest, done = hashlib.sha256(), 0
+    try:
+        with urllib.request.urlopen(ARCHIVE_URL, timeout=60) as answer, partial.open("wb") as file:
+            total = int(answer.headers.get("Content-Length") or 0) or None
+            while chunk := answer.read(1 << 18):
+                done += len(chunk)
+                if done > _LARGEST_DOWNLOAD:
+                    raise RadbookError(f"{ARCHIVE_URL} sends more than {_LARGEST_DOWNLOAD} bytes: not the archive")
+                digest.update(chunk)
+                file.write(chunk)
+                if progress:
+                    progress(done, total)
+        if digest.hexdigest() != ARCHIVE_SHA256:
+            raise RadbookError(
+                f"{ARCHIVE_URL}: the {done} bytes received have SHA-256 {digest.hexdigest()}, not {ARCHIVE_SHA256}; "
+                "try again, and if it stays so, the archive has changed"
+            )
+        os.replace(partial, target)
+    except OSError as error:
+        raise RadbookError(f"{ARCHIVE_URL} could not be downloaded: {error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def _report_id(uid: str) -> str:
+    return f"CXR{uid.strip().upper().removeprefix('CXR')}"
+
+
+def _from_csv(path: Path) -> list[dict[str, str]]:
+    frame = read_columns(path)
+    missing = [c for c in _COLUMNS if c not in frame]
+    if missing:
+        raise RadbookError(
+            f"{path} is not the CSV form of Open-i: it lacks the columns {', '.join(missing)}; "
+            f"the columns are: {', '.join(frame)}"
+        )
+    unnamed = [i for i, uid in enumerate(frame["uid"], start=1) if not uid.strip()]
+    if unnamed:
+        raise RadbookError(f"{path}, row {unnamed[0]}: column uid is empty; every report needs one")
+    return frame[list(_COLUMNS)].to_dict("records")
+
+
+def _order(rows: Iterator[dict[str, str]]) -> list[dict[str, str]]:
+    # By number, so that folder, archive and CSV give the same order whatever the file system says.
+    return sorted(rows, key=lambda row: [int(n) for n in re.findall(r"\d+", row["uid"])])
+
+
+def _from_folder(folder: Path) -> Iterator[dict[str, str]]:
+    for file in folder.rglob("*.xml"):
+        if file.is_file():
+            if file.stat().st_size > _LARGEST_XML:
+                raise RadbookError(f"{file} is larger than {_LARGEST_XML} bytes: no report of Open-i is")
+            yield _from_xml(file.read_bytes(), str(file))
+
+
+def _from_archive(path: Path) -> Iterator[dict[str, str]]:
+    # Unpacked in memory, so that neither paths nor links in it matter, and as a whole, so that its checksum is seen:
+    # a stream that breaks off between two reports would otherwise look complete.
+    try:
+        with gzip.open(path) as file:
+            unpacked = file.read(_LARGEST_ARCHIVE + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise RadbookError(f"{path} is no intact gzip file: {error}") from None
+    if len(unpacked) > _LARGEST_ARCHIVE:
+        raise RadbookError(f"{path} unpacks to more than {_LARGEST_ARCHIVE} bytes: not the archive of Open-i")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
+            for member in archive:
+                if not member.isfile() or not member.name.lower().endswith(".xml"):
+                    continue
+                if member.size > _LARGEST_XML:
+                    raise RadbookError(f"{path}: {member.name} is larger than {_LARGEST_XML} bytes")
+                yield _from_xml(archive.extractfile(member).read(), f"{path}: {member.name}")
+    except tarfile.TarError as error:
+        raise RadbookError(f"{path} cannot be read as a tar archive: {error}") from None
+
+
+def _from_xml(raw: bytes, where: str) -> dict[str, str]:
+    try:
+        root = fromstring(raw, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise RadbookError(f"{where} is not readable XML: {type(error).__name__}: {error}") from None
+    named = root.find(".//uId")
+    uid = named.get("id", "") if named is not None else ""
+    row = {"uid": uid or Path(where).stem, "MeSH": ";".join(_text(e) for e in root.iterfind(".//MeSH/major"))}
+    row.update({column: "" for column in _COLUMNS[2:]})
+    for element in root.iterfind(".//AbstractText"):
+        label = element.get("Label", "").strip().lower()
+        if label in row:
+            row[label] = _text(element)
+    return row
+
+
+def _text(element: Element) -> str:
+    return " ".join("".join(element.itertext()).split())

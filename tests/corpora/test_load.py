@@ -1,0 +1,63 @@
+import pandas as pd
+import pytest
+
+from radbook.corpora import SHARING, load_corpus
+from radbook.errors import RadbookError
+from radbook.schema import LABELS, REPORTS, check
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    path = tmp_path / "mine.csv"
+    pd.DataFrame({"text": [f"Report {i}." for i in range(200)], "labels": "Edema"}).to_csv(path, index=False)
+    return path
+
+
+def test_table_through_the_one_door(csv_file):
+    reports, curated = load_corpus("table", path=csv_file, seed=1, label_column="labels")
+    check(reports, REPORTS)
+    check(curated, LABELS)
+    assert len(reports) == len(curated) == 200
+    assert set(reports["split"]) == {"train", "dev", "test"}
+
+
+def test_a_drawn_part_keeps_its_splits_and_labels(csv_file):
+    whole, _ = load_corpus("table", path=csv_file, seed=1)
+    part, curated = load_corpus("table", path=csv_file, seed=1, n_reports=50, label_column="labels")
+    assert len(part) == 50
+    assert curated["report_id"].tolist() == part["report_id"].tolist()
+    split = whole.set_index("report_id")["split"]
+    assert part["split"].tolist() == split[part["report_id"]].tolist()
+    assert len(load_corpus("table", path=csv_file, n_reports=0)[0]) == 200
+
+
+def test_synthetic_through_the_one_door():
+    reports, curated = load_corpus("synthetic", n_reports=30, seed=2, test_fraction=0.5)
+    check(reports, REPORTS)
+    check(curated, LABELS)
+    assert len(reports) == 30
+    assert len(curated) == 60
+    assert reports.groupby("patient_id")["split"].nunique().max() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("tabel", {}, "unknown corpus 'tabel'.*did you mean table?"),
+        ("table", {}, "needs a path"),
+        ("openi", {}, "needs a path.*download=True"),
+        ("openi", {"path": "nowhere.csv"}, "nowhere.csv does not exist"),
+        ("table", {"path": "x.csv", "text_colum": "t"}, "no option 'text_colum'.*did you mean text_column?"),
+        ("synthetic", {"path": "x.csv", "n_reports": 5}, "reads no file"),
+        ("synthetic", {}, "needs n_reports"),
+        ("table", {"path": "x.csv", "n_reports": -1}, "n_reports is -1"),
+    ],
+)
+def test_wrong_requests_are_refused_in_one_line(name, options, message):
+    with pytest.raises(RadbookError, match=message) as caught:
+        load_corpus(name, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_corpus_has_a_sharing_class():
+    assert SHARING == {"synthetic": "open", "openi": "open", "table": "private"}
