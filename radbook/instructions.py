@@ -1,0 +1,190 @@
+"""Weak labels in, training rows out: prompt and completion of both tasks in one joint mixture.
+
+Only reports of the train split become rows, and no patient among them may also stand in dev or test.
+A label that cannot become a row (failed, empty report, prompt too long) is counted, never cut or dropped in
+silence.
+"""
+
+import hashlib
+from typing import Any
+
+import pandas as pd
+
+from radbook.corpora.sections import report_body
+from radbook.errors import RadbookError
+from radbook.schema import INSTRUCTIONS, check
+from radbook.tasks import CHOICE, OPEN, Task
+
+__all__ = ["build_instructions"]
+
+_COUNTS = (
+    *(
+        "label_rows",
+        "choice",
+        "open",
+        "not_train",
+        "failed_labels",
+        "empty_reports",
+        "over_length",
+        "not_drawn",
+    ),
+    *("repaired_labels", "unlabelled"),
+)
+
+
+def build_instructions(
+    reports: pd.DataFrame,
+    labels_choice: pd.DataFrame | None,
+    labels_open: pd.DataFrame | None,
+    *,
+    tokenizer: Any,
+    n_choice: int = 0,
+    n_open: int = 0,
+    style: str = "short",
+    max_prompt_tokens: int = 900,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Merge the labels of both tasks into one instruction table.
+
+    Parameters
+    ----------
+    reports
+        The `reports` table, all splits: dev and test are needed for the leak check.
+    labels_choice, labels_open
+        A `labels` table of one source each; its rows of the other task are ignored. None leaves the task out.
+    tokenizer
+        A Hugging Face tokenizer, used for counting only.
+    n_choice, n_open
+        Rows to draw of each task; 0 takes all. A larger draw with the same seed contains the smaller one.
+    style
+        Prompt style, "short" or "full".
+    max_prompt_tokens
+        Prompts with more tokens are left out and counted under `over_length`.
+    seed
+        Decides the draw and the order of the rows by a hash of each key: the order of the input does not matter.
+
+    Returns
+    -------
+    instructions
+        The `instructions` table. Completions start with the space that joins them to the prompt; the trainer
+        adds the end-of-sequence token.
+    counts
+        `label_rows` (rows that came in), then where they went: `choice`, `open` (rows of the table),
+        `not_train`, `failed_labels`, `empty_reports`, `over_length`, `not_drawn`; these add up to `label_rows`.
+        Beside them `repaired_labels` (used, though the parser had to repair them) and `unlabelled` (train
+        reports without a label row, both tasks together).
+
+    Raises
+    ------
+    RadbookError
+        If a patient stands in train and in dev or test, a label names an unknown report, a task has labels of
+        two sources, more rows are asked for than there are, or no row is left.
+    """
+    by_id = reports.set_index("report_id", drop=False)
+    _check_patients(by_id)
+    counts = dict.fromkeys(_COUNTS, 0)
+    train = by_id[by_id["split"] == "train"]
+    bodies = {i: report_body(t).strip() for i, t in zip(train["report_id"], train["text"], strict=True)}
+    rows: list[dict] = []
+    for task, labels, wanted in ((CHOICE, labels_choice, n_choice), (OPEN, labels_open, n_open)):
+        if wanted < 0:
+            raise RadbookError(f"n_{task.name} is {wanted}: give the number of rows, or 0 for all")
+        if labels is None:
+            continue
+        labels = labels[labels["task"] == task.name]
+        _check_labels(labels, by_id, task)
+        ready = _task_rows(labels, train, bodies, task, tokenizer, style, max_prompt_tokens, counts)
+        if wanted > len(ready):
+            raise RadbookError(
+                f"n_{task.name} asks for {wanted} rows, but {len(ready)} are available: "
+                "lower it, or set 0 for all"
+            )
+        ready.sort(key=lambda row: _place(row, seed))
+        drawn = ready[: wanted or None]
+        counts[task.name] = len(drawn)
+        counts["not_drawn"] += len(ready) - len(drawn)
+        counts["repaired_labels"] += sum(row["status"] == "repaired" for row in drawn)
+        rows += drawn
+    if not rows:
+        raise RadbookError(f"no instruction row is left of {counts['label_rows']} label rows: {counts}")
+    rows.sort(key=lambda row: _place(row, seed))
+    frame = pd.DataFrame(rows, columns=list(INSTRUCTIONS.columns))
+    return check(frame, INSTRUCTIONS), counts
+
+
+def _task_rows(
+    labels: pd.DataFrame,
+    train: pd.DataFrame,
+    bodies: dict[str, str],
+    task: Task,
+    tokenizer: Any,
+    style: str,
+    max_prompt_tokens: int,
+    counts: dict[str, int],
+) -> list[dict]:
+    """Return every row that may be trained on, and count the others by reason."""
+    texts = dict(zip(train["report_id"], train["text"], strict=True))
+    counts["label_rows"] += len(labels)
+    counts["unlabelled"] += len(set(texts) - set(labels["report_id"]))
+    rows: list[dict] = []
+    for label in labels.itertuples():
+        if label.report_id not in texts:
+            counts["not_train"] += 1
+        elif not bodies[label.report_id]:
+            counts["empty_reports"] += 1
+        elif label.status == "failed":
+            counts["failed_labels"] += 1
+        else:
+            rows.append(
+                {
+                    "report_id": label.report_id,
+                    "task": task.name,
+                    "source": label.source,
+                    "prompt": task.prompt(bodies[label.report_id], style),
+                    "completion": " " + task.render(label.findings, texts[label.report_id], style=style),
+                    "status": label.status,
+                }
+            )
+    prompt_tokens = _lengths(tokenizer, [row["prompt"] for row in rows], special=True)
+    completion_tokens = _lengths(tokenizer, [row["completion"] for row in rows], special=False)
+    for row, n_prompt, n_completion in zip(rows, prompt_tokens, completion_tokens, strict=True):
+        row["prompt_tokens"], row["completion_tokens"] = n_prompt, n_completion
+    fitting = [row for row in rows if row["prompt_tokens"] <= max_prompt_tokens]
+    counts["over_length"] += len(rows) - len(fitting)
+    return fitting
+
+
+def _lengths(tokenizer: Any, texts: list[str], *, special: bool) -> list[int]:
+    if not texts:
+        return []
+    # verbose=False: the tokenizer's own warning about long texts would repeat what is counted here.
+    return [len(ids) for ids in tokenizer(texts, add_special_tokens=special, verbose=False)["input_ids"]]
+
+
+def _place(row: dict, seed: int) -> bytes:
+    key = f"{seed}\n{row['task']}\n{row['report_id']}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(key, digest_size=8).digest()
+
+
+def _check_patients(reports: pd.DataFrame) -> None:
+    held_out = set(reports.loc[reports["split"] != "train", "patient_id"])
+    leaking = sorted(held_out & set(reports.loc[reports["split"] == "train", "patient_id"]))
+    if leaking:
+        more = f" and {len(leaking) - 5} more" if len(leaking) > 5 else ""
+        raise RadbookError(
+            f"{len(leaking)} patient(s) stand in train and in dev or test: {', '.join(leaking[:5])}{more}; "
+            "split the reports by patient (radbook.corpora.splits.assign_splits)"
+        )
+
+
+def _check_labels(labels: pd.DataFrame, reports: pd.DataFrame, task: Task) -> None:
+    sources = sorted(labels["source"].unique())
+    if len(sources) > 1:
+        named = ", ".join(sources)
+        raise RadbookError(f"the {task.name} labels stem from {named}: choose one source per task")
+    unknown = labels.loc[~labels["report_id"].isin(reports.index), "report_id"]
+    if len(unknown):
+        raise RadbookError(
+            f"{len(unknown)} {task.name} labels name reports that are not in the reports table "
+            f"({unknown.iloc[0]!r} is the first): were they made from another corpus?"
+        )
