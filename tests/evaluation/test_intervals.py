@@ -1,0 +1,188 @@
+"""Intervals and paired tests: known formulas, determinism, and patients as the unit that is drawn."""
+
+from math import nan
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from radbook.errors import RadbookError
+from radbook.evaluation import exact_interval, paired_difference, score
+from radbook.evaluation.intervals import bootstrap_scores
+
+
+def rate(totals):
+    return totals[..., :1] / totals[..., 1:]
+
+
+def micro_f1(scores):
+    return scores.set_index(["label", "metric"]).loc[("micro", "f1")]
+
+
+def test_bca_agrees_with_scipy():
+    rng = np.random.default_rng(3)
+    hits, tries = rng.poisson(2, 60), rng.poisson(3, 60) + 3
+    _, low, high = bootstrap_scores(np.column_stack([hits, tries]), rate, n_bootstrap=20000, seed=1)
+    theirs = stats.bootstrap(
+        (hits, tries),
+        lambda a, b, axis: a.sum(axis=axis) / b.sum(axis=axis),
+        paired=True,
+        vectorized=True,
+        method="BCa",
+        n_resamples=20000,
+        rng=np.random.default_rng(2),
+    ).confidence_interval
+    assert (low[0], high[0]) == pytest.approx((theirs.low, theirs.high), abs=0.004)
+
+
+def test_percentile_takes_over_where_bca_is_undefined():
+    # Only the first of 30 patients has a try at all: leaving that one out leaves nothing.
+    counts = np.zeros((30, 2))
+    counts[0] = [1, 2]
+
+    def careful(totals):
+        return np.divide(
+            totals[..., :1],
+            totals[..., 1:],
+            out=np.full(totals[..., :1].shape, nan),
+            where=totals[..., 1:] > 0,
+        )
+
+    value, low, high = bootstrap_scores(counts, careful)
+    assert (value[0], low[0], high[0]) == (0.5, 0.5, 0.5)
+
+
+def test_an_undefined_score_and_a_single_patient_have_no_interval():
+    for counts in (np.zeros((5, 2)), np.array([[1.0, 2.0]])):
+        with np.errstate(invalid="ignore"):
+            _, low, high = bootstrap_scores(counts, rate)
+        assert np.isnan([low[0], high[0]]).all()
+
+
+def test_same_seed_same_interval(table, noisy):
+    truth, answer = noisy(60, 0.1)
+    tables = table("curated", truth), table("rules", answer)
+    runs = [score(*tables, task="choice", n_bootstrap=200, seed=s) for s in (4, 4, 5)]
+    assert runs[0].equals(runs[1])
+    assert not runs[0]["low"].equals(runs[2]["low"]) and runs[0]["value"].equals(runs[2]["value"])
+
+
+def test_interval_holds_the_point_and_shrinks_with_reports(table, noisy):
+    widths = []
+    for n in (50, 200, 800):
+        truth, answer = noisy(n, 0.1)
+        row = micro_f1(score(table("curated", truth), table("rules", answer), task="choice", n_bootstrap=500))
+        assert row["low"] < row["value"] < row["high"]
+        widths.append(row["high"] - row["low"])
+    assert widths[0] > 1.5 * widths[1] > 2.25 * widths[2]
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for trial in range(200):
+        hits = rng.binomial(4, 0.7, size=60)
+        _, low, high = bootstrap_scores(
+            np.column_stack([hits, np.full(60, 4)]), rate, n_bootstrap=400, seed=trial
+        )
+        covered += low[0] <= 0.7 <= high[0]
+    assert 180 <= covered <= 198  # 190 expected
+
+
+def test_reports_of_one_patient_widen_the_interval(table, patients, noisy):
+    truth, answer = noisy(60, 0.1)
+    # Every patient has four identical reports: four times the rows, no more information.
+    tables = (
+        table("curated", np.repeat(truth, 4, axis=0).tolist()),
+        table("rules", np.repeat(answer, 4, axis=0).tolist()),
+    )
+    alone = micro_f1(score(*tables, task="choice", n_bootstrap=1000))
+    shared = micro_f1(
+        score(*tables, task="choice", reports=patients(np.repeat(range(60), 4)), n_bootstrap=1000)
+    )
+    once = micro_f1(score(table("curated", truth), table("rules", answer), task="choice", n_bootstrap=1000))
+    assert alone["value"] == shared["value"] == once["value"]
+    assert shared["high"] - shared["low"] > 1.7 * (alone["high"] - alone["low"])
+    assert (shared["low"], shared["high"]) == (once["low"], once["high"])
+
+
+def test_identical_sources_do_not_differ(table, noisy):
+    truth, answer = noisy(80, 0.1)
+    result = paired_difference(table("curated", truth), table("a", answer), table("b", answer), task="choice")
+    assert [result[k] for k in ("value", "low", "high", "p")] == [0, 0, 0, 1]
+
+
+def test_a_clearly_better_source_is_told(table, patients, noisy):
+    truth, good = noisy(300, 0.03)
+    _, bad = noisy(300, 0.12)
+    curated, a, b = table("curated", truth), table("a", good), table("b", bad)
+    options = {"task": "choice", "reports": patients(np.arange(300) // 3)}
+    result = paired_difference(curated, a, b, **options)
+    assert result["low"] > 0 and result["p"] == pytest.approx(1 / 2001)
+    assert (result["a"], result["b"], result["n_reports"], result["n_patients"]) == ("a", "b", 300, 100)
+    back = paired_difference(curated, b, a, **options)
+    assert back["value"] == -result["value"] and back["high"] < 0
+    scores = [micro_f1(score(curated, t, n_bootstrap=40, **options))["value"] for t in (a, b)]
+    assert result["value"] == scores[0] - scores[1]
+
+
+def test_pairing_is_tighter_than_two_intervals(table, noisy):
+    truth, answer = noisy(200, 0.15)
+    better = [t if i % 8 == 0 else a for i, (t, a) in enumerate(zip(truth, answer, strict=True))]
+    curated, a, b = table("curated", truth), table("a", better), table("b", answer)
+    paired = paired_difference(curated, a, b, task="choice")
+    rows = [micro_f1(score(curated, t, task="choice")) for t in (a, b)]
+    assert rows[0]["low"] < rows[1]["high"]  # the two intervals overlap ...
+    assert paired["low"] > 0  # ... and the difference is still told
+
+
+def test_permutation_p_is_about_uniform_without_a_difference(table, noisy):
+    values = []
+    for seed in range(40):
+        truth, one = noisy(40, 0.1, seed)
+        flip = np.random.default_rng(1000 + seed).random((40, 13)) < 0.1
+        two = (np.array(truth, bool) ^ flip).astype(int).tolist()
+        curated, a, b = table("curated", truth), table("a", one), table("b", two)
+        values.append(paired_difference(curated, a, b, task="choice", n_bootstrap=200)["p"])
+    assert 0.3 < np.mean(values) < 0.7 and np.mean(np.array(values) < 0.05) <= 0.15
+
+
+@pytest.mark.parametrize(("label", "metric"), [("macro", "f1"), ("Edema", "recall"), ("all", "exact_match")])
+def test_any_score_can_be_compared(table, noisy, label, metric):
+    truth, good = noisy(100, 0.03)
+    _, bad = noisy(100, 0.2)
+    tables = table("curated", truth), table("a", good), table("b", bad)
+    assert paired_difference(*tables, task="choice", label=label, metric=metric, n_bootstrap=200)["value"] > 0
+
+
+def test_a_difference_that_is_undefined_says_so(table):
+    nobody = table("curated", [[0]] * 4)
+    result = paired_difference(nobody, nobody, nobody, task="choice", label="Edema")
+    assert np.isnan([result[k] for k in ("value", "low", "high", "p")]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metric": "f2"}, "metric='f2'.*did you mean 'f1'"),
+        ({"label": "Edemma"}, "did you mean 'Edema'"),
+        ({"label": "all"}, "does not go with label='all'"),
+        ({"policy": "u_one"}, "did you mean 'u-one'"),
+        ({"n_bootstrap": 0}, "at least 40"),
+    ],
+)
+def test_bad_options_are_named(table, options, message):
+    t = table("curated", [[1], [0]])
+    with pytest.raises(RadbookError, match=message):
+        paired_difference(t, t, t, **{"task": "choice", **options})
+
+
+def test_exact_interval_agrees_with_scipy():
+    k, n = np.array([0, 1, 7, 20, 50]), np.array([10, 10, 20, 20, 100])
+    low, high = exact_interval(k, n)
+    for i in range(len(k)):
+        theirs = stats.binomtest(int(k[i]), int(n[i])).proportion_ci(method="exact")
+        assert (low[i], high[i]) == pytest.approx((theirs.low, theirs.high))
+    assert np.isnan(exact_interval(0, 0)).all()
+    with pytest.raises(RadbookError, match="between 0 and n"):
+        exact_interval(3, 2)

@@ -1,0 +1,140 @@
+"""Figures: the right marks, on white, legible, the same every time, and one clear message for input they cannot draw."""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from radbook import plots
+from radbook.errors import RadbookError
+from radbook.evaluation import agreement, confusion, paired_difference, score_all
+from radbook.ontology import CATEGORIES
+from radbook.schema import finding, label_row
+
+
+@pytest.fixture(scope="module", autouse=True)
+def headless():
+    backend = plt.get_backend()
+    plt.switch_backend("agg")
+    yield
+    plt.switch_backend(backend)
+
+
+def labels(source: str, error: float) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    truth = rng.random((120, 13)) < np.linspace(0.01, 0.4, 13)
+    answer = truth ^ (rng.random(truth.shape) < error)
+    rows = [
+        label_row(f"r{i}", source, "choice", [finding(CATEGORIES[j]) for j in np.flatnonzero(row)])
+        for i, row in enumerate(answer)
+    ]
+    return pd.DataFrame(rows)
+
+
+CURATED = labels("curated", 0)
+TABLES = [labels("rules", 0.05), labels("student:default", 0.03), labels("base:tiny", 0.2)]
+SCORES = score_all(CURATED, TABLES, task="choice", n_bootstrap=40)
+REPORTS = pd.DataFrame({"text": ["no acute disease " * n for n in range(60)]})
+LENGTHS = pd.DataFrame(
+    {"task": ["choice", "open"] * 20, "prompt_tokens": np.arange(40) * 10, "completion_tokens": 5}
+)
+DIFFERENCES = [paired_difference(CURATED, TABLES[1], t, task="choice", n_bootstrap=40) for t in TABLES[::2]]
+COUNTS = pd.DataFrame({"train": range(13), "test": range(13)}, index=list(CATEGORIES))
+
+FIGURES = {
+    "category_counts": lambda: plots.category_counts(COUNTS),
+    "one series": lambda: plots.category_counts(COUNTS["train"]),
+    "report_lengths": lambda: plots.report_lengths(REPORTS),
+    "score_forest": lambda: plots.score_forest(SCORES),
+    "f1_bars": lambda: plots.f1_bars(SCORES[(SCORES["label"] == "micro") & (SCORES["metric"] == "f1")]),
+    "paired_forest": lambda: plots.paired_forest(DIFFERENCES),
+    "named differences": lambda: plots.paired_forest({"tuned against untuned": DIFFERENCES[1]}),
+    "loss_curve": lambda: plots.loss_curve(
+        pd.DataFrame({"step": range(1, 101), "loss": 3 / np.arange(1, 101)})
+    ),
+    "a short run": lambda: plots.loss_curve(pd.DataFrame({"step": [1, 2], "loss": [3.0, 2.0]})),
+    "sensitivity": lambda: plots.sensitivity_specificity(
+        pd.concat([confusion(CURATED, t, task="choice") for t in TABLES])
+    ),
+    "agreement": lambda: plots.disagreement_heatmap(agreement([CURATED, *TABLES], task="choice")),
+    "error counts": lambda: plots.disagreement_heatmap(COUNTS, title="Errors", unit="reports"),
+    "token_lengths": lambda: plots.token_lengths(LENGTHS, 300),
+}
+
+
+def png(figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=60)
+    return buffer.getvalue()
+
+
+def words(figure) -> list[str]:
+    found = [
+        t.get_text()
+        for ax in figure.axes
+        for t in [ax.title, ax.xaxis.label, *ax.get_yticklabels(), *ax.texts]
+    ]
+    return [*found, *(t.get_text() for legend in figure.legends for t in legend.get_texts())]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_white_wide_legible_and_deterministic(name):
+    open_before, settings = plt.get_fignums(), dict(plt.rcParams)
+    figure = FIGURES[name]()
+    assert plt.get_fignums() == open_before and dict(plt.rcParams) == settings
+    assert figure.get_figwidth() == plots.WIDTH and figure.get_facecolor() == (1, 1, 1, 1)
+    assert png(figure) == png(FIGURES[name]())
+    for ax in figure.axes[:1]:
+        assert ax.get_title()
+        assert min(t.get_fontsize() for t in [*ax.get_xticklabels(), *ax.get_yticklabels(), *ax.texts]) >= 11
+
+
+def test_few_positives_are_marked_and_grey():
+    figure = plots.score_forest(SCORES)
+    rare = SCORES[SCORES["label"].isin(CATEGORIES) & (SCORES["n_positive"] < plots.FEW_POSITIVES)][
+        "label"
+    ].unique()
+    starred = [w.removesuffix(" *") for w in words(figure) if w.endswith(" *")]
+    assert starred == list(rare) and 0 < len(rare) < 13
+    assert "fewer than 10 positives" in figure.axes[0].get_xlabel()
+    pooled = plots.score_forest(SCORES, labels=["micro", "macro"])
+    assert not any("*" in w for w in words(pooled)) and "positives" not in pooled.axes[0].get_xlabel()
+
+
+def test_dots_sit_at_the_scores():
+    figure = plots.score_forest(SCORES, labels=["micro"], metric="recall")
+    drawn = [
+        c.get_offsets()[0, 0]
+        for c in figure.axes[0].collections
+        if len(c.get_offsets()) and c.get_zorder() == 3
+    ]
+    wanted = SCORES[(SCORES["label"] == "micro") & (SCORES["metric"] == "recall")]["value"].tolist()
+    assert drawn == pytest.approx(wanted)
+
+
+def test_labels_without_a_score_leave_a_gap():
+    scores = SCORES.assign(value=np.nan, low=np.nan, high=np.nan)
+    png(plots.score_forest(scores))
+    png(plots.paired_forest([DIFFERENCES[0] | {"value": np.nan, "low": np.nan, "high": np.nan}]))
+
+
+def test_empty_reports_are_said():
+    assert "1 of them empty" in plots.report_lengths(REPORTS).axes[0].get_title()
+    png(plots.report_lengths(REPORTS[:1]))
+    png(plots.token_lengths(LENGTHS[:0], 300))
+
+
+def test_bad_input_is_named():
+    two = pd.concat([SCORES, SCORES.assign(policy="ignore")])
+    with pytest.raises(RadbookError, match="one policy, but scores has certain, ignore"):
+        plots.score_forest(two)
+    with pytest.raises(RadbookError, match="f1_bars shows one label"):
+        plots.f1_bars(SCORES)
+    with pytest.raises(RadbookError, match="no score for metric='f2'"):
+        plots.score_forest(SCORES, metric="f2")
+    with pytest.raises(RadbookError, match="lacks the columns loss"):
+        plots.loss_curve(pd.DataFrame({"step": [1]}))
+    with pytest.raises(RadbookError, match="no difference"):
+        plots.paired_forest([])
