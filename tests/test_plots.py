@@ -117,6 +117,7 @@ def test_dots_sit_at_the_scores():
 def test_labels_without_a_score_leave_a_gap():
     scores = SCORES.assign(value=np.nan, low=np.nan, high=np.nan)
     png(plots.score_forest(scores))
+    png(plots.f1_bars(scores[(scores["label"] == "micro") & (scores["metric"] == "f1")]))
     png(plots.paired_forest([DIFFERENCES[0] | {"value": np.nan, "low": np.nan, "high": np.nan}]))
 
 

@@ -165,6 +165,8 @@ def agreement(
     choose(measure, MEASURES, "measure")
     rows = [rows_of(table, task, "the labels") for table in tables]
     names = [table["source"].iloc[0] for table in rows]
+    if not names:
+        raise RadbookError("agreement: there is no labels table to compare")
     if len(set(names)) < len(names):
         raise RadbookError(f"sources repeat: {', '.join(names)}")
     shared = set.intersection(*(set(table["report_id"]) for table in rows))

@@ -110,5 +110,5 @@ def fill_matrix(
     if NORMAL in codes:
         # An answer that failed says nothing, so it does not say "Normal" either.
         flipped = np.array([1, 0, IGNORED], dtype=np.int8)[meaning[abnormal]]
-        matrix[:, list(codes).index(NORMAL)] = flipped
+        matrix[:, list(codes).index(NORMAL)] = np.where(answered, flipped, 0)
     return matrix

@@ -98,5 +98,16 @@ def test_agreement_names_bad_input(table):
         agreement([a, a], task="choice")
     with pytest.raises(RadbookError, match="no report in common"):
         agreement([a, table("b", [None])], task="choice")
+    with pytest.raises(RadbookError, match="no labels table"):
+        agreement([], task="choice")
     with pytest.raises(RadbookError, match="did you mean 'kappa'"):
         agreement([a], task="choice", measure="kapa")
+
+
+def test_the_strongest_statement_is_the_one_shown():
+    faint, clear = finding("Edema", "absent", phrase="no edema"), finding("Edema", phrase="wet lungs")
+    for order in ([faint, clear], [clear, faint]):
+        rules = pd.DataFrame([label_row("r", "rules", "choice", order)])
+        silent = pd.DataFrame([label_row("r", "curated", "choice", [])])
+        listed = disagreements(silent, rules, task="choice")
+        assert listed[["predicted", "phrase"]].values.tolist() == [["present", "wet lungs"]]

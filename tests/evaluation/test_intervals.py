@@ -20,19 +20,29 @@ def micro_f1(scores):
 
 
 def test_bca_agrees_with_scipy():
-    rng = np.random.default_rng(3)
-    hits, tries = rng.poisson(2, 60), rng.poisson(3, 60) + 3
+    # Few patients, one of whom has most of the tries: bias and acceleration both matter here.
+    hits, tries = np.array([1, 0, 2, 1, 0, 1, 3, 0, 1, 18]), np.array([2, 1, 3, 4, 3, 2, 4, 1, 5, 20])
+    options = {"paired": True, "vectorized": True, "n_resamples": 20000}
+
+    def ratio(a, b, axis):
+        return a.sum(axis=axis) / b.sum(axis=axis)
+
     _, low, high = bootstrap_scores(np.column_stack([hits, tries]), rate, n_bootstrap=20000, seed=1)
-    theirs = stats.bootstrap(
-        (hits, tries),
-        lambda a, b, axis: a.sum(axis=axis) / b.sum(axis=axis),
-        paired=True,
-        vectorized=True,
-        method="BCa",
-        n_resamples=20000,
-        rng=np.random.default_rng(2),
-    ).confidence_interval
-    assert (low[0], high[0]) == pytest.approx((theirs.low, theirs.high), abs=0.004)
+    bca, percentile = (
+        stats.bootstrap(
+            (hits, tries), ratio, method=method, rng=np.random.default_rng(2), **options
+        ).confidence_interval
+        for method in ("BCa", "percentile")
+    )
+    assert (low[0], high[0]) == pytest.approx((bca.low, bca.high), abs=0.01)
+    assert abs(bca.low - percentile.low) + abs(bca.high - percentile.high) > 0.05
+
+
+def test_draws_equal_to_the_point_count_half_below_it():
+    # 20 patients, one try each, half of them hits: the draws are symmetric about the point, so no bias is corrected.
+    counts = np.column_stack([np.arange(20) % 2, np.ones(20)])
+    _, low, high = bootstrap_scores(counts, rate, n_bootstrap=4000)
+    assert (low[0], high[0]) == pytest.approx((0.3, 0.7), abs=1e-9)
 
 
 def test_percentile_takes_over_where_bca_is_undefined():
@@ -104,6 +114,15 @@ def test_reports_of_one_patient_widen_the_interval(table, patients, noisy):
     assert alone["value"] == shared["value"] == once["value"]
     assert shared["high"] - shared["low"] > 1.7 * (alone["high"] - alone["low"])
     assert (shared["low"], shared["high"]) == (once["low"], once["high"])
+
+
+def test_points_do_not_depend_on_who_shares_a_patient(table, patients, noisy):
+    truth, answer = noisy(60, 0.1)
+    tables = table("curated", truth), table("rules", answer)
+    alone = score(*tables, task="choice", n_bootstrap=40)
+    shared = score(*tables, task="choice", reports=patients(np.arange(60) // 4), n_bootstrap=40)
+    assert alone["value"].equals(shared["value"])
+    assert (alone["n_patients"].iloc[0], shared["n_patients"].iloc[0]) == (60, 15)
 
 
 def test_identical_sources_do_not_differ(table, noisy):
