@@ -1,0 +1,276 @@
+r"""The template language of the synthetic reports: reading the YAML files, compiling them, writing text.
+
+A template is a line of text with choices `(a|b|)`, slots `{name}` and evidence marks `<...>`; a backslash
+takes the next
+character literally.
+A slot is filled from the list of that name in the same grammar, or by the writer (`{X}`, `{loc}`, ...).
+A list is either plain (both hospital styles) or a mapping `all` / `general` / `cohort`; a trailing `*N`
+repeats an entry, so
+the wording habits of a hospital are data, not code.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+from radbook.errors import RadbookError
+from radbook.ontology import FINDINGS, Finding
+
+__all__ = ["STYLES", "Concept", "Grammar", "Phrase", "Pool", "load_grammar", "parse", "write"]
+
+STYLES = ("general", "cohort")
+_NUMBERS = ("mass", "one", "many", "clause")
+_WEIGHT = re.compile(r"\s+\*(\d+)$")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# A node is a literal, a list (one of), a tuple (all of), or a Slot (asked from the writer's context).
+Node = object
+
+
+class Slot(str):
+    """The name of something only the writer knows."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One wording of a concept: its node, grammatical number, and whether severity and place go around it."""
+
+    node: Node
+    number: str
+    wrap: bool
+
+
+@dataclass
+class Pool:
+    """The wordings of one kind (standard or idiom) of one concept, by grammatical number."""
+
+    phrases: list[Phrase] = field(default_factory=list)
+    many: list[Phrase] = field(default_factory=list)
+    clauses: list[Phrase] = field(default_factory=list)
+
+
+@dataclass
+class Concept:
+    """One finding concept with everything the report writer needs to speak of it."""
+
+    finding: Finding
+    region: str
+    standard: Pool
+    idiom: Pool
+    negated: list[Node]
+    places: list[dict]
+    severity: list[list[Node]]
+    adverbs: list[list[Node]]
+    sizes: tuple[float, float] | None
+    weight: float
+    acute: bool
+    causes: list[str]
+    either: list[str]
+    quiet: bool
+
+    @property
+    def id(self) -> str:
+        return self.finding.id
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """Everything one hospital style can say."""
+
+    style: str
+    slots: Mapping[str, list]
+    concepts: Mapping[str, Concept]
+    settings: Mapping[str, object]
+
+
+def parse(template: str, lookup: Callable[[str], list | None]) -> Node:
+    r"""Compile a template; `lookup` gives the list of a slot name, or None for a slot of the writer.
+
+    >>> write(parse("a (b|b) {c} <\\(d\\)>", {"c": ["x"]}.get), lambda: 0.0, {"<": "[", ">": "]"})
+    'a b x [(d)]'
+    """
+    node, end = _sequence(template, 0, lookup, nested=False)
+    if end != len(template):
+        raise RadbookError(f"grammar template {template!r}: unbalanced bracket at character {end}")
+    return node
+
+
+def _sequence(text: str, at: int, lookup: Callable, *, nested: bool) -> tuple[Node, int]:
+    choices: list[Node] = []
+    parts: list[Node] = []
+    literal = ""
+    while at < len(text):
+        char = text[at]
+        if char == "\\":
+            literal += text[at + 1]
+            at += 2
+            continue
+        if char not in "({<>|)" or (char in "|)" and not nested):
+            literal += char
+            at += 1
+            continue
+        if literal:
+            parts.append(literal)
+            literal = ""
+        if char == "(":
+            inner, at = _sequence(text, at + 1, lookup, nested=True)
+            if at >= len(text):
+                raise RadbookError(f"grammar template {text!r}: a bracket is not closed")
+            parts.append(inner)
+        elif char == "{":
+            end = text.index("}", at)
+            name = text[at + 1 : end]
+            listed = lookup(name)
+            parts.append(Slot(name) if listed is None else listed)
+            at = end
+        elif char in "<>":
+            parts.append(Slot(char))
+        else:
+            choices.append(_join(parts))
+            parts = []
+            if char == ")":
+                return choices, at
+        at += 1
+    if literal:
+        parts.append(literal)
+    if nested:
+        raise RadbookError(f"grammar template {text!r}: a bracket is not closed")
+    return _join(parts), at
+
+
+def _join(parts: list[Node]) -> Node:
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+def write(node: Node, random: Callable[[], float], context: Mapping[str, str]) -> str:
+    """Write one text from a compiled node; `random` returns numbers in [0, 1)."""
+    out: list[str] = []
+    _walk(node, random, context, out.append)
+    return "".join(out)
+
+
+def _walk(node: Node, random: Callable, context: Mapping, add: Callable) -> None:
+    kind = node.__class__
+    if kind is str:
+        add(node)
+    elif kind is list:
+        _walk(node[int(random() * len(node))], random, context, add)
+    elif kind is tuple:
+        for part in node:
+            _walk(part, random, context, add)
+    else:
+        add(context[node])
+
+
+def _read(name: str) -> dict:
+    text = (files("radbook") / "resources" / "grammar" / name).read_text(encoding="utf-8")
+    return yaml.load(text, Loader=_LOADER)
+
+
+def _entries(value: object, style: str) -> list[str]:
+    """Give the entries of a list in one style, repeated by their weights."""
+    if isinstance(value, Mapping):
+        value = [*(value.get("all") or []), *(value.get(style) or [])]
+    out: list[str] = []
+    for entry in value or []:
+        weight = _WEIGHT.search(str(entry))
+        out += [str(entry)[: weight.start()] if weight else str(entry)] * (int(weight[1]) if weight else 1)
+    return out
+
+
+@cache
+def load_grammar(style: str) -> Grammar:
+    """Read and compile the grammar of one hospital style.
+
+    Raises
+    ------
+    RadbookError
+        For a style that does not exist, or a grammar file that names an unknown finding, place or slot.
+
+    Examples
+    --------
+    >>> "atelectasis" in load_grammar("general").concepts
+    True
+    """
+    if style not in STYLES:
+        raise RadbookError(f"style {style!r} is unknown: use one of {', '.join(STYLES)}")
+    texts = {**_read("frames.yaml"), **_read("normal.yaml"), **_read("layouts.yaml")}
+    slots: dict[str, list] = {name: [] for name in texts}
+    for name, value in texts.items():
+        slots[name].extend(parse(entry, slots.get) for entry in _entries(value, style))
+    words = _read("words.yaml")
+    settings = {key: value[style] for key, value in words["settings"].items()}
+    places = {name: _places(records, style, slots) for name, records in words["places"].items()}
+    levels = {
+        name: [[parse(e, slots.get) for e in _entries(level, style)] for level in value]
+        for name, value in words["severities"].items()
+    }
+    concepts = {}
+    for number in (1, 2, 3):
+        for name, entry in _read(f"findings_{number}.yaml").items():
+            if name not in FINDINGS:
+                raise RadbookError(f"grammar names the finding {name!r}, which resources/findings.csv lacks")
+            concepts[name] = _concept(name, entry, style, slots, places, levels)
+    settings["masks"] = {w: float(p) for p, ws in words["masks"].items() for w in ws}
+    settings["clusters"] = words["clusters"]
+    settings["denied"] = words["denied"]
+    return Grammar(style, slots, concepts, settings)
+
+
+def _places(records: list, style: str, slots: Mapping[str, list]) -> list[dict]:
+    return [
+        {
+            "adj": [parse(e, slots.get) for e in _entries(r["adj"], style)],
+            "at": [parse(e, slots.get) for e in _entries(r["at"], style)],
+            "side": r.get("side", ""),
+        }
+        for r in records
+    ]
+
+
+def _concept(
+    name: str, entry: Mapping, style: str, slots: Mapping[str, list], places: Mapping, levels: Mapping
+) -> Concept:
+    weight = entry.get("weight", 1)
+    severity = entry.get("severity")
+    where: list[dict] = []
+    for group, share in (entry.get("places") or {}).items():
+        where += places[group] * int(share)
+    return Concept(
+        finding=FINDINGS[name],
+        region=entry["region"],
+        standard=_pool(entry, "", style, slots),
+        idiom=_pool(entry, "idiom_", style, slots),
+        negated=[parse(_marked(e), slots.get) for e in _entries(entry.get("negated"), style)],
+        places=where,
+        severity=levels[severity] if severity else [],
+        adverbs=levels.get(f"{severity}_adverb", levels["adverb"]),
+        sizes=tuple(entry["sizes"]) if "sizes" in entry else None,
+        weight=float(weight[style] if isinstance(weight, Mapping) else weight),
+        acute=bool(entry.get("acute", False)),
+        causes=_entries(entry.get("causes"), style),
+        either=_entries(entry.get("either"), style),
+        quiet=bool(entry.get("quiet", False)),
+    )
+
+
+def _pool(entry: Mapping, prefix: str, style: str, slots: Mapping[str, list]) -> Pool:
+    pool = Pool()
+    for number in _NUMBERS:
+        for text in _entries(entry.get(prefix + number), style):
+            wrap = number != "clause" and not re.search(r"\{(loc|at|sev)\}", text)
+            phrase = Phrase(parse(_marked(text), slots.get), number, wrap)
+            (pool.clauses if number == "clause" else pool.phrases).append(phrase)
+            if number == "many":
+                pool.many.append(phrase)
+    return pool
+
+
+def _marked(text: str) -> str:
+    return text if "<" in text else f"<{text}>"

@@ -1,0 +1,68 @@
+"""Soil clean report text the way collections do: de-identification marks, typing errors, lost blanks,
+capitals.
+
+Evidence marks (private-use characters, see `dictation`) pass through unharmed.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["soil"]
+
+_WORD = re.compile(r"\b[A-Za-z]{5,}")
+_STOP = re.compile(r"(?<=[a-z])([.]) (?=[\ue000-\uf8fe]?[A-Z])")
+_PATTERNS: dict[int, re.Pattern] = {}
+
+
+def soil(texts: Sequence[str], settings: Mapping, random: Callable[[], float]) -> list[str]:
+    """Soil the sections of one report, all in the same way.
+
+    >>> soil(["Old XXXX."], {"masks": {"old": 1.0}, "masked_x": 0, "masked_line": 1, "masked_star": 0,
+    ...      "glued": 0, "typos": 0, "capitals": 0}, lambda: 0.5)
+    ['Old ___.']
+    """
+    chance = random()
+    if chance < settings["masked_x"]:
+        texts = [_masked(t, settings["masks"], random) for t in texts]
+    elif chance < settings["masked_x"] + settings["masked_line"]:
+        texts = [t.replace("XXXX", "___") for t in texts]
+    elif chance < settings["masked_x"] + settings["masked_line"] + settings["masked_star"]:
+        texts = [t.replace("XXXX", "[**Name**]") for t in texts]
+    if random() < settings["typos"]:
+        texts = [_typo(t, random) for t in texts]
+    if random() < settings["glued"]:
+        texts = [_STOP.sub(lambda m: "." if random() < 0.4 else m[0], t) for t in texts]
+    return [t.upper() for t in texts] if random() < settings["capitals"] else list(texts)
+
+
+def _masked(text: str, masks: Mapping[str, float], random: Callable[[], float]) -> str:
+    """Replace words by XXXX: those the collection's de-identification took for names, and now and then
+    another one."""
+    key = id(masks)
+    if key not in _PATTERNS:
+        _PATTERNS[key] = re.compile(rf"\b({'|'.join(masks)})\b", re.IGNORECASE)
+    text = _PATTERNS[key].sub(lambda m: "XXXX" if random() < masks[m[0].lower()] else m[0], text)
+    if random() < 0.25:
+        word = _word(text, random)
+        if word and not _in_evidence(text, word.start()):
+            text = text[: word.start()] + "XXXX" + text[word.end() :]
+    return text
+
+
+def _word(text: str, random: Callable[[], float]) -> re.Match | None:
+    return _WORD.search(text, int(random() * len(text))) if text else None
+
+
+def _in_evidence(text: str, at: int) -> bool:
+    last = max((text.rfind(c, 0, at), c) for c in ("\uf8ff", *set(re.findall("[\ue000-\uf8fe]", text[:at]))))
+    return last[0] >= 0 and last[1] != "\uf8ff"
+
+
+def _typo(text: str, random: Callable[[], float]) -> str:
+    word = _word(text, random)
+    if not word:
+        return text
+    at = word.start() + 1 + int(random() * (len(word[0]) - 3))
+    kind = int(random() * 3)
+    swapped = (text[at + 1] + text[at], text[at + 1], text[at] + text[at : at + 2])[kind]
+    return text[:at] + swapped + text[at + 2 :]
