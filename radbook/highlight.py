@@ -1,0 +1,136 @@
+"""Show a report with its evidence marked: escaped HTML for notebooks and for the rendered book.
+
+Presence is told by color and, for readers who do not see it, by the kind of underline, a sign after the words,
+and the tooltip and legend.
+Report text is data: all of it is escaped, and with `show_text="never"` none of it is written at all.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+
+from radbook.errors import RadbookError
+from radbook.schema import Presence
+
+__all__ = ["Highlight", "highlight"]
+
+SHOW_TEXT = ("never", "open", "always")
+
+# Translucent colors sit on a light and on a dark page alike, and the text keeps the page's own color.
+_STYLE = """
+.radbook-highlight{line-height:1.9;max-width:100%;overflow-wrap:anywhere;white-space:pre-wrap}
+.radbook-highlight mark{background:rgba(128,128,128,.18);color:inherit;border-radius:.2em;padding:.05em .15em}
+.radbook-highlight mark.present{background:rgba(220,80,40,.25);border-bottom:.16em solid #d9480f}
+.radbook-highlight mark.uncertain{background:rgba(230,170,0,.25);border-bottom:.16em dashed #b98900}
+.radbook-highlight mark.absent{background:rgba(40,140,120,.22);border-bottom:.16em dotted #12876f}
+.radbook-highlight div mark.present[title]::after{content:" +";font-weight:700}
+.radbook-highlight div mark.uncertain[title]::after{content:" ?";font-weight:700}
+.radbook-highlight div mark.absent[title]::after{content:" \\2212";font-weight:700}
+.radbook-highlight .radbook-legend{white-space:normal;font-size:.85em;margin-top:.6em}
+.radbook-highlight .radbook-codes{white-space:normal;padding-left:1.2em;margin:.3em 0}
+""".replace("\n", "")
+_SIGNS = {Presence.PRESENT: "+", Presence.UNCERTAIN: "?", Presence.ABSENT: "\u2212"}
+# Where marks overlap, the strongest claim gives the color.
+_ORDER = (Presence.PRESENT, Presence.UNCERTAIN, Presence.ABSENT)
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """HTML that a notebook displays; `html` is the fragment itself."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def highlight(text: str, findings: Iterable[Mapping[str, object]], *, show_text: str = "open") -> Highlight:
+    """Mark the evidence of findings in a report.
+
+    Parameters
+    ----------
+    text
+        The report, as in `reports.text`.
+    findings
+        Findings of one `labels` row; those without offsets are listed below the text.
+    show_text
+        "never" lists the codes and shows nothing of the report; "open" and "always" show it.
+        Whether this corpus may be shown under "open" is for the caller to decide.
+
+    Returns
+    -------
+    Highlight
+        Displayed as HTML by Jupyter; `.html` holds the fragment.
+
+    Raises
+    ------
+    RadbookError
+        For another value of `show_text`, or offsets outside the text.
+
+    Examples
+    --------
+    >>> found = {"code": "Edema", "presence": "absent", "start": 3, "end": 8, "rule": "pulmonary_edema/name|neg:no"}
+    >>> "Edema, absent" in highlight("No edema.", [found]).html
+    True
+    >>> "No" in highlight("No edema.", [found], show_text="never").html
+    False
+    """
+    if show_text not in SHOW_TEXT:
+        raise RadbookError(f"show_text is {show_text!r}: give one of {', '.join(SHOW_TEXT)}")
+    found = [dict(f) for f in findings]
+    placed = [f for f in found if f.get("start") is not None and f.get("end") is not None]
+    for f in placed:
+        if not 0 <= f["start"] < f["end"] <= len(text):
+            raise RadbookError(
+                f"finding {f['code']!r} has the evidence {f['start']}-{f['end']}, outside a text of {len(text)} characters"
+            )
+    if show_text == "never":
+        body = (
+            _codes("Report text is not shown. Findings:", found)
+            if found
+            else "<p>Report text is not shown. No finding.</p>"
+        )
+    else:
+        unplaced = [f for f in found if f not in placed]
+        body = _marked(text, placed) + (_codes("Without a place in the text:", unplaced) if unplaced else "")
+    return Highlight(
+        '<div class="radbook-highlight" role="figure" aria-label="Findings of one report">'
+        f"<style>{_STYLE}</style>{body}{_legend()}</div>"
+    )
+
+
+def _marked(text: str, findings: list[dict]) -> str:
+    # Overlapping evidence is cut at every start and end, so that marks never nest or cross.
+    edges = sorted({0, len(text), *(f["start"] for f in findings), *(f["end"] for f in findings)})
+    pieces = []
+    for left, right in pairwise(edges):
+        here = [f for f in findings if f["start"] <= left and right <= f["end"]]
+        pieces.append(_mark(text[left:right], here) if here else escape(text[left:right]))
+    return f"<div>{''.join(pieces)}</div>"
+
+
+def _mark(piece: str, findings: list[dict]) -> str:
+    presence = min((Presence(f["presence"]) for f in findings), key=_ORDER.index)
+    said = escape("; ".join(_say(f, rule=True) for f in findings), quote=True)
+    return f'<mark class="{presence}" title="{said}">{escape(piece)}</mark>'
+
+
+def _say(finding: Mapping, *, rule: bool = False) -> str:
+    words = f"{finding['code']}, {Presence(finding['presence'])}"
+    return f"{words} ({finding['rule']})" if rule and finding.get("rule") else words
+
+
+def _codes(title: str, findings: list[dict]) -> str:
+    # The rule is left out: its trigger is wording of the report.
+    items = "".join(
+        f'<li><mark class="{Presence(f["presence"])}">{_SIGNS[Presence(f["presence"])]} {escape(_say(f))}</mark></li>'
+        for f in findings
+    )
+    return f'<p style="margin:.3em 0">{escape(title)}</p><ul class="radbook-codes">{items}</ul>'
+
+
+def _legend() -> str:
+    marks = {"present": "solid line", "uncertain": "dashed line", "absent": "dotted line"}
+    items = " ".join(f'<mark class="{p}">{_SIGNS[p]} {p} ({marks[p]})</mark>' for p in _ORDER)
+    return f'<div class="radbook-legend">Legend: {items}</div>'

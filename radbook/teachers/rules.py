@@ -1,0 +1,170 @@
+"""Label reports by rules: a lexicon, negspacy, and an uncertainty pass, with the evidence for every label.
+
+The unit of work is the sentence. Reports repeat themselves ("No pleural effusion."), so each distinct sentence is read once
+per call and its mentions are placed wherever it stands.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
+
+import pandas as pd
+import spacy
+from spacy.language import Language
+
+from radbook.corpora.sections import body_spans
+from radbook.errors import RadbookError
+from radbook.ontology import FINDINGS
+from radbook.schema import LABELS, Presence, check, finding, label_row
+from radbook.teachers.context import ClauseNegex, judge
+from radbook.teachers.lexicon import load_lexicon
+from radbook.teachers.mentions import SPAN_KEY, MentionFinder
+from radbook.teachers.sentences import normalize, split_sentences
+
+__all__ = ["RuleTeacher"]
+
+_STRENGTH = {Presence.PRESENT: 2, Presence.UNCERTAIN: 1, Presence.ABSENT: 0}
+# Fewer distinct sentences than this are read sooner here than by processes that must first load spaCy.
+_WORTH_PROCESSES = 20_000
+
+# One mention of a sentence: finding id, presence, rule id, start and end of the evidence in the sentence as matched.
+Reading = tuple[str, str, str, int, int, bool]
+
+
+@Language.factory("radbook_mentions")
+def _make_finder(nlp: Language, name: str) -> MentionFinder:
+    return MentionFinder(nlp)
+
+
+@Language.factory("radbook_negex")
+def _make_negex(nlp: Language, name: str) -> ClauseNegex:
+    return ClauseNegex(nlp)
+
+
+@cache
+def _pipeline() -> Language:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("radbook_mentions")
+    nlp.add_pipe("radbook_negex")
+    return nlp
+
+
+def _read(sentences: list[str]) -> list[list[Reading]]:
+    rules = load_lexicon().rules
+    readings = []
+    for doc in _pipeline().pipe(sentences, batch_size=256):
+        if SPAN_KEY not in doc.user_data:
+            readings.append([])
+            continue
+        found = []
+        for mention, presence, why in judge(doc):
+            rule = rules[mention.rule]
+            evidence = doc[mention.first : mention.last]
+            name = f"{rule.finding}/{rule.id}" + (f"|{why}" if why else "")
+            found.append((rule.finding, presence, name, evidence.start_char, evidence.end_char, rule.choice))
+        readings.append(found)
+    return readings
+
+
+class RuleTeacher:
+    """Label findings by a lexicon of chest-report wording and rules of negation and doubt.
+
+    Parameters
+    ----------
+    n_process
+        Worker processes; 1 stays in this one.
+
+    Examples
+    --------
+    >>> reports = pd.DataFrame({"report_id": ["r1"], "text": ["FINDINGS: Heart is mildly enlarged. No effusion."]})
+    >>> labels = RuleTeacher().label(reports)
+    >>> [(f["code"], f["presence"], f["phrase"]) for f in labels.findings[0]]
+    [('Cardiomegaly', 'present', 'Heart is mildly enlarged'), ('Pleural Effusion', 'absent', 'effusion')]
+    """
+
+    source = "rules"
+
+    def __init__(self, *, n_process: int = 1) -> None:
+        if n_process < 1:
+            raise RadbookError(f"n_process is {n_process}: give 1 or more")
+        self.n_process = n_process
+
+    def label(self, reports: pd.DataFrame) -> pd.DataFrame:
+        """Return a `labels` table with two rows per report, one for each task.
+
+        A report without any text gets status "failed" and the note "empty report".
+        """
+        lacking = [c for c in ("report_id", "text") if c not in reports]
+        if lacking:
+            raise RadbookError(f"table reports lacks the columns {', '.join(lacking)}")
+        texts = ["" if text is None or text != text else str(text) for text in reports["text"]]
+        placed = [[(a, *normalize(text[a:b])) for a, b in _sentences(text)] for text in texts]
+        readings = self._read_all(dict.fromkeys(sentence for report in placed for _, sentence, _ in report))
+        rows = []
+        for report_id, text, sentences in zip(reports["report_id"], texts, placed, strict=True):
+            if not text.strip():
+                rows += [
+                    label_row(report_id, self.source, t, [], status="failed", note="empty report")
+                    for t in LABELS.allowed["task"]
+                ]
+                continue
+            mentions = list(_place(text, sentences, readings))
+            rows.append(label_row(report_id, self.source, "choice", _strongest(mentions, "category")))
+            rows.append(label_row(report_id, self.source, "open", _strongest(mentions, "icd10")))
+        return check(pd.DataFrame(rows, columns=list(LABELS.columns)), LABELS)
+
+    def _read_all(self, distinct: Iterable[str]) -> dict[str, list[Reading]]:
+        sentences = list(distinct)
+        if self.n_process == 1 or len(sentences) < _WORTH_PROCESSES:
+            return dict(zip(sentences, _read(sentences), strict=True))
+        size = len(sentences) // (4 * self.n_process) + 1
+        parts = [sentences[i : i + size] for i in range(0, len(sentences), size)]
+        # A fork shares the loaded pipeline; loading it anew takes a worker longer than reading 10,000 sentences.
+        _pipeline()
+        method = "fork" if sys.platform == "linux" else "spawn"
+        with ProcessPoolExecutor(self.n_process, mp_context=get_context(method)) as pool:
+            return {
+                s: r
+                for part, read in zip(parts, pool.map(_read, parts), strict=True)
+                for s, r in zip(part, read, strict=True)
+            }
+
+
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
+    for start, end in body_spans(text):
+        yield from split_sentences(text, start, end)
+
+
+def _place(text: str, sentences: list, readings: dict[str, list[Reading]]) -> Iterator[dict]:
+    for offset, sentence, origin in sentences:
+        for finding_id, presence, rule, start, end, choice in readings[sentence]:
+            if origin is not None:
+                start, end = origin[start], origin[end - 1] + 1
+            start, end = offset + start, offset + end
+            yield {
+                "id": finding_id,
+                "choice": choice,
+                "presence": presence,
+                "rule": rule,
+                "start": start,
+                "end": end,
+                "phrase": text[start:end],
+            }
+
+
+def _strongest(mentions: list[dict], attribute: str) -> list[dict]:
+    # One entry per code: present beats uncertain beats absent, and among equals the first mention stands.
+    best: dict[str, dict] = {}
+    for mention in mentions:
+        code = getattr(FINDINGS[mention["id"]], attribute)
+        if attribute == "category" and not mention["choice"]:
+            continue
+        if code and (code not in best or _STRENGTH[mention["presence"]] > _STRENGTH[best[code]["presence"]]):
+            best[code] = mention
+    found = [
+        finding(code, **{k: m[k] for k in ("presence", "phrase", "start", "end", "rule")})
+        for code, m in best.items()
+    ]
+    return sorted(found, key=lambda f: (f["start"], f["end"], f["code"]))

@@ -1,0 +1,93 @@
+"""Evidence in HTML: escaped, marked by more than color, and hidden when it must be."""
+
+import re
+from html import unescape
+
+import pytest
+
+from radbook.errors import RadbookError
+from radbook.highlight import Highlight, highlight
+from radbook.schema import finding
+
+
+def body(shown: Highlight) -> str:
+    return re.sub(
+        r"<style>.*?</style>|<div class=\"radbook-legend\">.*", "", shown._repr_html_(), flags=re.DOTALL
+    )
+
+
+def words(shown: Highlight) -> str:
+    return unescape(re.sub(r"<[^>]*>", "", body(shown)))
+
+
+def test_the_text_is_kept_word_for_word():
+    text = 'Small effusion.\nNo edema & <b>no</b> "fracture".'
+    shown = highlight(text, [finding("Pleural Effusion", phrase="effusion", start=6, end=14)])
+    assert words(shown) == text
+    assert '<mark class="present"' in body(shown)
+
+
+@pytest.mark.parametrize(
+    "evil", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</style><script>x</script>"]
+)
+def test_markup_in_a_report_is_escaped(evil):
+    text = f"Edema {evil}"
+    shown = highlight(text, [finding(evil, phrase=text, start=0, end=len(text), rule=evil)])
+    html = shown.html.replace("<style>", "").replace("</style>", "", 1)
+    assert "<script" not in html and "<img" not in html and "</style" not in html
+    assert words(shown) == text
+
+
+def test_presence_is_told_without_color():
+    text = "edema effusion nodule"
+    marks = [
+        ("Edema", "present", 0, 5),
+        ("Pleural Effusion", "absent", 6, 14),
+        ("Lung Lesion", "uncertain", 15, 21),
+    ]
+    shown = highlight(text, [finding(c, p, start=a, end=b) for c, p, a, b in marks])
+    for _, presence, _, _ in marks:
+        assert f'<mark class="{presence}" title=' in shown.html
+        assert re.search(rf"Legend:.*{presence} \((solid|dashed|dotted) line\)", shown.html)
+    assert 'title="Pleural Effusion, absent">effusion<' in shown.html
+    assert len(re.findall(r"::after\{content", shown.html)) == 3
+    assert {"solid", "dashed", "dotted"} == set(re.findall(r"border-bottom:\S+ (\w+)", shown.html))
+
+
+def test_overlapping_evidence_never_crosses():
+    text = "heart and mediastinum are enlarged"
+    shown = highlight(
+        text,
+        [
+            finding("A", start=0, end=25),
+            finding("B", "absent", start=10, end=34),
+            finding("C", start=10, end=21),
+        ],
+    )
+    assert words(shown) == text
+    assert not re.search(r"<mark[^>]*>[^<]*<mark", body(shown))
+    assert "A, present; B, absent; C, present" in shown.html
+
+
+def test_never_shows_nothing_of_the_report():
+    text = "Gigantic xylophone effusion"
+    shown = highlight(
+        text,
+        [finding("J90", phrase=text, start=0, end=27, rule="pleural_effusion/name|hedge:xylophone")],
+        show_text="never",
+    )
+    assert "xylophone" not in shown.html.lower() and "gigantic" not in shown.html.lower()
+    assert "J90, present" in shown.html
+    assert "No finding" in highlight(text, [], show_text="never").html
+
+
+def test_findings_without_a_place_are_listed():
+    assert "Without a place" in highlight("Clear.", [finding("Edema")]).html
+    assert highlight("", []).html
+
+
+def test_errors():
+    with pytest.raises(RadbookError, match="show_text is 'no'"):
+        highlight("x", [], show_text="no")
+    with pytest.raises(RadbookError, match="outside a text of 5"):
+        highlight("edema", [finding("Edema", start=2, end=9)])
