@@ -1,0 +1,159 @@
+"""The `radbook` command: thin wrappers that parse, call the library and print."""
+
+import os
+import shutil
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from radbook.errors import RadbookError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RunOption = Annotated[str | None, typer.Option("--run", metavar="NAME", help="Name of the run; the profile's if left out.")]
+
+
+@app.callback()
+def _radbook() -> None:
+    """Radbook: a notebook book about small language models that learn to read radiology reports."""
+
+
+@app.command()
+def run(
+    profile: Annotated[str, typer.Argument(help="A name in notebooks/profiles, or the path of a YAML file.")] = "default",
+    name: RunOption = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME VALUE", help="Set a parameter of the chapters; may be repeated."),
+    ] = None,
+    only: Annotated[int | None, typer.Option(metavar="N", help="Execute chapter N alone.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Execute also what is up to date.")] = False,
+) -> None:
+    """Execute the chapters that are out of date into runs/NAME."""
+    from radbook.chapters import run_chapters
+
+    pairs = [tuple(p.split("=", 1)) for p in parameter or []]
+    screen = _Screen()
+    try:
+        done = run_chapters(
+            profile, name=name, parameters=pairs, only=only, force=force, echo=screen.line, live=screen.live
+        )
+    finally:
+        screen.clear()
+    print(f"run {done.name} is up to date: {_shown(done.path)}")
+
+
+@app.command()
+def book(run: Annotated[str, typer.Argument(help="Name of the run.")] = "default") -> None:
+    """Render the executed notebooks of one run."""
+    from radbook.book import build_book
+
+    screen = _Screen()
+    try:
+        page = build_book(run, echo=screen.live)
+    finally:
+        screen.clear()
+    print(f"open {_shown(page)}")
+
+
+@app.command()
+def pretrain(
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="Where to write the model; the packaged one if left out.")] = "",
+    minutes: Annotated[float, typer.Option(help="Minutes to train.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Seed of the reports, the weights and the order.")] = 0,
+) -> None:
+    """Make the packaged tiny base model again."""
+    from radbook.student.base import TINY
+    from radbook.student.pretrain import pretrain as train
+
+    screen = _Screen()
+    try:
+        train(out or TINY, minutes=minutes, seed=seed, progress=screen.live)
+    finally:
+        screen.clear()
+    print(f"wrote {_shown(out or TINY)}; its scores are in README.md there")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what will work on this machine: versions, GPU, Unsloth, memory, disk, browser, licenses."""
+    from radbook.doctor import examine
+
+    lines, well = examine()
+    print("\n".join(lines))
+    raise typer.Exit(0 if well else 1)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; what a user can mend ends as one line on stderr, without a traceback."""
+    try:
+        app(_join_pairs(sys.argv[1:] if arguments is None else arguments))
+    except RadbookError as error:
+        print(f"radbook: {error}", file=sys.stderr)
+        # A chapter that stopped is 1; a mistake found before anything ran is 2.
+        sys.exit(1 if type(error).__name__ == "ChapterError" else 2)
+    except SystemExit as done:
+        if done.code == 130:
+            print("radbook: stopped; the same command goes on from here", file=sys.stderr)
+        raise
+
+
+def _join_pairs(arguments: list[str]) -> list[str]:
+    """Turn `-p NAME VALUE` into `-p NAME=VALUE`, which an option with one value can hold; `-p NAME=VALUE` stays.
+
+    >>> _join_pairs(["run", "-p", "epochs", "2", "--force", "-p", "seed=3"])
+    ['run', '-p', 'epochs=2', '--force', '-p', 'seed=3']
+    """
+    joined, rest = [], list(arguments)
+    while rest:
+        word = rest.pop(0)
+        joined.append(word)
+        if word == "-p" and rest:
+            name = rest.pop(0)
+            if "=" not in name:
+                if not rest:
+                    raise RadbookError(f"-p {name}: the value is missing; write -p {name} VALUE")
+                name = f"{name}={rest.pop(0)}"
+            joined.append(name)
+    return joined
+
+
+def _shown(path: os.PathLike) -> str:
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+class _Screen:
+    """Lines that stay, and one below them that is rewritten; without a terminal, at most one of those per 20 s."""
+
+    def __init__(self) -> None:
+        self.terminal, self.shown, self.last = sys.stdout.isatty(), False, time.monotonic()
+
+    def line(self, text: str) -> None:
+        self.clear()
+        print(text, flush=True)
+        self.last = time.monotonic()
+
+    def live(self, text: str) -> None:
+        if self.terminal:
+            width = shutil.get_terminal_size().columns
+            print(f"\r\x1b[2K  {text[: width - 3]}", end="", flush=True)
+            self.shown = True
+        elif time.monotonic() - self.last >= 20:
+            print(f"  {text}", flush=True)
+            self.last = time.monotonic()
+
+    def clear(self) -> None:
+        if self.shown:
+            print("\r\x1b[2K", end="", flush=True)
+            self.shown = False
