@@ -1,0 +1,257 @@
+"""Small helpers of the chapters: numbers for the prose, verdicts of comparisons, and what may be shown of a corpus.
+
+`say` hands named values to the page, where a sentence picks them up with the `glue:text` role; every number in the
+book's prose comes through it.
+`verdict` turns an interval of a difference into words, so that a sentence stays true whichever way the numbers fall.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from radbook.corpora import SHARING
+from radbook.errors import RadbookError
+from radbook.highlight import Highlight, highlight
+from radbook.schema import STATUSES
+
+__all__ = [
+    "PUBLISHED",
+    "corpus_story",
+    "error_shown",
+    "hide_private",
+    "interval",
+    "may_show",
+    "p_value",
+    "plain",
+    "progress_lines",
+    "say",
+    "status_counts",
+    "verdict",
+    "with_intervals",
+]
+
+UNKNOWN = "not known"
+# Figures of others that the chapters quote. "computed by us": from the label columns that the authors released, 100 reports.
+PUBLISHED = {
+    "choice, student": 0.67,
+    "choice, NegBio": 0.63,
+    "open, student": 0.91,
+    "open, GPT-4o": 0.93,
+    "NegBio against reader 1": {"value": 0.652, "low": 0.59, "high": 0.72},
+    "NegBio against reader 2": {"value": 0.637, "low": 0.58, "high": 0.69},
+    "reader 1 against reader 2": {"value": 0.939, "low": 0.91, "high": 0.96},
+    "NegBio precision": 0.88,
+    "NegBio recall": 0.52,
+    "reports": 100,
+    "patients": 80,
+}
+_PRIVATE = (
+    "report_id",
+    "patient_id",
+    "text",
+    "findings",
+    "impression",
+    "phrase",
+    "reply",
+    "prompt",
+    "completion",
+    "report",
+)
+_STORIES = {
+    "synthetic": (
+        "This corpus is synthetic: a seeded grammar wrote every report and its labels in one step, so the "
+        "curated labels are true by construction. Its hospital style holds wording that the rule lexicon "
+        "lacks and that the base model met before in another style, as happens with real hospitals, but "
+        "here we put it there: every comparison between rules and student below is partly a consequence "
+        "of that choice and says nothing about any real hospital."
+    ),
+    "openi": (
+        "This corpus is real: chest X-ray reports of Indiana University, published by the U.S. National "
+        "Library of Medicine, which people coded with MeSH terms. Those codes, mapped to categories by a "
+        "table of ours, are the curated labels, so every figure below depends on the coders and on that "
+        "table. The rule lexicon was written with reports of this very collection at hand, the test split "
+        "not held apart, so the scores of the rules on it are friendlier than a new hospital's would be."
+    ),
+    "table": (
+        "This corpus is a table of your own. Its label column, if it has one, is taken as the curated "
+        "truth without question; where it has none, nothing below can be scored, and the figures say so."
+    ),
+}
+
+
+def say(**values: object) -> None:
+    """Make values available to the sentences of this page under their names; `plain` decides how they look."""
+    from myst_nb import glue
+
+    for name, value in values.items():
+        glue(name, plain(value), display=False)
+
+
+def plain(value: object, *, digits: int = 3) -> str:
+    """Write a value the way the book's prose shows it.
+
+    >>> plain(2400), plain(0.87), plain(float("nan")), plain(["a", "b", "c"])
+    ('2,400', '0.870', 'not known', 'a, b and c')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)):
+        *head, last = [plain(v, digits=digits) for v in value] or ["none"]
+        return f"{', '.join(head)} and {last}" if head else last
+    if isinstance(value, (int, np.integer)):
+        return f"{value:,}"
+    return f"{value:.{digits}f}" if math.isfinite(value) else UNKNOWN
+
+
+def interval(
+    value: float | Mapping, low: float | None = None, high: float | None = None, *, signed: bool = False
+) -> str:
+    """Write a value with its 95 % interval; the first argument may be a row or dict with value, low and high.
+
+    >>> interval(0.8712, 0.85, 0.89)
+    '0.871 (0.850 to 0.890)'
+    >>> interval({"value": -0.02, "low": -0.05, "high": 0.01}, signed=True)
+    '-0.020 (-0.050 to +0.010)'
+    """
+    if isinstance(value, (Mapping, pd.Series)):
+        value, low, high = value["value"], value["low"], value["high"]
+    if not math.isfinite(value):
+        return UNKNOWN
+    form = "{:+.3f}" if signed else "{:.3f}"
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return form.format(value) + " (no interval)"
+    return f"{form.format(value)} ({form.format(low)} to {form.format(high)})"
+
+
+def p_value(p: float) -> str:
+    """Write a p-value; a permutation test with a few thousand exchanges cannot tell values below 0.001 apart.
+
+    >>> p_value(0.0005), p_value(0.0312), p_value(float("nan"))
+    ('< 0.001', '= 0.031', 'not known')
+    """
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if math.isfinite(p) else UNKNOWN
+
+
+def verdict(
+    difference: Mapping,
+    *,
+    above: str = "is above",
+    below: str = "is below",
+    tie: str = "cannot be told from",
+    unknown: str = "cannot be compared with",
+) -> str:
+    """Say in words what the interval of a difference allows to say.
+
+    >>> verdict({"value": 0.02, "low": 0.01, "high": 0.03})
+    'is above'
+    >>> verdict({"value": 0.02, "low": -0.01, "high": 0.05})
+    'cannot be told from'
+    """
+    low, high = difference["low"], difference["high"]
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return unknown
+    if low > 0:
+        return above
+    return below if high < 0 else tie
+
+
+def progress_lines(seconds: float = 10.0) -> Callable[[str], None]:
+    """Return a function that prints the first line it gets, then at most one every `seconds`, and the last of a count.
+
+    It prints to the output of the cell that made it, also where a library has redirected standard output meanwhile.
+    """
+    stream, told = sys.stdout, -math.inf
+
+    def tell(line: str) -> None:
+        nonlocal told
+        if time.monotonic() - told >= seconds or line.endswith(" 0 s left"):
+            told = time.monotonic()
+            print(line, file=stream, flush=True)
+
+    return tell
+
+
+def status_counts(tables: pd.DataFrame | Mapping[str, pd.DataFrame], *, n_rows: int) -> pd.DataFrame:
+    """Count ok, repaired and failed rows per task (or per named table) and check that they add up to `n_rows`.
+
+    Raises
+    ------
+    RadbookError
+        If a row has been lost: the counts of a task or table do not add up to `n_rows`.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"task": ["choice", "choice"], "status": ["ok", "ok"]})
+    >>> status_counts(rows, n_rows=2).loc["choice"].to_dict()
+    {'ok': 2, 'repaired': 0, 'failed': 0, 'rows': 2}
+    """
+    if isinstance(tables, pd.DataFrame):
+        tables = dict(tuple(tables.groupby("task")))
+    counts = pd.DataFrame(
+        {name: t["status"].value_counts() for name, t in tables.items()}, index=list(STATUSES)
+    ).T
+    counts = counts.fillna(0).astype(int)
+    counts["rows"] = counts.sum(axis=1)
+    lost = counts[counts["rows"] != n_rows]
+    if len(lost):
+        raise RadbookError(f"{lost.index[0]}: {n_rows} rows went in, {lost.iloc[0]['rows']} came out")
+    return counts
+
+
+def with_intervals(scores: pd.DataFrame, *, rows: str | list[str] = "source") -> pd.DataFrame:
+    """Lay a `scores` table out for reading: one line per `rows`, one column per metric, each with its interval."""
+    shown = scores.assign(shown=[interval(row) for _, row in scores.iterrows()])
+    table = shown.pivot_table(index=rows, columns="metric", values="shown", aggfunc="first", sort=False)
+    table.columns.name = None
+    return table.rename_axis([None] * table.index.nlevels)
+
+
+def error_shown(error: Mapping, text: str, *, shown: str) -> Highlight:
+    """Show one row of `disagreements`: what kind of error it is, then the report with the evidence of whoever claimed it.
+
+    >>> error = {"kind": "miss", "code": "Edema", "curated": "present", "predicted": "absent", "phrase": None}
+    >>> error_shown(error | {"start": None, "end": None}, "Wet lungs.", shown="never").html[:69]
+    '<p><strong>miss of Edema</strong>: curated present, source absent</p>'
+    """
+    said = f"curated {escape(error['curated'])}, source {escape(error['predicted'])}"
+    title = f"<p><strong>{escape(error['kind'])} of {escape(error['code'])}</strong>: {said}</p>"
+    evidence = {**error, "presence": "present"}
+    return Highlight(title + highlight(text, [evidence], show_text=shown).html)
+
+
+def may_show(corpus: str, show_text: str) -> str:
+    """Decide whether report text may appear on the page: "always" or "never".
+
+    `show_text` "open" shows the text of corpora that anyone may read and hides that of private and credentialed ones.
+
+    >>> may_show("synthetic", "open"), may_show("table", "open"), may_show("table", "always")
+    ('always', 'never', 'always')
+    """
+    if show_text not in ("never", "open", "always"):
+        raise RadbookError(f"show_text is {show_text!r}: choose never, open or always")
+    allowed = show_text == "always" or (show_text == "open" and SHARING.get(corpus) == "open")
+    return "always" if allowed else "never"
+
+
+def hide_private(frame: pd.DataFrame, shown: str) -> pd.DataFrame:
+    """Blank the columns that could identify a patient or repeat a report, unless `shown` is "always".
+
+    >>> hide_private(pd.DataFrame({"report_id": ["1"], "split": ["dev"]}), "never")["report_id"].tolist()
+    ['(hidden)']
+    """
+    private = [c for c in frame if c in _PRIVATE]
+    return frame if shown == "always" else frame.assign(**{c: "(hidden)" for c in private})
+
+
+def corpus_story(corpus: str) -> str:
+    """Return the sentences that say how a corpus was made and what that does to every figure.
+
+    >>> corpus_story("openi").split(":")[0]
+    'This corpus is real'
+    """
+    return _STORIES.get(corpus, f"The corpus {corpus} has no description here.")

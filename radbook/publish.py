@@ -1,0 +1,102 @@
+"""Publish the figures of finished runs: small tables without report text in `results/`, and the README's table from them.
+
+`python -m radbook.publish default openi` copies what those runs measured and rewrites the README's results block, so that
+no figure in it is typed by hand.
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from radbook.errors import RadbookError
+from radbook.evaluation import paired_difference
+from radbook.runs import Run, open_run, project_root, write_json
+
+__all__ = ["publish", "readme_block", "update_readme"]
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+_MANIFEST = ("run", "profile", "parameters", "radbook", "code", "python", "packages", "hardware")
+_HEAD = (
+    "| corpus | task | source | micro-F1 (95 % interval) | macro-F1 "
+    "| difference to the rules (95 % interval) | test reports | run |\n|---|---|---|---|---|---|---|---|\n"
+)
+
+
+def publish(run: Run) -> Path:
+    """Write scores, paired differences to the rules, and the manifest of a finished run to `results/RUN/`.
+
+    Raises
+    ------
+    RadbookError
+        If the run has not scored its student yet.
+    """
+    scores, manifest = run.read("scores"), run.manifest()
+    folder = run.project / "results" / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    scores.to_csv(folder / "scores.csv", index=False, float_format="%.4f")
+    _differences(run, manifest["parameters"]).to_csv(folder / "differences.csv", index=False, float_format="%.4f")
+    kept = {k: manifest[k] for k in _MANIFEST if k in manifest}
+    kept["parameters"] = {k: v for k, v in kept["parameters"].items() if k != "corpus_path"}
+    kept["seconds"] = {name: chapter["seconds"] for name, chapter in manifest["chapters"].items()}
+    write_json(kept, folder / "manifest.json")
+    return folder
+
+
+def readme_block(project: Path) -> str:
+    """Return the README's results table, one row per run, task and source, from the tables in `results/`."""
+    rows = []
+    for folder in sorted(p.parent for p in (project / "results").glob("*/scores.csv")):
+        scores = pd.read_csv(folder / "scores.csv")
+        differences = pd.read_csv(folder / "differences.csv").set_index(["task", "source"])
+        corpus = pd.read_json(folder / "manifest.json", typ="series")["parameters"]["corpus"]
+        f1 = scores[scores["metric"] == "f1"].set_index(["task", "source", "label"])
+        for task, source in dict.fromkeys(zip(scores["task"], scores["source"], strict=True)):
+            micro, macro = f1.loc[(task, source, "micro")], f1.loc[(task, source, "macro")]
+            known = (task, source) in differences.index
+            gap = _interval(differences.loc[(task, source)], sign="+") if known else ""
+            rows.append(
+                f"| {corpus} | {task} | {source} | {_interval(micro)} | {macro['value']:.3f} "
+                f"| {gap} | {micro['n_reports']:.0f} | {folder.name} |\n"
+            )
+    return f"{BEGIN}\n\n{_HEAD}{''.join(rows)}\n{END}"
+
+
+def update_readme(project: Path) -> None:
+    """Replace the results block of the README by what `results/` holds."""
+    path = project / "README.md"
+    text = path.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise RadbookError(f"README.md holds no {BEGIN} ... {END} block to fill")
+    head, _, rest = text.partition(BEGIN)
+    path.write_text(head + readme_block(project) + rest.partition(END)[2], encoding="utf-8")
+
+
+def _differences(run: Run, parameters: dict) -> pd.DataFrame:
+    reports, curated, rules = run.read("reports"), run.read_labels("curated"), run.read_labels("rules")
+    test = reports[reports["split"] == "test"]
+    others = [run.read("predictions").drop(columns="reply")]
+    others += [run.read_labels("simulated")] if run.has("labels/simulated") else []
+    rows = []
+    for (source, task), labels in pd.concat(others).groupby(["source", "task"]):
+        rows.append(
+            paired_difference(
+                curated, labels, rules, task=task, policy=parameters["policy"], reports=test,
+                n_bootstrap=parameters["n_bootstrap"], seed=parameters["seed"],
+            ) | {"source": source, "reference": "rules"}
+        )  # fmt: skip
+    columns = ["task", "source", "reference", "policy", "value", "low", "high", "p", "n_reports", "n_patients"]
+    return pd.DataFrame(rows)[columns]
+
+
+def _interval(row: pd.Series, sign: str = "") -> str:
+    return f"{row['value']:{sign}.3f} ({row['low']:{sign}.3f} to {row['high']:{sign}.3f})"
+
+
+if __name__ == "__main__":
+    try:
+        for name in sys.argv[1:]:
+            publish(open_run(name))
+        update_readme(project_root())
+    except RadbookError as error:
+        sys.exit(str(error))
