@@ -74,8 +74,9 @@ _STORIES = {
         "This corpus is real: chest X-ray reports of Indiana University, published by the U.S. National "
         "Library of Medicine, which people coded with MeSH terms. Those codes, mapped to categories by a "
         "table of ours, are the curated labels, so every figure below depends on the coders and on that "
-        "table. The rule lexicon was written with reports of this very collection at hand, the test split "
-        "not held apart, so the scores of the rules on it are friendlier than a new hospital's would be."
+        "table. The rule lexicon, and the grammar whose reports taught the packaged base, were written with "
+        "reports of this very collection at hand, the test split not held apart: the scores of rules and base "
+        "on it are friendlier than a new hospital's would be."
     ),
     "table": (
         "This corpus is a table of your own. Its label column, if it has one, is taken as the curated "

@@ -1,0 +1,147 @@
+"""The student: a language model that labels reports, as the teachers do, after learning from their labels."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from radbook.corpora.sections import report_body
+from radbook.errors import RadbookError
+from radbook.schema import PREDICTIONS, check, label_row
+from radbook.student.base import (
+    base_hash,
+    base_name,
+    encode_prompts,
+    load_base,
+    load_tokenizer,
+    prompt_style,
+    resolve_base,
+    template_hash,
+)
+from radbook.tasks import TASKS
+
+__all__ = ["Student"]
+
+
+class Student:
+    """A labeller made of a base model, and of an adapter if it has been trained.
+
+    Attributes
+    ----------
+    source
+        What stands in the `source` column: "student:RUN", or "base:NAME" without an adapter.
+    style
+        The prompt style it is asked in.
+    """
+
+    def __init__(self, base_model: str, *, source: str, style: str, adapter: Path | None = None) -> None:
+        self.base_model, self.source, self.style, self.adapter = base_model, source, style, adapter
+        self._loaded: tuple[Any, Any] | None = None
+
+    @classmethod
+    def load(cls, folder: str | Path, *, base: bool = False) -> "Student":
+        """Load the student of a run.
+
+        Parameters
+        ----------
+        folder
+            A run's folder or its student/ folder.
+        base
+            Load the same base asked in the same way, without the adapter, for comparison.
+
+        Raises
+        ------
+        RadbookError
+            If there is no finished student, or the base or the prompts are not those it was trained with.
+        """
+        folder = Path(folder).absolute()
+        home = folder / "student" if (folder / "student").is_dir() else folder
+        run = home.parent.name if home.name == "student" else home.name
+        if not (home / "settings.json").is_file() or not (home / "adapter").is_dir():
+            raise RadbookError(
+                f"{home} holds no finished student: run chapter 06 (radbook.student.finetune) first"
+            )
+        settings = json.loads((home / "settings.json").read_text(encoding="utf-8"))
+        base_model, style = settings["base_model"], settings["prompt_style"]
+        resolve_base(base_model)
+        if base_hash(base_model) != settings["base_hash"]:
+            raise RadbookError(
+                f"base_model {base_model} is not the one that the student in {home} was trained on: train it again"
+            )
+        if template_hash(load_tokenizer(base_model), style) != settings["template_hash"]:
+            raise RadbookError(
+                f"the prompts have changed since the student in {home} was trained: train it again with these prompts"
+            )
+        if base:
+            return cls(base_model, source=f"base:{base_name(base_model)}", style=style)
+        return cls(base_model, source=f"student:{run}", style=style, adapter=home / "adapter")
+
+    @classmethod
+    def untuned(cls, base_model: str = "tiny") -> "Student":
+        """Take a base model as it is."""
+        return cls(base_model, source=f"base:{base_name(base_model)}", style=prompt_style(base_model))
+
+    def model(self) -> tuple[Any, Any]:
+        """Return the model, its adapter merged, and the tokenizer; they are loaded on first use."""
+        if self._loaded is None:
+            # Plain transformers: replies then do not depend on which backend trained the adapter.
+            model, tokenizer, _ = load_base(self.base_model, backend="peft")
+            if self.adapter is not None:
+                from peft import PeftModel
+
+                model = PeftModel.from_pretrained(model, str(self.adapter)).merge_and_unload()
+            self._loaded = model.eval(), tokenizer
+        return self._loaded
+
+    def label(
+        self,
+        reports: pd.DataFrame,
+        tasks: Sequence[str] = ("choice", "open"),
+        *,
+        max_new_tokens: int = 150,
+        batch_size: int = 32,
+        progress: Callable[[str], None] | None = None,
+    ) -> pd.DataFrame:
+        """Label every report for every task.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The `predictions` table, one row per report and task, none left out: an empty report, a prompt too long for
+            the model and an unreadable reply have status "failed" and a note that says so.
+        """
+        from radbook.student.generate import generate
+
+        unknown = [t for t in tasks if t not in TASKS]
+        if unknown:
+            raise RadbookError(
+                f"tasks names {', '.join(map(repr, unknown))}: the tasks are {', '.join(TASKS)}"
+            )
+        model, tokenizer = self.model()
+        limit = getattr(model.config, "max_position_embeddings", 2048) - max_new_tokens
+        ids, texts = reports["report_id"].tolist(), reports["text"].tolist()
+        bodies = [report_body(text).strip() for text in texts]
+        rows: list[dict] = []
+        for name in tasks:
+            task = TASKS[name]
+            prompts = {k: task.prompt(body, self.style) for k, body in enumerate(bodies) if body}
+            lengths = dict(zip(prompts, map(len, encode_prompts(tokenizer, prompts.values())), strict=True))
+            asked = [k for k in prompts if lengths[k] <= limit]
+            tell = (lambda line, name=name: progress(f"{name}: {line}")) if progress else None
+            replies = generate(
+                model, tokenizer, [prompts[k] for k in asked], max_new_tokens=max_new_tokens, batch_size=batch_size,
+                progress=tell,
+            )  # fmt: skip
+            answered = dict(zip(asked, replies, strict=True))
+            for k, report_id in enumerate(ids):
+                findings, status, note, reply = [], "failed", "empty report", ""
+                if k in answered:
+                    reply = answered[k]
+                    findings, status, note = task.parse(reply, texts[k])
+                elif k in prompts:
+                    note = f"prompt of {lengths[k]} tokens is longer than the {limit} that the model can read"
+                row = label_row(report_id, self.source, name, findings, status=status, note=note)
+                rows.append({**row, "reply": reply})
+        return check(pd.DataFrame(rows, columns=list(PREDICTIONS.columns)), PREDICTIONS)

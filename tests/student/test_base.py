@@ -1,0 +1,108 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from radbook.errors import RadbookError
+from radbook.student import base
+from radbook.student.base import TINY, encode_prompts, load_base, load_tokenizer, resolve_base, template_hash
+from radbook.tasks import CHOICE
+
+
+def test_importing_the_student_loads_no_heavy_library():
+    code = "import radbook.student, sys; print([m for m in ('torch', 'transformers', 'unsloth', 'trl') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_packaged_base_is_small_complete_and_safe():
+    files = list(Path(TINY).iterdir())
+    assert sum(f.stat().st_size for f in files) <= 12e6
+    names = {f.name for f in files}
+    assert {"config.json", "tokenizer.json", "model.safetensors", "README.md"} <= names
+    assert not [n for n in names if n.endswith((".bin", ".pt", ".pkl", ".py"))]
+    card = (Path(TINY) / "README.md").read_text(encoding="utf-8")
+    for said in ("grammar", "seed", "steps", "minutes", "Micro-F1", "cohort"):
+        assert said in card
+
+
+def test_packaged_base_loads_in_float32_on_a_cpu():
+    import torch
+
+    model, tokenizer, backend = load_base("tiny", backend="peft")
+    assert backend == "peft"
+    if model.device.type == "cpu":
+        assert model.dtype == torch.float32
+    assert model.config.vocab_size == len(tokenizer)
+    assert base.prompt_style("tiny") == "short"
+
+
+def test_the_tokenizer_ignores_case_splits_digits_and_knows_the_deidentification_mark():
+    tokenizer = load_tokenizer("tiny")
+    assert tokenizer("EFFUSION")["input_ids"] == tokenizer("effusion")["input_ids"]
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer("has XXXX of 12 mm")["input_ids"])
+    assert "\u0120xxxx" in tokens
+    assert {"1", "2"} <= {t.strip("\u0120") for t in tokens}
+    text = "nodule \u2265 5 mm \u2014 na\u00efve \U0001f600"
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_a_chat_of_one_turn_is_the_plain_prompt():
+    tokenizer = load_tokenizer("tiny")
+    prompt = CHOICE.prompt("The heart is enlarged.")
+    ids = encode_prompts(tokenizer, [prompt])[0]
+    assert ids == [tokenizer.bos_token_id, *tokenizer(prompt)["input_ids"]]
+
+
+def test_completions_join_the_prompt_without_another_token_at_the_seam():
+    tokenizer = load_tokenizer("tiny")
+    prompt = CHOICE.prompt("The heart is enlarged.")
+    whole = tokenizer(prompt + " [Edema]")["input_ids"]
+    assert whole == tokenizer(prompt)["input_ids"] + tokenizer(" [Edema]")["input_ids"]
+
+
+def test_the_template_hash_follows_the_style():
+    tokenizer = load_tokenizer("tiny")
+    assert template_hash(tokenizer, "short") != template_hash(tokenizer, "full")
+    assert template_hash(tokenizer, "short") == template_hash(load_tokenizer(TINY), "short")
+
+
+@pytest.mark.parametrize("value", ["/nowhere/model", "./model", "models", "", 3])
+def test_a_missing_base_is_refused_by_name(value):
+    with pytest.raises(RadbookError, match="base_model"):
+        resolve_base(value)
+
+
+def test_a_folder_without_weights_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({}))
+    with pytest.raises(RadbookError, match=r"model\.safetensors"):
+        resolve_base(str(tmp_path))
+
+
+def test_a_hub_model_that_cannot_be_had_is_refused_by_name(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(RadbookError, match="base_model 'nobody/no-such-model' cannot be loaded"):
+        load_tokenizer("nobody/no-such-model")
+
+
+def test_a_damaged_base_is_refused_by_name(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(RadbookError, match="base_model"):
+        load_base(str(tmp_path), backend="peft")
+
+
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(RadbookError, match="backend 'jax' is none of auto, unsloth, peft"):
+        load_base("tiny", backend="jax")
+
+
+def test_without_unsloth_peft_takes_over_and_says_so_once(monkeypatch):
+    monkeypatch.setitem(sys.modules, "unsloth", None)  # what `import unsloth` meets where it is not installed
+    with pytest.warns(UserWarning, match="plain PEFT takes over") as told:
+        _, _, backend = load_base("tiny", backend="auto")
+    assert backend == "peft"
+    assert len([w for w in told if "Unsloth" in str(w.message)]) == 1
+    with pytest.raises(RadbookError, match="set backend to peft"):
+        load_base("tiny", backend="unsloth")

@@ -1,0 +1,101 @@
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from radbook.corpora.synthetic import generate_reports
+from radbook.errors import RadbookError
+from radbook.schema import PREDICTIONS, check
+from radbook.student import Student
+from radbook.student.base import TINY
+from radbook.student.finetune import finetune
+
+
+@pytest.fixture(scope="module")
+def run(instructions, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "demo"
+    finetune(instructions, folder / "student", epochs=1.0, batch_size=8, rank=4, backend="peft")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reports():
+    reports, _ = generate_reports(12, style="cohort", seed=3)
+    return reports
+
+
+def test_a_student_labels_both_tasks_and_leaves_no_row_out(run, reports):
+    lines = []
+    labels = Student.load(run).label(reports, progress=lines.append)
+    check(labels, PREDICTIONS)
+    assert len(labels) == 2 * len(reports)
+    assert set(labels["source"]) == {"student:demo"}
+    assert labels["status"].isin(["ok", "repaired", "failed"]).all()
+    assert (labels["reply"] != "").all()
+    assert set(labels.groupby("report_id")["task"].agg(",".join)) == {"choice,open"}
+    assert any(line.startswith("open: 12 of 12 replies") for line in lines)
+
+
+def test_the_student_folder_itself_can_be_given_and_the_base_beside_it(run, reports):
+    one = Student.load(run / "student").label(reports.head(2), ["choice"])
+    assert set(one["source"]) == {"student:demo"} and len(one) == 2
+    base = Student.load(run, base=True).label(reports.head(2), ["choice"])
+    assert set(base["source"]) == {"base:tiny"}
+    untuned = Student.untuned().label(reports.head(2), ["choice"])
+    pd.testing.assert_frame_equal(base, untuned)
+
+
+def test_labels_do_not_depend_on_the_batch(run, reports):
+    student = Student.load(run)
+    pd.testing.assert_frame_equal(student.label(reports, batch_size=5), student.label(reports, batch_size=1))
+
+
+def test_what_cannot_be_read_is_failed_with_a_note_and_counted(reports):
+    odd = reports.head(4).copy()
+    odd.loc[odd.index[0], "text"] = ""
+    odd.loc[odd.index[1], "text"] = "INDICATION: cough."
+    odd.loc[odd.index[2], "text"] = "FINDINGS: " + "small effusion " * 10_000
+    labels = Student.untuned().label(odd, ["choice"]).set_index("report_id")
+    status, note = labels["status"].tolist(), labels["note"].tolist()
+    assert status[:3] == ["failed"] * 3
+    assert note[:2] == ["empty report"] * 2
+    assert note[2].startswith("prompt of ") and "longer than the" in note[2]
+    assert len(labels) == 4
+
+
+def test_an_unreadable_reply_is_failed_and_kept(reports):
+    labels = Student.untuned().label(reports.head(3), ["choice"], max_new_tokens=1)
+    assert set(labels["status"]) == {"failed"}
+    assert (labels["note"] != "").all()
+
+
+def test_an_unknown_task_is_refused(reports):
+    with pytest.raises(RadbookError, match="'closed': the tasks are choice, open"):
+        Student.untuned().label(reports, ["closed"])
+
+
+def test_no_report_gives_no_row(reports):
+    assert Student.untuned().label(reports.head(0)).empty
+
+
+def test_a_missing_student_is_named(tmp_path):
+    with pytest.raises(RadbookError, match="holds no finished student"):
+        Student.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"), [("template_hash", "prompts have changed"), ("base_hash", "is not the one")]
+)
+def test_changed_prompts_or_base_are_refused(run, tmp_path, key, message):
+    shutil.copytree(run, tmp_path / "copy")
+    path = tmp_path / "copy" / "student" / "settings.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: "0"}))
+    with pytest.raises(RadbookError, match=message):
+        Student.load(tmp_path / "copy")
+
+
+def test_a_folder_base_is_named_after_the_folder(tmp_path):
+    shutil.copytree(TINY, tmp_path / "mine")
+    student = Student.untuned(str(tmp_path / "mine"))
+    assert (student.source, student.style) == ("base:mine", "short")
