@@ -69,8 +69,9 @@ def book(run: Annotated[str, typer.Argument(help="Name of the run.")] = "default
 @app.command()
 def pretrain(
     out: Annotated[str, typer.Option(metavar="FOLDER", help="Where to write the model; the packaged one if left out.")] = "",
-    minutes: Annotated[float, typer.Option(help="Minutes to train.")] = 30.0,
+    minutes: Annotated[float, typer.Option(help="Minutes to train.")] = 35.0,
     seed: Annotated[int, typer.Option(help="Seed of the reports, the weights and the order.")] = 0,
+    openi: Annotated[str, typer.Option(metavar="PATH", help="Open-I reports to score the finished base on.")] = "",
 ) -> None:
     """Make the packaged tiny base model again."""
     from radbook.student.base import TINY
@@ -78,7 +79,7 @@ def pretrain(
 
     screen = _Screen()
     try:
-        train(out or TINY, minutes=minutes, seed=seed, progress=screen.live)
+        train(out or TINY, minutes=minutes, seed=seed, eval_path=openi or None, progress=screen.live)
     finally:
         screen.clear()
     print(f"wrote {_shown(out or TINY)}; its scores are in README.md there")

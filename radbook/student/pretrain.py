@@ -39,7 +39,7 @@ def grammar_hash() -> str:
 def pretrain(
     out_dir: str | Path,
     *,
-    minutes: float = 30.0,
+    minutes: float = 35.0,
     steps: int = 0,
     seed: int = 0,
     hidden_size: int = 256,
