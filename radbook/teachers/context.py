@@ -102,6 +102,7 @@ _DEGREES = frozenset(
 )
 _AFTER = frozenset(("negation_after", "hedge_after", "hedge_near", "probable_after"))
 _LISTS = frozenset(("or", "and", "nor", "and/or"))
+_DENIALS = frozenset(("no", "not", "without", "negative", "free", "absence", "denies", "nor", "neither"))
 
 Trigger = tuple[str, int, int]
 
@@ -158,18 +159,24 @@ def _splices(words: list[str]) -> list[int]:
     for n, i in enumerate(commas):
         stop = commas[n + 1] if n + 1 < len(commas) else len(words)
         clause = words[i + 1 : stop]
+        before = words[max((j + 1 for j in found if j < i), default=0) : i]
+        denies, states = not _DENIALS.isdisjoint(before), not _VERBS.isdisjoint(before)
         if words[i - 1] in _ADJECTIVES:
             continue
         # "no pneumothorax, small effusion": a degree opens a claim, unless the list of things denied goes on.
         if clause and clause[0] in _DEGREES and _LISTS.isdisjoint(words[i:]):
             found.append(i)
             continue
-        if (
-            clause
-            and clause[0] not in _LISTS
-            and not _VERBS.isdisjoint(clause)
-            and _LISTS.isdisjoint(clause[:4])
-        ):
+        verb = next((k for k, word in enumerate(clause) if word in _VERBS), None)
+        if verb is None or clause[0] in _LISTS:
+            continue
+        if states and not denies:
+            # "the heart is enlarged, effusion and pneumothorax are absent": a statement was complete.
+            found.append(i)
+        elif not states and not denies and not _LISTS.isdisjoint(clause[:verb]):
+            # "consolidation, focal airspace disease and overt edema are absent": one list, one verb.
+            continue
+        elif _LISTS.isdisjoint(clause[:4]):
             found.append(i)
     return found
 
