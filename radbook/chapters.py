@@ -185,6 +185,7 @@ def _bring_up_to_date(
         echo(f"{title}  unchanged")
         return
     echo(title)
+    digests = {f: file_digest(Path(f)) for f in task.file_dep}
     started = time.perf_counter()
     _execute(run, chapter, source, own, live)
     seconds = time.perf_counter() - started
@@ -194,16 +195,21 @@ def _bring_up_to_date(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "parameters": own,
-        "notebook": file_digest(source),
+        "notebook": digests[str(source)],
         "reads": {f: file_digest(run.path / f) for f in chapter.reads},
         "writes": {f: file_digest(run.path / f) for f in chapter.writes},
     }
     write_json({**head, "chapters": records}, run.path / "manifest.json")
-    # Saved chapter by chapter: a later kill must not forget this one.
-    task.save_extra_values()
-    state.save_success(task)
-    state.close()
     echo(f"{title}  done in {seconds:.0f} s")
+    edited = [f for f, digest in digests.items() if file_digest(Path(f)) != digest]
+    if edited:
+        # doit would take the files of now for those that were executed.
+        echo(f"{title}  {_shown(Path(edited[0]))} was edited meanwhile: the next run executes the chapter again")
+    else:
+        # Saved chapter by chapter: a later kill must not forget this one.
+        task.save_extra_values()
+        state.save_success(task)
+    state.close()
 
 
 def _execute(run: Run, chapter: Chapter, source: Path, own: Mapping[str, object], live: Echo) -> None:

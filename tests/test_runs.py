@@ -315,3 +315,12 @@ def test_after_kill_9_the_same_command_goes_on(tmp_path):
     _, lines, _ = chain(project)
     assert lines[0].endswith("01_first  unchanged") and "02_second  done" in lines[-1]
     assert (run.path / "reports.parquet").stat().st_mtime_ns == first
+
+
+def test_a_chapter_edited_while_it_ran_is_executed_again(tmp_path):
+    edit = "from pathlib import Path\nPath('notebooks/01_first.ipynb').open('a').write('\\n')\n"
+    project, lines = toy_project(tmp_path, first=FIRST + edit), []
+    for _ in range(2):
+        run_chapters(project=project, chapters=CHAPTERS[:1], echo=lines.append)
+    assert sum("notebooks/01_first.ipynb was edited meanwhile" in line for line in lines) == 2
+    assert not any("unchanged" in line for line in lines)
