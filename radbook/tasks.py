@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+import yaml
 from rapidfuzz import fuzz, process
 
 from radbook.corpora.sections import body_spans
@@ -21,7 +22,7 @@ from radbook.icd10 import descriptor, is_leaf, map_phrase, normalize_code
 from radbook.ontology import CATEGORIES, FINDINGS, NORMAL
 from radbook.schema import Presence, finding
 
-__all__ = ["CHOICE", "OPEN", "STYLES", "TASKS", "Task"]
+__all__ = ["CHOICE", "OPEN", "STYLES", "TASKS", "Task", "locate", "worked_examples"]
 
 STYLES = ("short", "full")
 NEAR_MISS = 85  # least rapidfuzz ratio (0-100) at which a misspelled category name is repaired
@@ -69,6 +70,14 @@ class Task:
     read: Callable[[str, bool], Item]
     quotes: bool
 
+    def instruction(self, form: str = "list") -> str:
+        """Return what to do, in words: `form` says whether the answer is a bracketed list or a JSON object.
+
+        >>> OPEN.instruction().splitlines()[0] == OPEN.instruction("json").splitlines()[0]
+        True
+        """
+        return _instruction(self.name if form == "list" else f"{self.name}_{form}")
+
     def prefix(self, style: str = "short") -> str:
         """Return the constant text before the report, which generation may prefill once for all reports.
 
@@ -79,7 +88,12 @@ class Task:
             raise RadbookError(f"prompt style {style!r} is none of {', '.join(STYLES)}")
         if style == "short":
             return f"{self.name}\n"
-        return f"### Instruction:\n{_instruction(self.name)}\n\n### Report:\n"
+        shown = [] if self.quotes else worked_examples()[:3]
+        examples = "".join(
+            f"\n\nExample {n}\nReport: {text}\nAnswer: {self.render(found[self.name], text)}"
+            for n, (text, found) in enumerate(shown, start=1)
+        )
+        return f"### Instruction:\n{self.instruction()}{examples}\n\n### Report:\n"
 
     def prompt(self, report_body: str, style: str = "short") -> str:
         """Return what the model reads: the task, then the report, then the cue to answer.
@@ -173,7 +187,7 @@ class Task:
                 notes.append(f"{code} named twice")
             else:
                 presence = Presence.PRESENT if bare == item else Presence.UNCERTAIN
-                found[code] = _located(code, phrase, text, presence=presence)
+                found[code] = locate(code, phrase, text, presence=presence)
                 notes += [remark] if remark else []
                 notes += [f"hedged item {_short(item)} read as uncertain"] if bare != item else []
         if not found and (not empty or notes):
@@ -196,7 +210,7 @@ class Task:
             if quoted:
                 quote = match["quote"].strip(" \"'")
                 old = findings[quoted[0]]
-                findings[quoted[0]] = _located(old["code"], quote, text, presence=old["presence"])
+                findings[quoted[0]] = locate(old["code"], quote, text, presence=old["presence"])
             else:
                 prose = prose or bool(re.search(r"\w", line))
         if prose:
@@ -207,6 +221,27 @@ class Task:
 @cache
 def _instruction(name: str) -> str:
     return (files("radbook") / "resources" / "prompts" / f"{name}.txt").read_text(encoding="utf-8").strip()
+
+
+@cache
+def worked_examples() -> tuple[tuple[str, dict[str, list[dict]]], ...]:
+    """Return invented reports with their findings per task, as examples for a language model.
+
+    >>> text, found = worked_examples()[1]
+    >>> OPEN.render(found["open"], text)
+    '[calcified granuloma (J98.4), scoliosis (M41.9)]'
+    """
+    stream = (files("radbook") / "resources" / "worked_examples.yaml").read_text(encoding="utf-8")
+    return tuple(
+        (
+            entry["report"],
+            {
+                "choice": [locate(code, quote, entry["report"]) for code, quote in entry["choice"].items()],
+                "open": [locate(code, quote, entry["report"]) for quote, code in entry["open"].items()],
+            },
+        )
+        for entry in yaml.safe_load(stream)
+    )
 
 
 def _lines_in_context(reply: str) -> list[tuple[str, str, str]]:
@@ -224,8 +259,13 @@ def _with_phrase(entry: dict, text: str | None) -> dict:
     return {**entry, "phrase": text[entry["start"] : entry["end"]]}
 
 
-def _located(code: str, phrase: str | None, text: str | None, *, presence: str) -> dict:
-    """Build a finding; where `text` holds the phrase (case and whitespace aside), with offsets and spelling of it."""
+def locate(code: str, phrase: str | None, text: str | None, *, presence: str = Presence.PRESENT) -> dict:
+    """Build a finding; where `text` holds the phrase (case and whitespace aside), with offsets and spelling of it.
+
+    >>> found = locate("Edema", "interstitial EDEMA", "Mild interstitial edema.")
+    >>> found["phrase"], found["start"]
+    ('interstitial edema', 5)
+    """
     words = (phrase or "").split()
     if text and words:
         pattern = re.compile(r"(?<!\w)" + r"\s+".join(map(re.escape, words)) + r"(?!\w)", re.I)

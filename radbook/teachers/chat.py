@@ -1,0 +1,292 @@
+"""A language model as teacher: any chat endpoint that speaks OpenAI's protocol, with quotes for every finding.
+
+Nothing is sent before `ChatTeacher.plan` has counted what it would be, and nothing is sent twice: replies live in a
+file that later runs read (`radbook.teachers.replies`).
+Every row comes out: a request that got no usable reply has status "failed" and a note that says why.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from radbook.corpora.sections import report_body
+from radbook.errors import RadbookError
+from radbook.schema import PREDICTIONS, check, label_row
+from radbook.tasks import STYLES, TASKS
+from radbook.teachers.calls import Budget, answer_all
+from radbook.teachers.endpoint import Endpoint
+from radbook.teachers.guard import check_destination
+from radbook.teachers.messages import build_messages, read_reply, response_schema
+from radbook.teachers.replies import Reply, ReplyCache, request_key
+
+__all__ = ["ChatTeacher", "Plan"]
+
+_CHARACTERS_PER_TOKEN = 3.5  # of English clinical text, on the low side, so that estimates are on the high side
+_MESSAGE_TOKENS = 8  # what a chat template adds to each message
+_SECONDS_PER_CALL = 3.0  # until this model has answered something
+
+Progress = Callable[[str], None]
+
+
+class _Job(NamedTuple):
+    """One request: reports with the same body share it."""
+
+    task: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What labeling would take, before any call.
+
+    Attributes
+    ----------
+    reports, requests, cached, calls
+        Reports to label, different requests they make, those already answered, and those still to be sent.
+    prompt_tokens, completion_tokens
+        Estimate of what is read, and the most that may be written, over all calls.
+    cost
+        In the currency of the prices, at most; None where no prices were given.
+    seconds
+        Estimate at the given concurrency.
+    """
+
+    reports: int
+    requests: int
+    cached: int
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    seconds: float
+
+    def __str__(self) -> str:
+        cost = "cost unknown (no prices given)" if self.cost is None else f"at most {self.cost:,.2f} (currency of the prices)"
+        return (
+            f"{self.reports:,} reports, {self.calls:,} calls ({self.cached:,} of {self.requests:,} requests answered before), "
+            f"about {self.prompt_tokens:,} tokens to read, at most {self.completion_tokens:,} to write, {cost}, "
+            f"about {self.seconds:,.0f} s"
+        )
+
+
+class ChatTeacher:
+    """Label findings with a language model behind an OpenAI-compatible endpoint.
+
+    Parameters
+    ----------
+    model
+        The model's name at the endpoint.
+    base_url
+        Address of the API; there is no default, so text goes only where somebody wrote it should.
+    cache
+        The SQLite file of replies, as private as the reports.
+    key_variable
+        Environment variable that holds the key; a server on this machine may do without.
+    style
+        "full" sends instruction, worked examples and report, and asks for JSON where the server can;
+        "short" sends the bare prompt of a student that was tuned on it and is now served.
+    n_examples, seed
+        Worked examples per request and the seed of their draw; they are invented, so none is of the test split.
+    max_new_tokens
+        Limit of a reply, in tokens.
+    concurrency
+        Calls in flight.
+    max_reports
+        Refuse to label more reports than this; 0 sets no limit.
+    max_cost
+        Refuse a plan that could cost more, and stop when it is reached; in the currency of the prices; 0 sets no limit.
+    price_prompt, price_completion
+        Price per million tokens.
+    time_limit
+        Seconds for one call of `label`; what has no reply by then fails, and the next call goes on from there.
+    timeout
+        Seconds without a byte after which a call counts as stalled.
+    allow_remote, agreement
+        See `radbook.teachers.guard.check_destination`.
+
+    Notes
+    -----
+    The temperature is 0.
+    A reply that cannot be read, or that quotes what the report does not say, is asked for once more with the reason;
+    failures are not kept, so that the next run asks again.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> cache = Path(tempfile.mkdtemp()) / "chat.sqlite"
+    >>> teacher = ChatTeacher("llama3.1", base_url="http://127.0.0.1:11434/v1", cache=cache, price_prompt=1, price_completion=2)
+    >>> reports = pd.DataFrame({"report_id": ["1", "2"], "text": ["Clear lungs."] * 2, "corpus": "table"})
+    >>> plan = teacher.plan(reports, ("choice",))
+    >>> plan.reports, plan.calls, plan.completion_tokens
+    (2, 1, 400)
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str,
+        cache: str | Path,
+        key_variable: str = "OPENAI_API_KEY",
+        style: str = "full",
+        n_examples: int = 3,
+        seed: int = 0,
+        max_new_tokens: int = 400,
+        concurrency: int = 8,
+        max_reports: int = 0,
+        max_cost: float = 0.0,
+        price_prompt: float = 0.0,
+        price_completion: float = 0.0,
+        time_limit: float = math.inf,
+        timeout: float = 60.0,
+        allow_remote: bool = False,
+        agreement: str = "",
+    ) -> None:
+        if not model.strip():
+            raise RadbookError("chat_model is empty: name the model that the endpoint serves")
+        if style not in STYLES:
+            raise RadbookError(f"prompt style {style!r} is none of {', '.join(STYLES)}")
+        for name, value, least in (
+            ("concurrency", concurrency, 1), ("max_new_tokens", max_new_tokens, 1), ("n_examples", n_examples, 0),
+            ("max_reports", max_reports, 0), ("max_cost", max_cost, 0), ("price_prompt", price_prompt, 0),
+            ("price_completion", price_completion, 0),
+        ):  # fmt: skip
+            if value < least:
+                raise RadbookError(f"{name} is {value}: give {least} or more")
+        for name, value in (("time_limit", time_limit), ("timeout", timeout)):
+            if not value > 0:
+                raise RadbookError(f"{name} is {value}: give a number of seconds above 0")
+        if max_cost and not (price_prompt or price_completion):
+            raise RadbookError("max_cost needs prices: give price_prompt and price_completion, per million tokens")
+        self.model, self.base_url = model, base_url
+        # A model served from a folder is called by the folder's name: paths of a machine are nobody's business.
+        self.source = f"chat:{Path(model).name if Path(model).is_absolute() else model}"
+        self.style, self.n_examples, self.seed = style, n_examples, seed
+        self.max_new_tokens, self.concurrency, self.timeout = max_new_tokens, concurrency, timeout
+        self.max_reports, self.max_cost, self.time_limit = max_reports, max_cost, time_limit
+        self.prices = (price_prompt, price_completion)
+        self.allow_remote, self.agreement, self.key_variable = allow_remote, agreement, key_variable
+        self._cache = ReplyCache(cache)
+
+    def request(self, task: str, body: str, *, structured: bool = True) -> dict[str, object]:
+        """Return the request that asks for one report: what would be sent, field by field."""
+        asked = build_messages(
+            TASKS[task], body, style=self.style, structured=structured, n_examples=self.n_examples, seed=self.seed
+        )
+        fields = {"model": self.model, "messages": asked, "temperature": 0.0, "max_tokens": self.max_new_tokens}
+        return {**fields, "response_format": response_schema(TASKS[task])} if structured else fields
+
+    def plan(self, reports: pd.DataFrame, tasks: Sequence[str] = tuple(TASKS)) -> Plan:
+        """Count what labeling these reports would take; calls nothing, needs no key."""
+        jobs = self._jobs(reports, tasks)
+        waiting = [job for job in jobs if self._kept(job) is None]
+        most = [_most_tokens(self.request(*job, structured=self.style == "full")) for job in waiting]
+        prompt, written = (sum(tokens) for tokens in zip(*most, strict=True)) if most else (0, 0)
+        usual = self._cache.usual(self.model)
+        rounds = math.ceil(len(waiting) / self.concurrency)
+        return Plan(
+            reports=len(reports),
+            requests=len(jobs),
+            cached=len(jobs) - len(waiting),
+            calls=len(waiting),
+            prompt_tokens=prompt,
+            completion_tokens=written,
+            cost=Budget(0, prices=self.prices).cost(prompt, written) if any(self.prices) else None,
+            seconds=rounds * (usual[0] if usual else _SECONDS_PER_CALL),
+        )
+
+    def label(
+        self, reports: pd.DataFrame, tasks: Sequence[str] = tuple(TASKS), *, progress: Progress | None = None
+    ) -> pd.DataFrame:
+        """Label every report for every task.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A `labels` table with the column `reply` (the raw text), one row per report and task, none left out.
+
+        Raises
+        ------
+        RadbookError
+            Before any call, if the reports must stay here, or the plan is beyond a limit; later, if the endpoint
+            accepts no request at all. What was answered until then is kept.
+        """
+        corpora = reports.get("corpus", ["unknown"])
+        check_destination(corpora, self.base_url, allow_remote=self.allow_remote, agreement=self.agreement)
+        plan = self.plan(reports, tasks)
+        tell = progress or (lambda line: None)
+        tell(str(plan))
+        if self.max_reports and plan.reports > self.max_reports:
+            raise RadbookError(f"{plan.reports:,} reports are more than max_reports {self.max_reports:,}: nothing was sent")
+        if self.max_cost and plan.cost > self.max_cost:
+            raise RadbookError(
+                f"this could cost {plan.cost:,.2f}, more than max_cost {self.max_cost:,.2f}: nothing was sent. "
+                "Label fewer reports, lower max_new_tokens, or raise max_cost"
+            )
+        texts = {_body(text): text for text in reports["text"]}
+        outcomes = answer_all(
+            self._jobs(reports, tasks),
+            request=lambda job, structured: self.request(*job, structured=structured),
+            complaint=lambda job, reply: self._complaint(job, reply, texts[job.body]),
+            estimate=_most_tokens,
+            endpoint=lambda: Endpoint(self.base_url, key_variable=self.key_variable, timeout=self.timeout),
+            cache=self._cache,
+            budget=Budget(self.max_cost, prices=self.prices),
+            structured=self.style == "full",
+            concurrency=self.concurrency,
+            time_limit=self.time_limit,
+            progress=tell,
+        )
+        rows = [
+            self._row(report_id, task, text, outcomes)
+            for task in tasks
+            for report_id, text in zip(reports["report_id"], reports["text"], strict=True)
+        ]
+        return check(pd.DataFrame(rows, columns=list(PREDICTIONS.columns)), PREDICTIONS)
+
+    def _jobs(self, reports: pd.DataFrame, tasks: Sequence[str]) -> list[_Job]:
+        unknown = [t for t in tasks if t not in TASKS]
+        if unknown:
+            raise RadbookError(f"tasks names {', '.join(map(repr, unknown))}: the tasks are {', '.join(TASKS)}")
+        # Reports with the same words make the same request, which is sent once.
+        bodies = dict.fromkeys(body for text in reports["text"] if (body := _body(text)))
+        return [_Job(task, body) for task in tasks for body in bodies]
+
+    def _complaint(self, job: _Job, reply: Reply, text: str) -> str:
+        _, status, note = read_reply(TASKS[job.task], reply.text, text, quoted=self.style == "full")
+        return note if status == "failed" else ""
+
+    def _kept(self, job: _Job) -> Reply | None:
+        """Return the reply kept for a job, in whichever form it was once asked for."""
+        for structured in (True, False) if self.style == "full" else (False,):
+            kept = self._cache.get(request_key(self.request(*job, structured=structured)))
+            if kept:
+                return kept
+        return None
+
+    def _row(self, report_id: str, task: str, text: str, outcomes: dict[_Job, "Reply | str"]) -> dict[str, object]:
+        body = _body(text)
+        outcome = outcomes[_Job(task, body)] if body else "empty report"
+        if isinstance(outcome, str):
+            row = label_row(report_id, self.source, task, [], status="failed", note=outcome)
+            return {**row, "reply": ""}
+        findings, status, note = read_reply(TASKS[task], outcome.text, text, quoted=self.style == "full")
+        if not outcome.complete:
+            note = f"{note}; cut at {self.max_new_tokens} tokens: raise max_new_tokens".lstrip("; ")
+            status = "failed" if status == "failed" else "repaired"
+        row = label_row(report_id, self.source, task, findings, status=status, note=note)
+        return {**row, "reply": outcome.text}
+
+
+def _body(text: str | None) -> str:
+    return report_body(text).strip() if isinstance(text, str) else ""
+
+
+def _most_tokens(request: Mapping) -> tuple[int, int]:
+    """Estimate the tokens that a request reads, and return the most it may write."""
+    lengths = [math.ceil(len(m["content"]) / _CHARACTERS_PER_TOKEN) + _MESSAGE_TOKENS for m in request["messages"]]
+    return sum(lengths), request["max_tokens"]

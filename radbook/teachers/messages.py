@@ -1,0 +1,243 @@
+"""What a language model is asked about a report, and what its reply says: messages, JSON schema, quotes looked up.
+
+Two forms of answer are read: the JSON object of `response_schema`, and the bracketed list that `radbook.tasks` parses.
+A model can make up evidence, so every quote is looked up in the report; one that is not there makes the reply unusable.
+"""
+
+import hashlib
+import json
+import random
+import re
+
+from rapidfuzz import fuzz
+
+from radbook.corpora.sections import body_spans
+from radbook.icd10 import check_code, map_phrase
+from radbook.ontology import CATEGORIES
+from radbook.tasks import Task, locate, worked_examples
+
+__all__ = ["build_messages", "read_reply", "response_schema"]
+
+Message = dict[str, str]
+
+# Least likeness (0-100) at which a quote with a slip of the pen is replaced by the words it stands for.
+_ALIKE = 90
+
+
+def build_messages(
+    task: Task, body: str, *, style: str = "full", structured: bool = True, n_examples: int = 3, seed: int = 0
+) -> list[Message]:
+    """Write the messages that ask for the findings of one report.
+
+    Parameters
+    ----------
+    task
+        What is asked.
+    body
+        Findings and impression, as `report_body` returns them.
+    style
+        "full" gives instruction, worked examples and report; "short" is the bare prompt a tuned student was trained on.
+    structured
+        Whether the answer is to be a JSON object; otherwise it is a list in square brackets.
+    n_examples
+        Worked examples, drawn from the packaged pool by `seed` and the report: the same report always gets the same.
+        An example whose report is the one asked about is never drawn.
+    seed
+        Decides the draw.
+
+    Examples
+    --------
+    >>> from radbook.tasks import CHOICE
+    >>> [m["role"] for m in build_messages(CHOICE, "Clear lungs.", n_examples=1)]
+    ['system', 'user', 'assistant', 'user']
+    >>> build_messages(CHOICE, "Clear lungs.", style="short")
+    [{'role': 'user', 'content': 'choice\\nClear lungs.\\nfindings:'}]
+    """
+    if style == "short":
+        return [{"role": "user", "content": task.prompt(body, style)}]
+    messages = [{"role": "system", "content": task.instruction("json" if structured else "list")}]
+    for text, found in _draw(body, n_examples, seed):
+        answer = _as_json(task, found[task.name]) if structured else task.render(found[task.name], text, style=style)
+        messages += [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]
+    return [*messages, {"role": "user", "content": body.strip()}]
+
+
+def response_schema(task: Task) -> dict[str, object]:
+    """Return the JSON schema of a structured answer, in the form of a chat request's `response_format`.
+
+    >>> from radbook.tasks import OPEN
+    >>> response_schema(OPEN)["json_schema"]["schema"]["properties"]["findings"]["items"]["required"]
+    ['quote', 'icd10']
+    """
+    text: dict[str, object] = {"type": "string"}
+    fields = {"category": {**text, "enum": list(CATEGORIES)}, "quote": text}
+    if task.name == "open":
+        fields = {"quote": text, "icd10": text}
+    item = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": {"findings": {"type": "array", "items": item}},
+        "required": ["findings"],
+        "additionalProperties": False,
+    }
+    return {"type": "json_schema", "json_schema": {"name": f"{task.name}_findings", "strict": True, "schema": schema}}
+
+
+def read_reply(
+    task: Task, reply: str, text: str, *, quoted: bool = True
+) -> tuple[list[dict], str, str]:
+    """Read a reply in either form.
+
+    Codes pass the gate of `radbook.icd10`: one that does not name its phrase is replaced by the phrase's own code, or
+    the item is left out where no code names it.
+
+    Parameters
+    ----------
+    task
+        What was asked.
+    reply
+        Any string.
+    text
+        The report, as in `reports.text`; quotes must stand in its findings or impression, case and whitespace aside.
+    quoted
+        Whether quotes were asked for; a tuned student answers in its own words, and these are not looked up.
+
+    Returns
+    -------
+    findings, status, note
+        As `Task.parse` returns them. A quote that the report does not hold makes the status "failed".
+
+    Examples
+    --------
+    >>> from radbook.tasks import OPEN
+    >>> reply = '{"findings": [{"quote": "effusion", "icd10": "J91.0"}]}'
+    >>> read_reply(OPEN, reply, "Left effusion.")[1:]
+    ('repaired', '\\'effusion\\' coded J90 (J91.0 means "Malignant pleural effusion", which does not name it)')
+    >>> read_reply(OPEN, "[pneumothorax (J93.9)]", "Left effusion.")[1:]
+    ('failed', "the report does not say 'pneumothorax'")
+    """
+    items = _json_items(reply)
+    if isinstance(items, str):
+        return [], "failed", items
+    if items is None:
+        findings, status, note = task.parse(reply, text)
+        if status == "failed" or not quoted:
+            return findings, status, note
+        notes = [note] if note else []
+    else:
+        findings, notes = _from_json(task, items, text)
+    if task.name == "open":
+        findings, more = _through_gate(findings)
+        notes += more
+    findings, more, invented = _grounded(findings, text)
+    notes += more
+    if invented:
+        said = ", ".join(repr(quote[:60]) for quote in invented)
+        return [], "failed", "; ".join([f"the report does not say {said}", *notes])
+    if items and not findings and all(note.startswith("unknown item") for note in notes):
+        return [], "failed", "; ".join(notes)
+    return sorted(findings, key=task.order), "repaired" if notes else "ok", "; ".join(notes)
+
+
+def _draw(body: str, n: int, seed: int) -> list[tuple[str, dict[str, list[dict]]]]:
+    words = body.split()
+    pool = [example for example in worked_examples() if example[0].split() != words]
+    key = hashlib.blake2b(f"{seed}\n{' '.join(words)}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return random.Random(int.from_bytes(key, "big")).sample(pool, min(n, len(pool)))
+
+
+def _as_json(task: Task, findings: list[dict]) -> str:
+    name = "category" if task.name == "choice" else "icd10"
+    items = [{name: f["code"], "quote": f["phrase"]} for f in sorted(findings, key=task.order)]
+    if name == "icd10":
+        items = [{"quote": item["quote"], name: item[name]} for item in items]
+    return json.dumps({"findings": items}, ensure_ascii=False)
+
+
+def _json_items(reply: str) -> list | str | None:
+    """Return the items of a JSON answer, None where the reply is none, or what is wrong with it."""
+    first = re.search(r"[{\[]", reply)
+    if first is None or not re.match(r"\{|\[\s*\{", reply[first.start() :]):
+        return None
+    try:
+        found, _ = json.JSONDecoder().raw_decode(reply[first.start() :])
+    except (ValueError, RecursionError):
+        return "the reply is not valid JSON"
+    items = found.get("findings") if isinstance(found, dict) else found
+    return items if isinstance(items, list) else "the JSON of the reply has no list 'findings'"
+
+
+def _from_json(task: Task, items: list, text: str) -> tuple[list[dict], list[str]]:
+    findings: dict[str, dict] = {}
+    notes = []
+    for item in items:
+        fields = {k: v.strip() for k, v in item.items() if isinstance(v, str)} if isinstance(item, dict) else {}
+        quote = fields.get("quote", "")
+        said = fields.get("category", "") if task.name == "choice" else f"{quote} ({fields.get('icd10', '')})"
+        code, _, remark = task.read(said, False)
+        if code is None:
+            notes.append(f"unknown item {json.dumps(item, ensure_ascii=False)[:60]} left out")
+        elif code in findings:
+            # Two phrases may share a code; the first one stands.
+            continue
+        else:
+            findings[code] = locate(code, quote, text)
+            notes += [remark] if remark else []
+    return list(findings.values()), notes
+
+
+def _through_gate(findings: list[dict]) -> tuple[list[dict], list[str]]:
+    kept: dict[str, dict] = {}
+    notes = []
+    for entry in findings:
+        code, phrase = entry["code"], entry["phrase"]
+        ok, reason = check_code(code, phrase) if phrase else (True, "")
+        if not ok:
+            short = re.sub(r'which does not name ".*', "which does not name it", reason, flags=re.DOTALL)
+            code = map_phrase(phrase)
+            outcome = f"coded {code}" if code else "left out"
+            notes.append(f"{phrase[:60]!r} {outcome} ({short})")
+        if code:
+            kept.setdefault(code, {**entry, "code": code})
+    return list(kept.values()), notes
+
+
+def _grounded(findings: list[dict], text: str) -> tuple[list[dict], list[str], list[str]]:
+    """Look every quote up; returns the findings, what was repaired, and the quotes that the report does not hold."""
+    spans = body_spans(text)
+    grounded, notes, invented = [], [], []
+    for entry in findings:
+        quote, start = entry["phrase"], entry["start"]
+        if not quote:
+            notes.append(f"no quote for {entry['code']}")
+            grounded.append(entry)
+        elif start is not None and any(a <= start and entry["end"] <= b for a, b in spans):
+            grounded.append(entry)
+        elif place := _nearly(quote, text, spans):
+            grounded.append({**entry, "phrase": text[slice(*place)], "start": place[0], "end": place[1]})
+            notes.append(f"{quote[:60]!r} read as {text[slice(*place)]!r}")
+        else:
+            invented.append(quote)
+    return grounded, notes, invented
+
+
+def _nearly(quote: str, text: str, spans: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """Find the words of the report that a slightly misspelled quote stands for."""
+    if len(quote) < 6:
+        return None
+    for start, end in spans:
+        # Blanks of any kind count alike; letters that change length when lowered would shift the offsets.
+        piece = re.sub(r"\s", " ", text[start:end])
+        lowered = piece.lower() if len(piece.lower()) == len(piece) else piece
+        found = fuzz.partial_ratio_alignment(" ".join(quote.lower().split()), lowered, score_cutoff=_ALIKE)
+        if found and len(quote) <= len(piece):
+            left, right = found.dest_start, found.dest_end
+            while left > 0 and piece[left - 1].isalnum() and piece[left].isalnum():
+                left -= 1
+            while right < len(piece) and piece[right].isalnum() and piece[right - 1].isalnum():
+                right += 1
+            left += len(piece[left:right]) - len(piece[left:right].lstrip())
+            right = left + len(piece[left:right].rstrip())
+            if right > left:
+                return start + left, start + right
+    return None
