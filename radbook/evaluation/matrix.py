@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from radbook.errors import RadbookError
+from radbook.icd10 import block
 from radbook.ontology import CATEGORIES, NORMAL
 from radbook.schema import Presence
 
@@ -14,7 +15,7 @@ __all__ = ["IGNORED", "LEVELS", "POLICIES", "choose", "fill_matrix", "key_of", "
 
 IGNORED = -1
 POLICIES = {"certain": 0, "u-one": 1, "ignore": IGNORED}  # what an uncertain finding counts as
-LEVELS = ("category", "code")
+LEVELS = ("block", "category", "code")  # how much of an ICD-10 code is compared, least first
 # A report may mention one label twice: the strongest statement is the one that counts.
 _STRENGTH = {Presence.ABSENT: 0, Presence.UNCERTAIN: 1, Presence.PRESENT: 2}
 
@@ -44,7 +45,8 @@ def label_matrix(
     policy
         How uncertain counts: "certain" as absent, "u-one" as present, "ignore" as -1 (to be left out).
     level
-        "code" compares codes as they are; "category" cuts ICD-10 codes to their first three characters.
+        "code" compares codes as they are; "category" cuts ICD-10 codes to their first three characters; "block"
+        takes the block these belong to, such as "J90-J94".
 
     Returns
     -------
@@ -63,8 +65,16 @@ def label_matrix(
 
 
 def key_of(level: str) -> Callable[[str], str]:
-    """How two codes are compared: "category" by the first three characters of ICD-10, "code" as they are."""
+    """How two codes are compared: by the block of ICD-10 they are in, its category (three characters), or as they are.
+
+    A code of no known block is compared as it is, and so is the name of a block.
+
+    >>> [key_of(level)("J98.11") for level in LEVELS]
+    ['J96-J99', 'J98', 'J98.11']
+    """
     choose(level, LEVELS, "level")
+    if level == "block":
+        return lambda code: block(code) or code
     return (lambda code: code[:3]) if level == "category" else (lambda code: code)
 
 

@@ -50,11 +50,11 @@ def score(
     n_bootstrap, seed
         Draws of the 95 % patient-level bootstrap (BCa, percentile where BCa is undefined).
     level
-        Task "open" only: compare ICD-10 codes by their first three characters ("category") or in full
-        ("code").
+        Task "open" only: compare ICD-10 codes in full ("code"), by their first three characters ("category") or by
+        the block these belong to ("block", such as J90-J94).
     vocabulary
         The labels to score. None takes the 13 categories for "choice" (name "Normal" in addition to score it
-        as a class) and, for "open", every code in the whole reference table.
+        as a class) and, for "open", every code in the whole reference table, at the same `level`.
     zero_division
         Value of a score whose denominator is 0: NaN, or a fraction.
 

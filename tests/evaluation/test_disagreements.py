@@ -61,6 +61,24 @@ def test_open_errors_are_listed_by_category_or_code(table):
     ]
 
 
+def test_block_level_holds_for_lists_counts_and_agreement(table):
+    # r0: the right category, r1: the right block, r2: neither.
+    codes = ["J98.11", "J98.59", "J90", "J91.0", "I51.7"]
+    truth = [[1, 0, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 1]]
+    answer = [[0, 1, 0, 0, 0], [0, 0, 0, 1, 0], [1, 0, 0, 0, 0]]
+    tables = [table(n, m, task="open", codes=codes) for n, m in (("curated", truth), ("rules", answer))]
+    options = {"task": "open", "level": "block"}
+    assert disagreements(*tables, **options)[["kind", "code", "report_id"]].values.tolist() == [
+        ["invention", "J96-J99", "r2"],
+        ["miss", "I30-I5A", "r2"],
+    ]
+    counts = confusion(*tables, **options).set_index("label")[["tp", "fp", "fn", "tn"]]
+    assert counts.to_dict("split")["data"] == [[0, 0, 1, 2], [1, 0, 0, 2], [1, 1, 0, 1]]
+    assert list(counts.index) == ["I30-I5A", "J90-J94", "J96-J99"]
+    shared = [agreement(tables, task="open", level=n).loc["curated", "rules"] for n in ("code", "category", "block")]
+    assert shared == pytest.approx([0, 2 / 6, 4 / 6])
+
+
 def test_confusion_by_hand(table):
     counts = confusion(
         table("curated", [[1], [1], [0], [0], [0]]), table("rules", [[1], [0], [1], [0], [0]]), task="choice"

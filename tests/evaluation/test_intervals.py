@@ -205,3 +205,12 @@ def test_exact_interval_agrees_with_scipy():
     assert np.isnan(exact_interval(0, 0)).all()
     with pytest.raises(RadbookError, match="between 0 and n"):
         exact_interval(3, 2)
+
+
+@pytest.mark.parametrize(("level", "values"), [("code", (1, 0)), ("category", (1, 1)), ("block", (1, 1))])
+def test_a_difference_of_codes_may_vanish_at_a_coarser_level(table, level, values):
+    options = {"task": "open", "codes": ["J98.11", "J98.59"]}
+    curated, b = ([[1, 0], [0, 1]] * 3, [[0, 1], [1, 0]] * 3)
+    tables = [table(n, m, **options) for n, m in (("curated", curated), ("a", curated), ("b", b))]
+    result = paired_difference(*tables, task="open", level=level, n_bootstrap=40)
+    assert (result["value_a"], result["value_b"]) == values

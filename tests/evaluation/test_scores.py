@@ -170,6 +170,54 @@ def test_open_codes_are_compared_by_category_or_in_full(table):
     assert value(full, "micro", "precision") == 1 and full.attrs["outside_vocabulary"] == {"J98.59": 1}
 
 
+# Right; right category; right block; wrong throughout.
+LEVEL_CODES = ["I51.7", "J98.11", "J98.59", "J90", "J91.0", "R91.1", "J18.9"]
+LEVEL_TRUTH = [[1, 0, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0], [0, 0, 0, 0, 0, 1, 0]]
+LEVEL_ANSWER = [[1, 0, 0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("level", "labels", "recall", "outside"),
+    [
+        ("code", ("I51.7", "J90", "J98.11", "R91.1"), 1 / 4, {"J18.9": 1, "J91.0": 1, "J98.59": 1}),
+        ("category", ("I51", "J90", "J98", "R91"), 2 / 4, {"J18": 1, "J91": 1}),
+        ("block", ("I30-I5A", "J90-J94", "J96-J99", "R90-R94"), 3 / 4, {"J09-J18": 1}),
+    ],
+)
+def test_a_near_code_counts_from_the_level_on_at_which_it_is_right(table, level, labels, recall, outside):
+    options = {"task": "open", "codes": LEVEL_CODES}
+    tables = table("curated", LEVEL_TRUTH, **options), table("rules", LEVEL_ANSWER, **options)
+    scores = score(*tables, task="open", level=level, **QUICK)
+    assert tuple(dict.fromkeys(scores["label"]))[2:-1] == labels
+    assert value(scores, "micro", "recall") == value(scores, "all", "exact_match") == recall
+    assert scores.attrs["outside_vocabulary"] == outside
+    assert score_all(*tables[:1], tables[1:], level=level, **QUICK)["value"].equals(scores["value"])
+
+
+@pytest.mark.parametrize(("level", "f1"), [("code", [0, 0]), ("category", [1, 0]), ("block", [1, 1])])
+def test_exchanged_codes_are_errors_below_the_level_they_share(table, level, f1):
+    shares = [["J98.11", "J98.59"], ["J90", "J91.0"]]  # a category, a block
+    for codes, expected in zip(shares, f1, strict=True):
+        options = {"task": "open", "codes": codes}
+        tables = table("curated", [[1, 0], [0, 1]], **options), table("rules", [[0, 1], [1, 0]], **options)
+        assert value(score(*tables, task="open", level=level, **QUICK), "micro", "f1") == expected
+
+
+def test_a_vocabulary_of_blocks_and_a_code_of_no_block(table):
+    options = {"task": "open", "codes": ["J90", "XX9.99"]}
+    tables = table("curated", [[1, 1]], **options), table("rules", [[1, 0]], **options)
+    scores = score(*tables, task="open", level="block", vocabulary=["J90-J94", "J91.0"], **QUICK)
+    assert set(scores["label"]) == {"micro", "macro", "J90-J94", "all"}
+    assert value(scores, "micro", "f1") == 1
+    assert value(score(*tables, task="open", level="block", **QUICK), "XX9.99", "recall") == 0
+
+
+def test_the_level_means_nothing_to_the_choice_task(table):
+    tables = table("curated", TRUTH), table("rules", ANSWER)
+    by_block, by_code = (score(*tables, task="choice", level=n, **QUICK) for n in ("block", "code"))
+    assert by_block.equals(by_code)
+
+
 def test_codes_outside_the_vocabulary_are_counted_not_scored(table):
     codes = ["J90", "I51.7", "Z95.0"]
     curated = table("curated", [[1, 0, 0], [0, 0, 0]], task="open", codes=codes)
@@ -232,6 +280,7 @@ def test_score_all_takes_several_sources_tasks_and_policies(table):
         ({"policy": "certian"}, r"policy='certian' is none of .*did you mean 'certain'"),
         ({"task": "choise"}, r"did you mean 'choice'"),
         ({"level": "codes"}, r"did you mean 'code'"),
+        ({"level": "chapter"}, r"none of block, category, code"),
         ({"task": "open"}, r"task open: no rows in the reference"),
         ({"vocabulary": ["Edemma"]}, r"vocabulary='Edemma'.*did you mean 'Edema'"),
         ({"vocabulary": "Edema"}, r"must be a list"),
