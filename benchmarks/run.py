@@ -12,11 +12,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import bench_evaluation
+import bench_medspacy
+import bench_processes
 import bench_rules
+from rounds import Ended
 
 from radbook.errors import RadbookError
 
-Figure = tuple[str, float, str]
+# What was measured, the figure and its unit; None where it could not be, and why in place of the unit.
+Figure = tuple[str, float | None, str]
 
 
 def figures(*, openi: str | None = None, quick: bool = False) -> Iterator[list[Figure]]:
@@ -26,6 +30,25 @@ def figures(*, openi: str | None = None, quick: bool = False) -> Iterator[list[F
     yield bench_rules.measure("synthetic", n_reports=50 if quick else 1000)
     if openi:
         yield bench_rules.measure("openi", path=openi, n_reports=50 if quick else None)
+    yield from _against_medspacy(openi, quick)
+    yield bench_processes.measure(**({"n_reports": 50, "rounds": 1} if quick else {}))
+
+
+def _against_medspacy(openi: str | None, quick: bool) -> Iterator[list[Figure]]:
+    why = "--quick installs nothing" if quick else ""
+    if not quick and not bench_medspacy.is_installed():
+        print(f"installing medspaCy into {bench_medspacy.VENV} (once)", flush=True)
+        why = bench_medspacy.install()
+    try:
+        if not why:
+            yield bench_medspacy.measure("synthetic", n_reports=1000)
+        if openi and not why:
+            # medspaCy takes too long for all of them.
+            yield bench_medspacy.measure("openi", path=openi, n_reports=500)
+    except Ended as error:
+        why = str(error)
+    if why:
+        yield [("rules / medspaCy", None, why)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,11 +57,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--openi", metavar="PATH", help="Open-I reports to label as well")
     parser.add_argument("--quick", action="store_true", help="small sizes: does everything run?")
     options = parser.parse_args(arguments)
-    print(f"Python {platform.python_version()}, {platform.machine()}")
+    print(
+        f"Python {platform.python_version()}, {platform.machine()}, {bench_processes.available_cores()} cores"
+    )
     try:
         for part in figures(openi=options.openi, quick=options.quick):
             for what, figure, unit in part:
-                print(f"{what:<70} {figure:>10,.2f} {unit}", flush=True)
+                shown = "not measured:" if figure is None else f"{figure:>10,.2f}"
+                print(f"{what:<70} {shown} {unit}", flush=True)
     except RadbookError as error:
         print(error, file=sys.stderr)
         return 2
