@@ -36,14 +36,15 @@ class Chapter:
     writes: tuple[str, ...]
 
 
-_CURATED, _RULES, _SIMULATED = (f"labels/{kind}.parquet" for kind in ("curated", "rules", "simulated"))
+_CURATED, _RULES, _CHAT, _SIMULATED = (f"labels/{kind}.parquet" for kind in ("curated", "rules", "chat", "simulated"))
+_LABELS = (_CURATED, _RULES, _CHAT, _SIMULATED)
 
 CHAPTERS = (
     Chapter("01_reports", (), ("reports.parquet", _CURATED)),
     Chapter("02_rule_labels", ("reports.parquet", _CURATED), (_RULES,)),
-    Chapter("03_llm_labels", ("reports.parquet", _CURATED), (_SIMULATED,)),
-    Chapter("04_label_quality", ("reports.parquet", _CURATED, _RULES, _SIMULATED), ("scores_teachers.parquet",)),
-    Chapter("05_instructions", ("reports.parquet", _CURATED, _RULES, _SIMULATED), ("instructions.parquet",)),
+    Chapter("03_llm_labels", ("reports.parquet", _CURATED), (_CHAT, _SIMULATED)),
+    Chapter("04_label_quality", ("reports.parquet", *_LABELS), ("scores_teachers.parquet",)),
+    Chapter("05_instructions", ("reports.parquet", *_LABELS), ("instructions.parquet",)),
     Chapter(
         "06_lora_finetuning",
         ("reports.parquet", _CURATED, _RULES, "instructions.parquet"),
@@ -51,7 +52,7 @@ CHAPTERS = (
     ),
     Chapter(
         "07_f1_analysis",
-        ("reports.parquet", _CURATED, _RULES, _SIMULATED, "instructions.parquet", "predictions.parquet"),
+        ("reports.parquet", *_LABELS, "instructions.parquet", "predictions.parquet"),
         ("scores.parquet",),
     ),
 )

@@ -183,10 +183,21 @@ def _check_paths(values: dict[str, object], cwd: Path) -> None:
         values[name] = str(path)
     if values.get("corpus_path") == "" and values.get("corpus", "synthetic") != "synthetic":
         raise RadbookError(f"corpus {values['corpus']} needs its file: add -p corpus_path FILE")
+    _check_chat(values)
     base = values.get("base_model")
     if base and base != "tiny" and (cwd / Path(str(base)).expanduser()).is_dir():
         # A relative folder would be taken for the name of a model on a hub.
         values["base_model"] = str((cwd / Path(str(base)).expanduser()).resolve())
+
+
+def _check_chat(values: dict[str, object]) -> None:
+    asked = values.get("llm_teacher") == "chat"
+    lacking = [f"-p {name} ..." for name in ("chat_model", "chat_url") if not values.get(name)]
+    if asked and lacking:
+        raise RadbookError(f"llm_teacher chat needs to know whom to ask: add {' '.join(lacking)}")
+    for name in ("choice_source", "open_source"):
+        if values.get(name) == "chat" and not asked:
+            raise RadbookError(f"{name} chat needs labels of a language model: add -p llm_teacher chat")
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -76,7 +76,7 @@ def _differences(run: Run, parameters: dict) -> pd.DataFrame:
     reports, curated, rules = run.read("reports"), run.read_labels("curated"), run.read_labels("rules")
     test = reports[reports["split"] == "test"]
     others = [run.read("predictions").drop(columns="reply")]
-    others += [run.read_labels("simulated")] if run.has("labels/simulated") else []
+    others += [run.read_labels(kind) for kind in ("chat", "simulated") if run.has(f"labels/{kind}")]
     rows = []
     for (source, task), labels in pd.concat(others).groupby(["source", "task"]):
         rows.append(

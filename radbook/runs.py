@@ -22,7 +22,7 @@ from radbook.schema import CONTRACTS, Contract, read_table, write_table
 
 __all__ = ["Run", "hold", "open_run", "project_root", "write_json"]
 
-LABEL_KINDS = ("curated", "rules", "simulated")
+LABEL_KINDS = ("curated", "rules", "chat", "simulated")
 
 
 def project_root(start: str | Path | None = None) -> Path:
@@ -106,11 +106,11 @@ class Run:
         return write_table(frame, self.table_path(table), _contract(table))
 
     def read_labels(self, kind: str) -> pd.DataFrame:
-        """Read the labels of one source: `curated`, `rules` or `simulated`."""
+        """Read the labels of one source: `curated`, `rules`, `chat` or `simulated`."""
         return self.read(f"labels/{kind}")
 
     def write_labels(self, kind: str, frame: pd.DataFrame) -> Path:
-        """Write the labels of one source: `curated`, `rules` or `simulated`."""
+        """Write the labels of one source: `curated`, `rules`, `chat` or `simulated`."""
         return self.write(f"labels/{kind}", frame)
 
     def sources(self) -> list[str]:

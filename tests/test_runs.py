@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -324,3 +325,16 @@ def test_a_chapter_edited_while_it_ran_is_executed_again(tmp_path):
         run_chapters(project=project, chapters=CHAPTERS[:1], echo=lines.append)
     assert sum("notebooks/01_first.ipynb was edited meanwhile" in line for line in lines) == 2
     assert not any("unchanged" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([("llm_teacher", "chat")], "add -p chat_model ... -p chat_url ..."),
+        ([("open_source", "chat")], "open_source chat needs labels of a language model: add -p llm_teacher chat"),
+    ],
+)
+def test_a_language_model_that_cannot_be_asked_stops_before_any_kernel(values, message):
+    chapters = (Path(__file__).parents[1] / "notebooks" / f"{name}.ipynb" for name in ("03_llm_labels", "05_instructions"))
+    with pytest.raises(RadbookError, match=re.escape(message)):
+        resolve_parameters(declared_parameters(chapters), {}, values)

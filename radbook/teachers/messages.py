@@ -126,14 +126,14 @@ def read_reply(
         notes = [note] if note else []
     else:
         findings, notes = _from_json(task, items, text)
-    if task.name == "open":
-        findings, more = _through_gate(findings)
-        notes += more
     findings, more, invented = _grounded(findings, text)
     notes += more
     if invented:
         said = ", ".join(repr(quote[:60]) for quote in invented)
         return [], "failed", "; ".join([f"the report does not say {said}", *notes])
+    if task.name == "open":
+        findings, more = _through_gate(findings)
+        notes += more
     if items and not findings and all(note.startswith("unknown item") for note in notes):
         return [], "failed", "; ".join(notes)
     return sorted(findings, key=task.order), "repaired" if notes else "ok", "; ".join(notes)
