@@ -129,7 +129,9 @@ def answer_all(
     if not open_jobs:
         progress(f"{len(outcomes):,} requests, all answered before, 0 s left")
         return outcomes
-    worker = _Worker(request, complaint, estimate, endpoint(), cache, budget, structured, time.monotonic() + time_limit)
+    worker = _Worker(
+        request, complaint, estimate, endpoint(), cache, budget, structured, time.monotonic() + time_limit
+    )
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="chat")
     futures = {pool.submit(worker.answer, job): job for job in open_jobs}
     pending, before, total = set(futures), len(outcomes), len(futures) + len(outcomes)
@@ -197,7 +199,10 @@ class _Worker:
             again = [
                 *asked["messages"],
                 {"role": "assistant", "content": reply.text},
-                {"role": "user", "content": f"This answer cannot be used: {why}. Answer once more, in the form asked for."},
+                {
+                    "role": "user",
+                    "content": f"This answer cannot be used: {why}. Answer once more, in the form asked for.",
+                },
             ]
             try:
                 second = self._call({**asked, "messages": again})

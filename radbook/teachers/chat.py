@@ -25,7 +25,9 @@ from radbook.teachers.replies import Reply, ReplyCache, request_key
 
 __all__ = ["ChatTeacher", "Plan"]
 
-_CHARACTERS_PER_TOKEN = 3.5  # of English clinical text, on the low side, so that estimates are on the high side
+_CHARACTERS_PER_TOKEN = (
+    3.5  # of English clinical text, on the low side, so that estimates are on the high side
+)
 _MESSAGE_TOKENS = 8  # what a chat template adds to each message
 _SECONDS_PER_CALL = 3.0  # until this model has answered something
 
@@ -65,7 +67,11 @@ class Plan:
     seconds: float
 
     def __str__(self) -> str:
-        cost = "cost unknown (no prices given)" if self.cost is None else f"at most {self.cost:,.2f} (currency of the prices)"
+        cost = (
+            "cost unknown (no prices given)"
+            if self.cost is None
+            else f"at most {self.cost:,.2f} (currency of the prices)"
+        )
         return (
             f"{self.reports:,} reports, {self.calls:,} calls ({self.cached:,} of {self.requests:,} requests answered before), "
             f"about {self.prompt_tokens:,} tokens to read, at most {self.completion_tokens:,} to write, {cost}, "
@@ -161,7 +167,9 @@ class ChatTeacher:
             if not value > 0:
                 raise RadbookError(f"{name} is {value}: give a number of seconds above 0")
         if max_cost and not (price_prompt or price_completion):
-            raise RadbookError("max_cost needs prices: give price_prompt and price_completion, per million tokens")
+            raise RadbookError(
+                "max_cost needs prices: give price_prompt and price_completion, per million tokens"
+            )
         self.model, self.base_url = model, base_url
         # A model served from a folder is called by the folder's name: paths of a machine are nobody's business.
         self.source = f"chat:{Path(model).name if Path(model).is_absolute() else model}"
@@ -175,9 +183,19 @@ class ChatTeacher:
     def request(self, task: str, body: str, *, structured: bool = True) -> dict[str, object]:
         """Return the request that asks for one report: what would be sent, field by field."""
         asked = build_messages(
-            TASKS[task], body, style=self.style, structured=structured, n_examples=self.n_examples, seed=self.seed
+            TASKS[task],
+            body,
+            style=self.style,
+            structured=structured,
+            n_examples=self.n_examples,
+            seed=self.seed,
         )
-        fields = {"model": self.model, "messages": asked, "temperature": 0.0, "max_tokens": self.max_new_tokens}
+        fields = {
+            "model": self.model,
+            "messages": asked,
+            "temperature": 0.0,
+            "max_tokens": self.max_new_tokens,
+        }
         return {**fields, "response_format": response_schema(TASKS[task])} if structured else fields
 
     def plan(self, reports: pd.DataFrame, tasks: Sequence[str] = tuple(TASKS)) -> Plan:
@@ -221,7 +239,9 @@ class ChatTeacher:
         tell = progress or (lambda line: None)
         tell(str(plan))
         if self.max_reports and plan.reports > self.max_reports:
-            raise RadbookError(f"{plan.reports:,} reports are more than max_reports {self.max_reports:,}: nothing was sent")
+            raise RadbookError(
+                f"{plan.reports:,} reports are more than max_reports {self.max_reports:,}: nothing was sent"
+            )
         if self.max_cost and plan.cost > self.max_cost:
             raise RadbookError(
                 f"this could cost {plan.cost:,.2f}, more than max_cost {self.max_cost:,.2f}: nothing was sent. "
@@ -251,7 +271,9 @@ class ChatTeacher:
     def _jobs(self, reports: pd.DataFrame, tasks: Sequence[str]) -> list[_Job]:
         unknown = [t for t in tasks if t not in TASKS]
         if unknown:
-            raise RadbookError(f"tasks names {', '.join(map(repr, unknown))}: the tasks are {', '.join(TASKS)}")
+            raise RadbookError(
+                f"tasks names {', '.join(map(repr, unknown))}: the tasks are {', '.join(TASKS)}"
+            )
         # Reports with the same words make the same request, which is sent once.
         bodies = dict.fromkeys(body for text in reports["text"] if (body := _body(text)))
         return [_Job(task, body) for task in tasks for body in bodies]
@@ -268,7 +290,9 @@ class ChatTeacher:
                 return kept
         return None
 
-    def _row(self, report_id: str, task: str, text: str, outcomes: dict[_Job, "Reply | str"]) -> dict[str, object]:
+    def _row(
+        self, report_id: str, task: str, text: str, outcomes: dict[_Job, "Reply | str"]
+    ) -> dict[str, object]:
         body = _body(text)
         outcome = outcomes[_Job(task, body)] if body else "empty report"
         if isinstance(outcome, str):
@@ -288,5 +312,7 @@ def _body(text: str | None) -> str:
 
 def _most_tokens(request: Mapping) -> tuple[int, int]:
     """Estimate the tokens that a request reads, and return the most it may write."""
-    lengths = [math.ceil(len(m["content"]) / _CHARACTERS_PER_TOKEN) + _MESSAGE_TOKENS for m in request["messages"]]
+    lengths = [
+        math.ceil(len(m["content"]) / _CHARACTERS_PER_TOKEN) + _MESSAGE_TOKENS for m in request["messages"]
+    ]
     return sum(lengths), request["max_tokens"]

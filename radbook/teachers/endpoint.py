@@ -21,7 +21,9 @@ from radbook.teachers.replies import Reply
 
 __all__ = ["CallFailed", "Endpoint", "SchemaRefused"]
 
-_ATTEMPTS = 8  # the pauses between them add up to about a minute and a half, or more where the server asks for it
+_ATTEMPTS = (
+    8  # the pauses between them add up to about a minute and a half, or more where the server asks for it
+)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
 _PASSING = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529))
 _FORMAT = re.compile(r"response_format|json_schema|structured output|guided|grammar", re.IGNORECASE)
@@ -121,7 +123,14 @@ class Endpoint:
                 why, pause = f"no answer within {min(self.timeout, left):.0f} s", 0.0
             except openai.APIConnectionError as error:
                 why, pause = f"the connection failed ({type(error.__cause__ or error).__name__})", 0.0
-            except (openai.APIError, ValueError, TypeError, AttributeError, LookupError, RuntimeError) as error:
+            except (
+                openai.APIError,
+                ValueError,
+                TypeError,
+                AttributeError,
+                LookupError,
+                RuntimeError,
+            ) as error:
                 # A body that is no chat completion (truncated, or an error page), or a client closed meanwhile.
                 why, pause = f"the answer was no chat completion ({type(error).__name__})", 0.0
             if attempt + 1 < _ATTEMPTS:

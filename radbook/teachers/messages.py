@@ -57,7 +57,11 @@ def build_messages(
         return [{"role": "user", "content": task.prompt(body, style)}]
     messages = [{"role": "system", "content": task.instruction("json" if structured else "list")}]
     for text, found in _draw(body, n_examples, seed):
-        answer = _as_json(task, found[task.name]) if structured else task.render(found[task.name], text, style=style)
+        answer = (
+            _as_json(task, found[task.name])
+            if structured
+            else task.render(found[task.name], text, style=style)
+        )
         messages += [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]
     return [*messages, {"role": "user", "content": body.strip()}]
 
@@ -80,12 +84,13 @@ def response_schema(task: Task) -> dict[str, object]:
         "required": ["findings"],
         "additionalProperties": False,
     }
-    return {"type": "json_schema", "json_schema": {"name": f"{task.name}_findings", "strict": True, "schema": schema}}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": f"{task.name}_findings", "strict": True, "schema": schema},
+    }
 
 
-def read_reply(
-    task: Task, reply: str, text: str, *, quoted: bool = True
-) -> tuple[list[dict], str, str]:
+def read_reply(task: Task, reply: str, text: str, *, quoted: bool = True) -> tuple[list[dict], str, str]:
     """Read a reply in either form.
 
     Codes pass the gate of `radbook.icd10`: one that does not name its phrase is replaced by the phrase's own code, or
@@ -142,7 +147,9 @@ def read_reply(
 def _draw(body: str, n: int, seed: int) -> list[tuple[str, dict[str, list[dict]]]]:
     words = body.split()
     pool = [example for example in worked_examples() if example[0].split() != words]
-    key = hashlib.blake2b(f"{seed}\n{' '.join(words)}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    key = hashlib.blake2b(
+        f"{seed}\n{' '.join(words)}".encode("utf-8", "surrogatepass"), digest_size=8
+    ).digest()
     return random.Random(int.from_bytes(key, "big")).sample(pool, min(n, len(pool)))
 
 
@@ -171,7 +178,9 @@ def _from_json(task: Task, items: list, text: str) -> tuple[list[dict], list[str
     findings: dict[str, dict] = {}
     notes = []
     for item in items:
-        fields = {k: v.strip() for k, v in item.items() if isinstance(v, str)} if isinstance(item, dict) else {}
+        fields = (
+            {k: v.strip() for k, v in item.items() if isinstance(v, str)} if isinstance(item, dict) else {}
+        )
         quote = fields.get("quote", "")
         said = fields.get("category", "") if task.name == "choice" else f"{quote} ({fields.get('icd10', '')})"
         code, _, remark = task.read(said, False)

@@ -89,16 +89,22 @@ class ReplyCache:
                 self._db.executescript(f"begin immediate; {_TABLES} pragma user_version={_LAYOUT}; commit;")
             self.path.chmod(0o600)
         except (sqlite3.DatabaseError, OSError) as error:
-            raise RadbookError(f"{self.path} is no file of replies ({error}): move it away or name another") from None
+            raise RadbookError(
+                f"{self.path} is no file of replies ({error}): move it away or name another"
+            ) from None
         if layout not in (0, _LAYOUT):
-            raise RadbookError(f"{self.path} was written by another version of radbook: move it away or name another")
+            raise RadbookError(
+                f"{self.path} was written by another version of radbook: move it away or name another"
+            )
 
     def __len__(self) -> int:
         return self._one("select count(*) from replies")[0]
 
     def get(self, key: str) -> Reply | None:
         """Return the reply to a request, or None."""
-        row = self._one("select text, prompt_tokens, completion_tokens, seconds from replies where key=?", key)
+        row = self._one(
+            "select text, prompt_tokens, completion_tokens, seconds from replies where key=?", key
+        )
         return Reply(*row) if row else None
 
     def put(self, key: str, model: str, reply: Reply) -> None:
@@ -118,10 +124,14 @@ class ReplyCache:
         with self._lock:
             self._db.execute("begin immediate")
             taken = self._db.execute("select 1 from replies where key=?", (key,)).fetchone()
-            holder = self._db.execute("select owner from claims where key=? and until>?", (key, now)).fetchone()
+            holder = self._db.execute(
+                "select owner from claims where key=? and until>?", (key, now)
+            ).fetchone()
             free = not taken and (holder is None or _died(holder[0]))
             if free:
-                self._db.execute("insert or replace into claims values (?, ?, ?)", (key, self._owner, now + seconds))
+                self._db.execute(
+                    "insert or replace into claims values (?, ?, ?)", (key, self._owner, now + seconds)
+                )
             self._db.execute("commit")
         return free
 
@@ -134,7 +144,8 @@ class ReplyCache:
         """Return the median seconds and the mean completion tokens of this model's replies so far; None without any."""
         with self._lock:
             rows = self._db.execute(
-                "select seconds, completion_tokens from replies where model=? order by created desc limit 500", (model,)
+                "select seconds, completion_tokens from replies where model=? order by created desc limit 500",
+                (model,),
             ).fetchall()
         return (statistics.median(r[0] for r in rows), statistics.fmean(r[1] for r in rows)) if rows else None
 

@@ -25,7 +25,9 @@ FOLLOW_UP = "This answer cannot be used"
 class Server:
     """Answers chat completions: finds the report in the request, labels it by rules, and quotes what it found."""
 
-    def __init__(self, *, takes_schema: bool = True, seconds: float = 0.0, counts_tokens: bool = True) -> None:
+    def __init__(
+        self, *, takes_schema: bool = True, seconds: float = 0.0, counts_tokens: bool = True
+    ) -> None:
         self.takes_schema, self.seconds, self.counts_tokens = takes_schema, seconds, counts_tokens
         self.served: Counter[str] = Counter()
         self.requests: list[dict] = []
@@ -47,9 +49,13 @@ class Server:
 
     def content(self, request: dict) -> str:
         messages = request["messages"]
-        asked = [m["content"] for m in messages if m["role"] == "user" and not m["content"].startswith(FOLLOW_UP)]
+        asked = [
+            m["content"] for m in messages if m["role"] == "user" and not m["content"].startswith(FOLLOW_UP)
+        ]
         task = "choice" if "thirteen names" in messages[0]["content"] else "open"
-        labels = RuleTeacher().label(pd.DataFrame({"report_id": ["r"], "text": [asked[-1]]})).set_index("task")
+        labels = (
+            RuleTeacher().label(pd.DataFrame({"report_id": ["r"], "text": [asked[-1]]})).set_index("task")
+        )
         found = [f for f in labels.loc[task, "findings"] if f["presence"] == Presence.PRESENT]
         if "response_format" not in request:
             return TASKS[task].render(found, style="full")
@@ -59,7 +65,11 @@ class Server:
     def completion(self, request: dict, content: str) -> dict:
         message = {"role": "assistant", "content": content}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110} if self.counts_tokens else None
+        usage = (
+            {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+            if self.counts_tokens
+            else None
+        )
         head = {"id": "x", "object": "chat.completion", "created": 0, "model": request["model"]}
         return {**head, "choices": [choice], "usage": usage}
 
@@ -89,7 +99,12 @@ class FaultyProxy:
         if fault == "429":
             send(handler, 429, {"error": {"message": "slow down"}}, {"Retry-After": "0.3"})
         elif fault == "503 with a date":
-            send(handler, 503, {"error": {"message": "busy"}}, {"Retry-After": formatdate(time.time() + 1, usegmt=True)})
+            send(
+                handler,
+                503,
+                {"error": {"message": "busy"}},
+                {"Retry-After": formatdate(time.time() + 1, usegmt=True)},
+            )
         elif fault == "500":
             send(handler, 500, {"error": {"message": "broken"}})
         elif fault == "reset":
@@ -133,10 +148,16 @@ class FaultyProxy:
         send(handler, status, payload)
 
 
-def send(handler: BaseHTTPRequestHandler, status: int, payload: dict | bytes, headers: dict | None = None) -> None:
+def send(
+    handler: BaseHTTPRequestHandler, status: int, payload: dict | bytes, headers: dict | None = None
+) -> None:
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     handler.send_response(status)
-    for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}.items():
+    for name, value in {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **(headers or {}),
+    }.items():
         handler.send_header(name, value)
     handler.end_headers()
     handler.wfile.write(body)
@@ -165,7 +186,9 @@ def listening(server: Server | FaultyProxy):
             """Connections that the proxy resets on purpose are no errors."""
 
     with Quiet(("127.0.0.1", 0), Handler) as http_server:
-        thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread = threading.Thread(
+            target=http_server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
         thread.start()
         yield f"http://127.0.0.1:{http_server.server_port}/v1"
         http_server.shutdown()

@@ -22,7 +22,18 @@ from radbook.student.base import TINY
 from radbook.tasks import TASKS
 from radbook.teachers.chat import ChatTeacher
 
-FAULTS = ["429", "500", "reset", "cut", "stall", "error page", "invalid JSON", "wrong quote", "503 with a date", "none"]
+FAULTS = [
+    "429",
+    "500",
+    "reset",
+    "cut",
+    "stall",
+    "error page",
+    "invalid JSON",
+    "wrong quote",
+    "503 with a date",
+    "none",
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +49,9 @@ def no_key(monkeypatch):
 @pytest.fixture
 def teach(tmp_path):
     def make(url: str, **options) -> ChatTeacher:
-        return ChatTeacher("rules", **{"base_url": url, "cache": tmp_path / "chat.sqlite", "timeout": 1.5, **options})
+        return ChatTeacher(
+            "rules", **{"base_url": url, "cache": tmp_path / "chat.sqlite", "timeout": 1.5, **options}
+        )
 
     return make
 
@@ -58,7 +71,10 @@ def test_every_report_is_labeled_with_quotes_from_its_text(reports, teach):
     text_of = reports.set_index("report_id")["text"]
     found = labels.explode("findings").dropna(subset="findings")
     assert len(found) > 20
-    assert all(text_of[i][f["start"] : f["end"]] == f["phrase"] for i, f in zip(found["report_id"], found["findings"], strict=True))
+    assert all(
+        text_of[i][f["start"] : f["end"]] == f["phrase"]
+        for i, f in zip(found["report_id"], found["findings"], strict=True)
+    )
     request = server.requests[0]
     assert request["temperature"] == 0 and request["max_tokens"] == 400
     assert request["response_format"]["json_schema"]["strict"]
@@ -86,7 +102,9 @@ def test_reports_with_the_same_words_are_asked_once(reports, teach):
     assert labels["findings"].tolist()[:3] == labels["findings"].tolist()[3:]
 
 
-def test_through_a_proxy_that_fails_in_every_way_all_labels_arrive_and_none_is_paid_twice(reports, teach, tmp_path):
+def test_through_a_proxy_that_fails_in_every_way_all_labels_arrive_and_none_is_paid_twice(
+    reports, teach, tmp_path
+):
     server = Server()
     with listening(server) as url:
         expected = teach(url, cache=tmp_path / "other.sqlite").label(reports)
@@ -102,7 +120,10 @@ def test_through_a_proxy_that_fails_in_every_way_all_labels_arrive_and_none_is_p
 
 
 def test_two_failures_in_a_row_are_survived_too(reports, teach):
-    with listening(Server()) as url, listening(FaultyProxy(url, ["500", "429"], faults_per_request=2)) as faulty:
+    with (
+        listening(Server()) as url,
+        listening(FaultyProxy(url, ["500", "429"], faults_per_request=2)) as faulty,
+    ):
         labels = teach(faulty).label(reports.head(5))
     assert "failed" not in set(labels["status"])
 
@@ -223,7 +244,15 @@ teacher.label(reports).to_parquet(out)
 
 
 def start(url, tmp_path, out: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", WORKER, url, str(tmp_path / "chat.sqlite"), str(tmp_path / "reports.parquet"), str(tmp_path / out)]
+    command = [
+        sys.executable,
+        "-c",
+        WORKER,
+        url,
+        str(tmp_path / "chat.sqlite"),
+        str(tmp_path / "reports.parquet"),
+        str(tmp_path / out),
+    ]
     return subprocess.Popen(command)
 
 
@@ -281,10 +310,19 @@ def test_an_endpoint_that_accepts_nothing_stops_at_once_and_the_message_hides_th
             from chatservers import send
 
             self.requests.append(request)
-            send(handler, status, {"error": {"message": "the key sk-secret-123 is wrong"}}, {"Location": f"{other}/elsewhere"})
+            send(
+                handler,
+                status,
+                {"error": {"message": "the key sk-secret-123 is wrong"}},
+                {"Location": f"{other}/elsewhere"},
+            )
 
     elsewhere, server = Server(), Refuser()
-    with listening(elsewhere) as other, listening(server) as url, pytest.raises(RadbookError, match=message) as caught:
+    with (
+        listening(elsewhere) as other,
+        listening(server) as url,
+        pytest.raises(RadbookError, match=message) as caught,
+    ):
         teach(url, concurrency=1).label(reports)
     assert "sk-secret-123" not in str(caught.value)
     assert len(server.requests) <= 2 and not elsewhere.requests
@@ -302,7 +340,9 @@ def test_one_request_that_is_refused_fails_alone(reports, teach):
 
     with listening(Picky()) as url:
         teacher = teach(url)
-        unwanted = teacher.request("choice", teacher._jobs(reports, ["choice"])[3].body)["messages"][-1]["content"]
+        unwanted = teacher.request("choice", teacher._jobs(reports, ["choice"])[3].body)["messages"][-1][
+            "content"
+        ]
         labels = teacher.label(reports, ("choice",))
     assert labels["status"].eq("failed").sum() == 1
     assert "status 400: the prompt is too long" in labels["note"][labels["status"].eq("failed")].iloc[0]
@@ -335,7 +375,7 @@ def test_local_text_takes_no_detour_over_a_proxy(reports, teach, monkeypatch):
 def test_private_reports_go_to_no_other_machine(reports, teach):
     private = reports.assign(corpus="table")
     remote = "https://models.example.org/v1"
-    with pytest.raises(RadbookError, match="nothing was sent.*allow_remote true.*agreement"):
+    with pytest.raises(RadbookError, match=r"nothing was sent.*allow_remote true.*agreement"):
         teach(remote).label(private)
     with pytest.raises(RadbookError, match="nothing was sent"):
         teach(remote, allow_remote=True).label(private)
@@ -371,11 +411,19 @@ def transformers_serve(log):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [os.path.join(os.path.dirname(sys.executable), "transformers"), "serve", str(TINY), "--host", "127.0.0.1"]
+    command = [
+        os.path.join(os.path.dirname(sys.executable), "transformers"),
+        "serve",
+        str(TINY),
+        "--host",
+        "127.0.0.1",
+    ]
     options = ["--port", str(port), "--device", "cpu", "--dtype", "float32", "--default-seed", "0"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with log.open("w") as stream:
-        process = subprocess.Popen([*command, *options], env=environment, stdout=stream, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [*command, *options], env=environment, stdout=stream, stderr=subprocess.STDOUT
+        )
     try:
         for _ in range(600):
             assert process.poll() is None, log.read_text()
@@ -398,7 +446,9 @@ def test_a_served_model_labels_as_it_does_here_also_through_the_faulty_proxy(tmp
         proxy = FaultyProxy(url, ["429", "none", "reset", "500"])
         with listening(proxy) as faulty:
             labels = ChatTeacher(str(TINY), base_url=faulty, **model).label(reports)
-        full = ChatTeacher(str(TINY), base_url=url, cache=tmp_path / "full.sqlite", max_new_tokens=40).label(reports.head(2))
+        full = ChatTeacher(str(TINY), base_url=url, cache=tmp_path / "full.sqlite", max_new_tokens=40).label(
+            reports.head(2)
+        )
     assert set(labels["source"]) == {"chat:tiny"}
     assert [r.strip() for r in labels["reply"]] == [r.strip() for r in expected["reply"]]
     assert labels["findings"].tolist() == expected["findings"].tolist()

@@ -35,11 +35,15 @@ def test_an_example_is_read_back_as_it_was_written():
         for name, task in TASKS.items():
             for structured in (True, False):
                 messages = build_messages(task, "Another report.", n_examples=12, structured=structured)
-                replies = {m["content"]: r["content"] for m, r in zip(messages[1::2], messages[2::2], strict=False)}
+                replies = {
+                    m["content"]: r["content"] for m, r in zip(messages[1::2], messages[2::2], strict=False)
+                }
                 assert len(replies) == 12
                 got, status, note = read_reply(task, replies[text], text)
                 assert (status, note) == ("ok", "")
-                assert {(f["code"], f["phrase"]) for f in got} == {(f["code"], f["phrase"]) for f in found[name]}
+                assert {(f["code"], f["phrase"]) for f in got} == {
+                    (f["code"], f["phrase"]) for f in found[name]
+                }
 
 
 def test_the_draw_depends_on_the_report_and_the_seed_alone_and_uses_the_whole_pool():
@@ -73,14 +77,23 @@ def test_quotes_are_found_whatever_their_case_and_blanks():
 
 
 def test_a_slip_in_a_quote_is_repaired_and_noted():
-    found, status, note = read_reply(CHOICE, answer({"category": "Pleural Effusion", "quote": "smal left plueral effusion"}), TEXT)
-    assert status == "repaired" and note == "'smal left plueral effusion' read as 'Small left pleural effusion'"
+    found, status, note = read_reply(
+        CHOICE, answer({"category": "Pleural Effusion", "quote": "smal left plueral effusion"}), TEXT
+    )
+    assert (
+        status == "repaired" and note == "'smal left plueral effusion' read as 'Small left pleural effusion'"
+    )
     assert found[0]["phrase"] == "Small left pleural effusion"
 
 
-@pytest.mark.parametrize("quote", ["right basal consolidation", "pneumothorax", "no effusion of any kind anywhere"])
+@pytest.mark.parametrize(
+    "quote", ["right basal consolidation", "pneumothorax", "no effusion of any kind anywhere"]
+)
 def test_a_quote_that_is_not_in_findings_or_impression_fails_the_reply(quote):
-    items = [{"category": "Cardiomegaly", "quote": "cardiomegaly"}, {"category": "Pneumothorax", "quote": quote}]
+    items = [
+        {"category": "Cardiomegaly", "quote": "cardiomegaly"},
+        {"category": "Pneumothorax", "quote": quote},
+    ]
     found, status, note = read_reply(CHOICE, answer(*items), TEXT)
     assert (found, status) == ([], "failed") and repr(quote) in note
 
@@ -146,6 +159,10 @@ def test_any_piece_of_a_text_is_found_in_it(text, data):
         return
     start = data.draw(st.integers(0, len(words) - 1))
     quote = " ".join(words[start : start + 3])
-    found, status, note = read_reply(CHOICE, answer({"category": "Edema", "quote": quote}), "FINDINGS: " + text)
+    found, status, note = read_reply(
+        CHOICE, answer({"category": "Edema", "quote": quote}), "FINDINGS: " + text
+    )
     assert status in ("ok", "repaired") or "does not say" in note
-    assert all(f["start"] is None or ("FINDINGS: " + text)[f["start"] : f["end"]] == f["phrase"] for f in found)
+    assert all(
+        f["start"] is None or ("FINDINGS: " + text)[f["start"] : f["end"]] == f["phrase"] for f in found
+    )
