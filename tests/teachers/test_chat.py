@@ -9,10 +9,11 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from typing import ClassVar
 
 import pandas as pd
 import pytest
-from chatservers import FaultyProxy, Server, listening
+from chatservers import FaultyProxy, Server, listening, send
 
 from radbook.corpora import load_corpus
 from radbook.errors import RadbookError
@@ -126,6 +127,29 @@ def test_two_failures_in_a_row_are_survived_too(reports, teach):
     ):
         labels = teach(faulty).label(reports.head(5))
     assert "failed" not in set(labels["status"])
+
+
+def test_the_pause_a_server_asks_for_is_kept_and_no_more_calls_run_than_allowed(reports, teach):
+    class Busy(Server):
+        running = most = 0
+        refused: ClassVar[list[float]] = []
+
+        def answer(self, handler, request):
+            if not self.refused:
+                self.refused.append(time.monotonic())
+                send(handler, 429, {"error": {"message": "slow down"}}, {"Retry-After": "1"})
+                return
+            self.running += 1
+            self.most = max(self.most, self.running)
+            super().answer(handler, request)
+            self.running -= 1
+
+    server = Busy(seconds=0.05)
+    with listening(server) as url:
+        labels = teach(url, concurrency=1).label(reports.head(1), ("choice",))
+        assert time.monotonic() - server.refused[0] >= 1
+        teach(url, concurrency=3).label(reports)
+    assert labels["status"].tolist() == ["ok"] and 1 < server.most <= 3
 
 
 def test_a_server_without_schemas_is_asked_for_plain_lists(reports, teach):
@@ -307,8 +331,6 @@ def test_an_endpoint_that_accepts_nothing_stops_at_once_and_the_message_hides_th
 
     class Refuser(Server):
         def answer(self, handler, request):
-            from chatservers import send
-
             self.requests.append(request)
             send(
                 handler,
@@ -331,8 +353,6 @@ def test_an_endpoint_that_accepts_nothing_stops_at_once_and_the_message_hides_th
 def test_one_request_that_is_refused_fails_alone(reports, teach):
     class Picky(Server):
         def answer(self, handler, request):
-            from chatservers import send
-
             if request["messages"][-1]["content"] == unwanted:
                 send(handler, 400, {"error": {"message": "the prompt is too long for this model"}})
             else:
@@ -351,8 +371,6 @@ def test_one_request_that_is_refused_fails_alone(reports, teach):
 def test_models_that_know_the_token_limit_by_its_new_name_are_served(reports, teach):
     class Newer(Server):
         def answer(self, handler, request):
-            from chatservers import send
-
             if "max_tokens" in request:
                 said = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
                 send(handler, 400, {"error": {"message": said}})

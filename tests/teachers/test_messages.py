@@ -14,7 +14,10 @@ from radbook.ontology import CATEGORIES
 from radbook.tasks import CHOICE, OPEN, TASKS, worked_examples
 from radbook.teachers.messages import build_messages, read_reply, response_schema
 
-TEXT = "INDICATION: pneumothorax?\nFINDINGS: The heart is mildly\n  enlarged. Small left pleural effusion.\nIMPRESSION: Effusion, cardiomegaly."
+TEXT = (
+    "INDICATION: pneumothorax?\nFINDINGS: The heart is mildly\n  enlarged. Small left pleural effusion.\n"
+    "IMPRESSION: Effusion, cardiomegaly."
+)
 
 
 def answer(*items: dict) -> str:
@@ -137,15 +140,19 @@ def test_every_form_of_reply_gets_a_status(reply, status):
     assert read_reply(CHOICE, reply, TEXT)[1] == status
 
 
+FIELDS = st.sampled_from(["findings", "quote", "category", "icd10"])
+OBJECTS = st.recursive(
+    st.none() | st.text(max_size=12) | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner),
+    max_leaves=8,
+).map(json.dumps)
+
+
 @given(
-    st.one_of(st.text(), st.text('{}[]",: findgsEdmaquoty\n'), st.recursive(
-        st.none() | st.text(max_size=12) | st.integers(),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["findings", "quote", "category", "icd10"]), inner),
-        max_leaves=8,
-    ).map(json.dumps)),
+    st.text() | st.text('{}[]",: findgsEdmaquoty\n') | OBJECTS,
     st.text(max_size=80),
     st.sampled_from([CHOICE, OPEN]),
-)  # fmt: skip
+)
 def test_any_reply_about_any_text_is_read_without_an_error(reply, text, task):
     found, status, note = read_reply(task, reply, text)
     assert status in ("ok", "repaired", "failed") and (status == "ok") == (note == "")
