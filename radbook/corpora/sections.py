@@ -12,28 +12,36 @@ __all__ = ["Section", "body_spans", "compose_text", "report_body", "split_sectio
 
 # Header wordings of each section. "" marks text of the report in no section (titles, preliminary reads).
 _HEADERS = {
-    "findings": ("findings", "finding", "findings and impression", "findings/impression", "addendum"),
+    "findings": ("findings", "finding", "findings and impression", "findings & impression", "findings/impression",
+                 "findings and impressions", "impression and findings", "impression/findings", "report", "results",
+                 "discussion", "narrative", "comment", "comments"),
     "impression": (
         "impression", "impressions", "impression and recommendation", "impression and recommendations",
         "conclusion", "conclusions", "opinion", "interpretation", "summary", "diagnosis",
+        # An addendum stands for no findings: the unnamed body of the report still counts beside it.
+        "addendum",
     ),
     "indication": (
         "indication", "indications", "clinical indication", "indication for study", "clinical question",
         "reason for exam", "reason for the exam", "reason for this exam", "reason for study",
         "reason for examination", "reason for the examination", "reason for this examination",
-        "reason for the study",
+        "reason for the study", "reason", "clinical question", "rfe",
     ),
     "history": (
-        "history", "clinical history", "clinical information", "patient history", "indication/history",
+        "history", "clinical history", "clinical information", "patient history", "indication/history", "hx",
+        "clinical data", "clinical info", "clinical details", "clinical statement", "pertinent history",
+        "medical condition", "underlying medical condition", "admitting diagnosis", "clinical diagnosis",
     ),
     "comparison": ("comparison", "comparisons", "comparison study", "comparison studies", "prior studies"),
     "technique": (
         "technique", "examination", "exam", "study", "procedure", "views",
         "type of exam", "type of examination",
     ),
-    "": (
-        "final report", "wet read", "recommendation", "recommendations", "recommendation(s)", "notification",
+    # Never body: what was asked for and who was told.
+    "other": (
+        "recommendation", "recommendations", "recommendation(s)", "notification", "notifications",
     ),
+    "": ("final report", "wet read", "preliminary report", "preliminary read"),
 }
 _NAME_OF = {wording: name for name, wordings in _HEADERS.items() for wording in wordings}
 _CONTEXT = ("indication", "history", "comparison", "technique")
@@ -44,6 +52,7 @@ _ENDING_IN: dict[str, list[str]] = {}
 for _wording in sorted(_NAME_OF, key=len, reverse=True):
     _ENDING_IN.setdefault(_wording.rsplit(" ", 1)[-1], []).append(_wording)
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
+_LINE_END = re.compile(r"\n[ \t\r]*\n|\.[ \t\r]*\n(?=[ \t]*[A-Z])")
 _DASH = re.compile(r"[ \t]+[-\u2013\u2014](?=\s|$)")
 
 
@@ -68,8 +77,8 @@ def split_sections(text: str) -> list[Section]:
     -------
     list of Section
         In order of the text; blank sections are left out.
-        The names are "findings", "impression", "indication", "comparison", "history", "technique", and "" for
-        text under none of these.
+        The names are "findings", "impression", "indication", "comparison", "history", "technique", "other" (whom
+        the radiologist told, what was recommended), and "" for text under none of these.
         An indication, history, comparison or technique ends at a blank line: what follows is the unnamed body
         of the report, as in notes that head everything except the findings.
 
@@ -135,7 +144,9 @@ def _headers_of_lines(text: str) -> list[tuple[int, int, str]]:
             left = position + len(line) - len(line.lstrip(" \t"))
             whole = line.strip()
             dash = _DASH.search(head) if "-" in head or "\u2013" in head or "\u2014" in head else None
-            if whole.lower() in _NAME_OF:
+            after = text[position + len(line) : position + len(line) + _LONGEST].lstrip()
+            # "Findings" before a line in lower case is the first word of a wrapped sentence.
+            if whole.lower() in _NAME_OF and (whole.isupper() or not after[:1].islower()):
                 found.append((left, left + len(whole), whole.lower()))
             elif dash and head[: dash.start()].lower() in _NAME_OF:
                 found.append((left, left + dash.end(), head[: dash.start()].lower()))
@@ -147,11 +158,13 @@ def _add(sections: list[Section], text: str, name: str, start: int, end: int) ->
     start, end = _trim(text, start, end)
     if start == end:
         return
-    blank = _BLANK_LINE.search(text, start, end) if name in _CONTEXT else None
+    # A comparison is one line; where a stop ends it, the next line is the body of a note that heads nothing else.
+    ends = _LINE_END if name == "comparison" else _BLANK_LINE
+    blank = ends.search(text, start, end) if name in _CONTEXT else None
     if blank is None:
         sections.append(Section(name, start, end))
         return
-    sections.append(Section(name, *_trim(text, start, blank.start())))
+    sections.append(Section(name, *_trim(text, start, blank.start() + (text[blank.start()] == "."))))
     sections.append(Section("", *_trim(text, blank.end(), end)))
 
 

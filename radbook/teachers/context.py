@@ -3,7 +3,8 @@
 Negation is negspacy's: `ClauseNegex` is its `Negex` with our termsets and three repairs, each needed on chest reports.
 Its pseudo-negations also swallow a real negation that begins where they end (their end is compared inclusively);
 a trigger inside a longer one of another kind counts twice ("not" in "not excluded"); and its scopes end only at listed
-words, while reports chain clauses by commas ("no effusion, heart is enlarged").
+words, while reports chain clauses by commas and by "and" ("no effusion, heart is enlarged").
+Words are compared by their norms (see `lexicon.Speller`): a misspelt word and "can't" count as what they mean.
 The same matcher carries the hedges, recommendations and history words that negspacy has no notion of.
 """
 
@@ -13,10 +14,11 @@ from itertools import pairwise
 
 from negspacy.negation import Negex
 from spacy.language import Language
+from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc
 
 from radbook.schema import Presence
-from radbook.teachers.lexicon import load_lexicon, load_triggers
+from radbook.teachers.lexicon import load_lexicon, load_triggers, load_words
 from radbook.teachers.mentions import SPAN_KEY, Mention
 
 __all__ = ["ClauseNegex", "judge"]
@@ -27,82 +29,15 @@ _NEGEX_KINDS = {
     "negation_after": "following_negations",
     "termination": "termination",
 }
-_ADJECTIVES = frozenset(
-    (
-        "acute",
-        "displaced",
-        "focal",
-        "large",
-        "new",
-        "significant",
-        "definite",
-        "suspicious",
-        "discrete",
-        "obvious",
-        "visible",
-        "gross",
-        "sizable",
-        "convincing",
-        "overt",
-        "confluent",
-        "dense",
-        "small",
-        "patchy",
-        "definitive",
-        "frank",
-        "healing",
-    )
-)
-_VERBS = frozenset(
-    (
-        "unchanged",
-        "stable",
-        "persists",
-        "persist",
-        "persisting",
-        "is",
-        "are",
-        "was",
-        "were",
-        "has",
-        "have",
-        "remains",
-        "remain",
-        "appears",
-        "appear",
-        "demonstrates",
-        "shows",
-        "measures",
-    )
-)
-_DEGREES = frozenset(
-    (
-        "small",
-        "tiny",
-        "trace",
-        "mild",
-        "mildly",
-        "minimal",
-        "moderate",
-        "severe",
-        "marked",
-        "increased",
-        "increasing",
-        "decreased",
-        "improved",
-        "worsening",
-        "healed",
-        "old",
-        "chronic",
-        "stable",
-        "unchanged",
-        "known",
-        "persistent",
-    )
-)
 _AFTER = frozenset(("negation_after", "hedge_after", "hedge_near", "probable_after"))
-_LISTS = frozenset(("or", "and", "nor", "and/or"))
-_DENIALS = frozenset(("no", "not", "without", "negative", "free", "absence", "denies", "nor", "neither"))
+_WORDS = load_words()
+_ADJECTIVES, _VERBS, _DEGREES = _WORDS["adjectives"], _WORDS["verbs"], _WORDS["degrees"]
+_LISTS, _DENIALS, _SIGHT, _PERSISTING = _WORDS["lists"], _WORDS["denials"], _WORDS["sight"], _WORDS["persisting"]
+
+_ARTICLES = frozenset(("the", "a", "an"))
+_JOINTS = frozenset((",", "and", "or"))
+_STILL = frozenset(("persists", "persist", "remains", "remain", "still", "continues", "continue", "not"))
+_SENTENCE_JOINTS = _JOINTS | _VERBS
 
 Trigger = tuple[str, int, int]
 
@@ -117,9 +52,8 @@ class ClauseNegex(Negex):
         self.kind_of = {nlp.vocab.strings[kind]: kind for kind in self.triggers}
 
     def build_patterns(self) -> None:
-        super().build_patterns()
-        for theirs in ("pseudo", "Preceding", "Following", "Termination"):
-            self.matcher.remove(theirs)
+        # By norms, where negspacy compares letters: "can't" is "cannot", and misspelt words count.
+        self.matcher = PhraseMatcher(self.nlp.vocab, attr="NORM")
         for kind, phrases in self.triggers.items():
             self.matcher.add(kind, [self.nlp.tokenizer(p) for p in phrases])
 
@@ -133,23 +67,103 @@ class ClauseNegex(Negex):
                 continue
             if any(start < b and a < end for _, a, b in by_kind["pseudo"]) and kind != "pseudo":
                 continue
+            if kind == "negation_after" and end < len(doc) and doc[end - 1].text == "no":
+                # "Effusion: no" is an answer, "Lungs: no effusion" is not.
+                continue
             if kind != "termination":
                 covered.append((start, end))
             by_kind[kind].append((key, start, end))
+        words = doc.user_data["words"]
+        for kind in ("negation_after", "hedge_after"):
+            by_kind[kind] = [t for t in by_kind[kind] if _of_the_whole(t, by_kind["part"], words)]
+        if by_kind["negation_after"]:
+            first = min(t[1] for t in by_kind["negation_after"])
+            by_kind["negation_before"] += [t for t in by_kind["echo"] if t[1] > first]
+        firsts = {m.start for m in doc.user_data[SPAN_KEY]}
+        by_kind["negation_after"] = [t for t in by_kind["negation_after"] if not _undone(t, firsts, words)]
         doc.user_data["triggers"] = by_kind
         return by_kind["negation_before"], by_kind["negation_after"], by_kind["termination"]
 
     def termination_boundaries(self, doc: Doc, terminating):
-        """Add the clause breaks of comma splices to negspacy's boundaries."""
-        words = doc.user_data.get("words") or [t.text for t in doc]
-        starts = {0, len(doc), *(t[1] for t in terminating), *_splices(words)}
-        ordered = sorted(starts)
-        bounds = list(pairwise(ordered))
+        """Add the clause breaks of comma splices and of "and" to negspacy's boundaries."""
+        words, triggers = doc.user_data["words"], doc.user_data["triggers"]
+        breaks = {0, len(doc), *_splices(words), *_asides(words, triggers["negation_after"])}
+        after = triggers["negation_after"] + triggers["hedge_after"]
+        for _, start, end in sorted(terminating, key=lambda t: t[1]):
+            left = words[max(b for b in breaks if b <= start) : start]
+            # "the line and the drain have been removed": one list, one verb.
+            listed = words[end - 1] in _ARTICLES and not _complete(left) and any(t[1] >= end for t in after)
+            if not listed and not (words[start] == "which" and _resumes(words, end, triggers["negation_after"])):
+                breaks.add(start)
+        ordered = sorted(breaks | set(_conjunctions(words, breaks)))
         doc.user_data["clauses"] = ordered
-        return bounds
+        return list(pairwise(ordered))
 
     def __call__(self, doc: Doc) -> Doc:
         return self.negex(doc) if SPAN_KEY in doc.user_data else doc
+
+
+def _complete(words: list[str]) -> bool:
+    return not (_DENIALS.isdisjoint(words) and _VERBS.isdisjoint(words))
+
+
+def _of_the_whole(trigger: Trigger, parts: list[Trigger], words: list[str]) -> bool:
+    _, start, end = trigger
+    if _SIGHT.isdisjoint(words[start:end]):
+        return True
+    # "The tip of the line is not seen": the line is there.
+    return not any(e <= start and _SENTENCE_JOINTS.isdisjoint(words[e:start]) for _, _, e in parts)
+
+
+def _resumes(words: list[str], first: int, after: list[Trigger]) -> bool:
+    # "edema, which was mild yesterday, has resolved": the main clause goes on behind the relative one.
+    for _, start, _ in after:
+        between = words[first:start]
+        between = between[:-1] if between[-1:] == [","] else between
+        if words[start] in _VERBS and not _VERBS.isdisjoint(between) and _JOINTS.isdisjoint(between):
+            return True
+    return False
+
+
+def _undone(trigger: Trigger, firsts: set[int], words: list[str]) -> bool:
+    _, start, end = trigger
+    if "but" in words[end:-1] and words[words.index("but", end) + 1] in _STILL:
+        # "has cleared on the right but persists on the left"
+        return True
+    # "improved atelectasis and resolved effusion": the participle belongs to what follows.
+    return end - start == 1 and start > 0 and words[start - 1] in _JOINTS and not firsts.isdisjoint(range(end, end + 3))
+
+
+def _asides(words: list[str], after: list[Trigger]) -> list[int]:
+    # "tube, drain and line (not seen today) are unchanged": what is said in brackets is said of the last of a list.
+    found = []
+    for _, start, _ in after:
+        if start and words[start - 1] == "(":
+            joint = next((k for k in range(start - 2, -1, -1) if words[k] in _JOINTS), None)
+            if joint is not None:
+                found.append(joint)
+            if ")" in words[start:]:
+                found.append(words.index(")", start))
+    return found
+
+
+def _conjunctions(words: list[str], breaks: set[int]) -> list[int]:
+    # "there is an effusion and consolidation is absent": a statement, and another with a subject and a verb of its own.
+    found: list[int] = []
+    for i, word in enumerate(words):
+        if word != "and" or i == 0:
+            continue
+        left = words[max((b for b in (*breaks, *found) if b <= i), default=0) : i]
+        stop = min((b for b in breaks if b > i), default=len(words))
+        right = words[i + 1 : stop]
+        right = right[: right.index(",")] if "," in right else right
+        verb = next((k for k, w in enumerate(right) if w in _VERBS), 0)
+        if not verb or not _complete(left):
+            continue
+        # "no effusion and edema is seen" is one denial; "no effusion and edema is unchanged" two statements.
+        if not _VERBS.isdisjoint(left) or _SIGHT.isdisjoint(right[verb + 1 : verb + 2]):
+            found.append(i)
+    return found
 
 
 def _splices(words: list[str]) -> list[int]:
@@ -168,7 +182,7 @@ def _splices(words: list[str]) -> list[int]:
             found.append(i)
             continue
         verb = next((k for k, word in enumerate(clause) if word in _VERBS), None)
-        if verb is None or clause[0] in _LISTS:
+        if not verb or clause[0] in _LISTS or clause[0] == "which":
             continue
         if states and not denies:
             # "the heart is enlarged, effusion and pneumothorax are absent": a statement was complete.
@@ -235,11 +249,31 @@ class _Context:
         # A request governs its whole sentence; anything else its clause.
         if kind != "recommendation" and not self.start <= start < self.end:
             return False
-        if kind == "hedge_after" and end < self.end and self.doc[start - 1].text == ",":
-            # "likely edema, less likely pneumonia" doubts the second, not the first.
+        if kind == "hedge_after" and not self._doubted(start, end):
             return False
         if kind in _AFTER:
             return end > self.mention.end and start - self.mention.end <= _REACH.get(kind, len(self.doc))
-        if kind == "history_before" and any(t.text in ":," for t in self.doc[end : self.mention.start]):
-            return False
+        if kind == "history_before":
+            # "the prior effusion is unchanged" has it still.
+            words = self.doc.user_data["words"]
+            if any(w in ":," for w in words[end : self.mention.start]):
+                return False
+            if not _PERSISTING.isdisjoint(words[self.mention.end : self.end]):
+                return False
         return start < self.mention.start and self.mention.start - end <= _REACH.get(kind, len(self.doc))
+
+    def _doubted(self, start: int, end: int) -> bool:
+        words = self.doc.user_data["words"]
+        if words[start] == "?" and end < len(words):
+            # "opacity ?pneumonia" doubts the second.
+            return words[end] in "),"
+        if words[start - 1] == ",":
+            # "likely edema, less likely pneumonia" doubts the second, not the first.
+            return end >= self.end
+        between = words[self.mention.end : start]
+        if "," not in between:
+            return True
+        # "effusion, atelectasis, pneumonia not excluded" doubts the last alone, unless "or" makes one list of them.
+        last = start - between[::-1].index(",")
+        nearer = any(last <= m.start < start for m in self.doc.user_data[SPAN_KEY])
+        return not nearer or not _LISTS.isdisjoint(words[last:start])

@@ -3,6 +3,7 @@
 `resources/lexicon/*.yaml` hold two kinds of entry. A *phrase* names a finding by itself ("pleural effusion"). A *pattern*
 joins a site and a state that stand apart ("the cardiac silhouette is mildly enlarged"). A phrase of `ignore` names nothing and
 keeps shorter phrases inside it from matching ("subcutaneous emphysema" is not emphysema).
+`spelling.yaml` says which words stand for another one, and which are so often misspelt that they are mended.
 """
 
 import itertools
@@ -13,11 +14,12 @@ from functools import cache
 from importlib.resources import files
 
 import yaml
+from rapidfuzz.distance import OSA
 
 from radbook.errors import RadbookError
 from radbook.ontology import FINDINGS
 
-__all__ = ["Lexicon", "Rule", "expand", "load_lexicon", "load_triggers"]
+__all__ = ["Lexicon", "Rule", "Speller", "expand", "load_lexicon", "load_triggers", "load_words"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class Lexicon:
     sites: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     states: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     ignored: set[str] = field(default_factory=set)
+    spelling: dict[str, str] = field(default_factory=dict)
+    misspelt: set[str] = field(default_factory=set)
+    correct: set[str] = field(default_factory=set)
 
     @property
     def vocabulary(self) -> set[str]:
@@ -89,6 +94,10 @@ def load_lexicon() -> Lexicon:
             for group, phrases in content.get(kind, {}).items():
                 for phrase in itertools.chain.from_iterable(map(expand, phrases)):
                     getattr(lexicon, kind)[phrase].add(group)
+        for word, others in content.get("spelling", {}).items():
+            lexicon.spelling.update(dict.fromkeys(others, word))
+        lexicon.misspelt.update(content.get("often_misspelt", ()))
+        lexicon.correct.update(content.get("correct", ()))
         for phrase in content.get("ignore", ()):
             lexicon.ignored.update(expand(phrase))
         for finding, entries in content.get("findings", {}).items():
@@ -128,7 +137,53 @@ def _add(lexicon: Lexicon, name: str, finding: str, entry_id: str, entry: list |
 def load_triggers() -> dict[str, list[str]]:
     """Read `resources/triggers.yaml`: kind of trigger -> phrases, written out."""
     # BaseLoader builds strings only: YAML would otherwise read the trigger "no" as false.
-    content = _read(files("radbook") / "resources", "triggers.yaml", loader=yaml.BaseLoader)
     return {
-        kind: list(itertools.chain.from_iterable(map(expand, phrases))) for kind, phrases in content.items()
+        kind: list(itertools.chain.from_iterable(map(expand, phrases)))
+        for kind, phrases in _triggers().items()
+        if kind != "words"
     }
+
+
+@cache
+def load_words() -> dict[str, frozenset[str]]:
+    """Read the word classes of `resources/triggers.yaml` that tell where a clause ends.
+
+    >>> "is" in load_words()["verbs"]
+    True
+    """
+    return {name: frozenset(words) for name, words in _triggers()["words"].items()}
+
+
+@cache
+def _triggers() -> dict:
+    return _read(files("radbook") / "resources", "triggers.yaml", loader=yaml.BaseLoader)
+
+
+class Speller:
+    """Give a word its norm: abbreviations written out, British spelling and slips of the keyboard mended.
+
+    >>> speller = Speller()
+    >>> speller("pna"), speller("pnuemothorax"), speller("infusion")
+    ('pneumonia', 'pneumothorax', 'infusion')
+    """
+
+    def __init__(self) -> None:
+        lexicon = load_lexicon()
+        self.spelling = lexicon.spelling
+        phrases = itertools.chain(lexicon.vocabulary, *load_triggers().values(), lexicon.correct)
+        self.known = {word for phrase in phrases for word in phrase.split()}
+        self.often_misspelt: dict[str, list[str]] = defaultdict(list)
+        for word in lexicon.misspelt:
+            self.often_misspelt[word[0]].append(word)
+
+    def __call__(self, word: str) -> str:
+        lowered = word.lower()
+        if lowered in self.spelling:
+            return self.spelling[lowered]
+        if len(lowered) < 6 or lowered in self.known or not lowered.isalpha():
+            return lowered
+        # Two slips are believed in long words only.
+        limit = 2 if len(lowered) > 8 else 1
+        near = (w for w in self.often_misspelt[lowered[0]] if abs(len(w) - len(lowered)) <= limit)
+        close = [(OSA.distance(w, lowered, score_cutoff=limit), w) for w in near]
+        return min(((d, w) for d, w in close if d <= limit), default=(0, lowered))[1]

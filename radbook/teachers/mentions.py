@@ -64,7 +64,7 @@ class MentionFinder:
     def __init__(self, nlp: Language, lexicon: Lexicon | None = None) -> None:
         self.lexicon = lexicon or load_lexicon()
         self.strings = nlp.vocab.strings
-        self.matcher = PhraseMatcher(nlp.vocab)
+        self.matcher = PhraseMatcher(nlp.vocab, attr="NORM")
         self.roles: dict[int, tuple[tuple[int, ...], frozenset[str], frozenset[str]]] = {}
         for phrase in sorted(self.lexicon.vocabulary):
             self.matcher.add(phrase, [nlp.tokenizer(phrase)])
@@ -94,8 +94,8 @@ class MentionFinder:
             return []
         chunks = self._chunks(matches)
         mentions = [Mention(rule, c.start, c.end, c.start, c.end) for c in chunks for rule in c.rules]
+        words = doc.user_data["words"] = [t.norm_ for t in doc]
         if any(c.states for c in chunks):
-            words = doc.user_data["words"] = [t.text for t in doc]
             for i, chunk in enumerate(chunks):
                 if chunk.states:
                     mentions += self._joined(chunks, i, words)

@@ -12,6 +12,7 @@ from multiprocessing import get_context
 
 import pandas as pd
 import spacy
+from spacy.attrs import NORM
 from spacy.language import Language
 
 from radbook.corpora.sections import body_spans
@@ -19,7 +20,7 @@ from radbook.errors import RadbookError
 from radbook.ontology import FINDINGS
 from radbook.schema import LABELS, Presence, check, finding, label_row
 from radbook.teachers.context import ClauseNegex, judge
-from radbook.teachers.lexicon import load_lexicon
+from radbook.teachers.lexicon import Speller, load_lexicon
 from radbook.teachers.mentions import SPAN_KEY, MentionFinder
 from radbook.teachers.sentences import normalize, split_sentences
 
@@ -46,6 +47,7 @@ def _make_negex(nlp: Language, name: str) -> ClauseNegex:
 @cache
 def _pipeline() -> Language:
     nlp = spacy.blank("en")
+    nlp.vocab.lex_attr_getters[NORM] = Speller()
     nlp.add_pipe("radbook_mentions")
     nlp.add_pipe("radbook_negex")
     return nlp

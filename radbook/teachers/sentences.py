@@ -15,6 +15,7 @@ MAX_CHARACTERS = 1200
 # Full stops that end an abbreviation, not a sentence.
 _ABBREVIATION = re.compile(r"\b(?:dr|mr|mrs|ms|vs|approx|e\.g|i\.e|st|incl|cf)$", re.IGNORECASE)
 _STOPS = re.compile(r"[.!?;]+")
+_OPENERS = ("", " ", "\n", "(")
 _GLUED = re.compile(r"[a-z]{2}|\d+[.)]\s", re.IGNORECASE)
 # Bullets and spaced dashes (not "effusion - none"), and "2) ".
 _BULLETS = re.compile(
@@ -70,6 +71,9 @@ def _ends(text: str, match: re.Match, start: int, end: int) -> bool:
     if ";" in match[0]:
         return True
     left, right = match.start(), match.end()
+    if match[0] == "?" and text[max(start, left - 1) : left] in _OPENERS and text[right : right + 2].strip():
+        # "opacity ?pneumonia" and "? effusion" ask for what follows.
+        return False
     if right >= end or text[right].isspace():
         return match[0] != "." or not _ABBREVIATION.search(text, max(start, left - 8), left)
     # Without a blank after it a stop ends a sentence between words ("pneumothorax.There", "effusion .Heart",

@@ -62,6 +62,22 @@ def test_a_title_is_not_body_but_a_headerless_report_is():
     assert report_body("Clear lungs.\nNormal heart.") == "Clear lungs.\nNormal heart."
 
 
+@pytest.mark.parametrize(
+    ("text", "body"),
+    [
+        # A comparison ended by a stop leaves the next line to the body.
+        ("CHEST\n\nHISTORY: cough\n\nCOMPARISON: ___.\n Large heart.\n\nNOTIFICATION: Dr. ___.", "Large heart."),
+        # What was recommended and who was told is no body, and makes no title of the body before it.
+        ("Large heart.\n\nIMPRESSION: Big.\n\nRECOMMENDATION(S): CT for nodule.", "Large heart.\nBig."),
+        ("ADDENDUM: No nodule.\n\nEXAM: Chest\n\nClear lungs.", "No nodule.\nClear lungs."),
+        ("WET READ: opacity.\nFINAL REPORT\nHX: CHF.\n\nClear lungs.", "Clear lungs."),
+        ("ADMITTING DIAGNOSIS: CHF\nREASON: effusion?\nREPORT: Clear lungs.", "Clear lungs."),
+    ],
+)
+def test_layouts_of_hospital_notes(text, body):
+    assert report_body(text) == body
+
+
 def test_indication_alone_is_no_body():
     assert body_spans("INDICATION: rule out pneumonia\nCOMPARISON: none") == []
     assert report_body("") == ""
