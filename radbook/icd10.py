@@ -26,6 +26,7 @@ from radbook.icd10_terms import (
     same_word,
     stem,
     terms_sharing,
+    word_lists,
     words_of,
 )
 
@@ -46,44 +47,22 @@ __all__ = [
 # How alike two spellings of a phrase, and of one word in it, must be.
 _ALIKE, _WORD_ALIKE = 85, 82
 _NEGATED = {"no", "not", "without", "negative", "denies"}
-# Words that say how much, since when or on which side, but not what.
-_DEGREES_TEXT = """
-left right bilateral both unilateral sided side small tiny trace minimal mild moderate large severe marked minor
-borderline slight slightly mildly moderately severely markedly acute subacute chronic old new stable unchanged healed
-healing remote prior probable persistent increased increasing decreased decreasing worsening improved improving residual
-recurrent diffuse focal multifocal multilobar scattered patchy streaky multiple few several
-"""
-_LITTLE_TEXT = "a an the of in at to and with is are there present seen noted has"
-# Words that say where in the chest.
-_PLACES_TEXT = """
-lung lungs pulmonary chest thorax thoracic hemithorax lobe lobes lobar upper lower middle mid base bases basal basilar
-bibasilar apex apices apical biapical perihilar hilar retrocardiac lingula lingular zone zones region anterior posterior
-lateral medial
-"""
-# A descriptor with one of these words says more than a phrase that lacks it: another circumstance, not the finding.
-_CIRCUMSTANCES_TEXT = """
-encounter screening history family congenital newborn neonatal perinatal birth pregnancy puerperium postprocedural
-intraoperative malignant tuberculous exposure removal fitting
-"""
-# Words by which a descriptor says that it says no more than the finding.
-_PLAIN = frozenset({"unspecified", "nos", "uncomplicated", "site", "organism", "type"})
-# Words that name no finding by themselves.
-_VAGUE_TEXT = """
-disease disorder injury illness symptom sign finding condition abnormality abnormal complication infection syndrome lesion
-normal change anomaly deformity tissue bone heart structure age process
-"""
-# Parts of the body that are not on a chest film, and those that have no finding of the lungs.
-_ELSEWHERE_TEXT = "knee hip ankle foot hand wrist leg thigh finger toe eye ear brain skull pelvis pelvic skin breast"
-_ABDOMEN_TEXT = "abdomen abdominal liver hepatic spleen splenic kidney renal stomach gastric bowel bladder thyroid"
-_LITTLE = frozenset(_LITTLE_TEXT.split())
-_DEGREES = frozenset(_DEGREES_TEXT.split()) | _LITTLE
+# What kinds of words there are is explained in the file they stand in.
+_LISTS = word_lists()
+_LITTLE, _PLAIN, _PLACES, _CIRCUMSTANCES = (_LISTS[k] for k in ("little", "plain", "places", "circumstances"))
+_DEGREES = _LISTS["degrees"] | _LITTLE
 _UNSAID = _LITTLE | _PLAIN
-_PLACES = frozenset(_PLACES_TEXT.split())
-_CIRCUMSTANCES = frozenset(_CIRCUMSTANCES_TEXT.split())
-_ELSEWHERE = frozenset(_ELSEWHERE_TEXT.split())
-_OTHER_ORGANS = _ELSEWHERE | frozenset(_ABDOMEN_TEXT.split())
-_VAGUE = {stem(w) for w in _PLACES | _PLAIN | _OTHER_ORGANS | frozenset(_VAGUE_TEXT.split())}
-_OPPOSITES = (("left", "right"), ("unilateral", "bilateral"), ("acute", "chronic"))
+_ELSEWHERE = _LISTS["elsewhere"]
+_OTHER_ORGANS = _ELSEWHERE | _LISTS["abdomen"]
+_VAGUE = {stem(w) for w in _PLACES | _PLAIN | _OTHER_ORGANS | _LISTS["vague"]}
+# Words that a phrase of the table may leave unsaid; the second set is for the second attempt.
+_FREE = (_DEGREES | _PLACES, _DEGREES | _PLACES | _LISTS["patterns"] | _LISTS["carriers"])
+_CARRIERS = {stem(w) for w in _LISTS["carriers"]}
+# Words that a term may have beside those of a phrase that it names.
+_BESIDE = {stem(w) for w in _FREE[0] | _PLAIN | _LISTS["filling"]}
+_SITES = {stem(w) for w in _PLACES}
+_ANOTHER = {stem(w) for w in _OTHER_ORGANS | _CIRCUMSTANCES}
+_OPPOSITES = tuple(map(frozenset, (("left", "right"), ("unilateral", "bilateral"), ("acute", "chronic"))))
 _CHAPTERS = frozenset("ABCDEIJKMNQRST")  # first letters of codes that name something a chest film may show
 _LONGEST = 20  # words; what is longer is no phrase
 # What follows says what the code leaves out, or which visit it is; parentheses hold words that may be left unsaid.
@@ -92,6 +71,7 @@ _CUT = re.compile(
     re.IGNORECASE,
 )
 _FURTHER = re.compile(r"\b(?:with|due to)\b", re.IGNORECASE)
+_VERTEBRA = re.compile(r"[tl]1?\d")
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 
 
@@ -99,17 +79,21 @@ def map_phrase(phrase: str) -> str | None:
     """Find the code of a finding, first in the curated table, then in the edition.
 
     In the table an exact match wins.
-    Otherwise a phrase of the table fits if all its words are in `phrase`, misspellings forgiven, and the longest that
-    fits wins; further words must be of side, degree, time or place where the phrase of the table is a single word.
+    Otherwise a phrase of the table fits if all its words are in `phrase`, in any form ("scoliotic"), misspellings
+    forgiven, and the longest that fits wins, then the first mentioned; further words must be of side, degree, time or
+    place where the phrase of the table is a single word.
+    What follows a negation is not read.
     A phrase the table does not know is looked for in the edition: a descriptor or inclusion term must say the same and
     nothing more but "unspecified", must pass `check_code`, and no other code may fit as well.
-    Last, the table is asked once more and takes any similar word for a misspelling.
+    Last, the table is asked once more: words of pattern and cause ("interstitial", "compressive") may then be left out,
+    and any similar word is taken for a misspelling.
     None means that the phrase is not known, is negated or over 20 words, or that no code names it ("chest tube").
+    The kinds of words stand in `resources/icd10_words.yaml`.
 
     >>> map_phrase("small left pleural effusion"), map_phrase("lung abscess"), map_phrase("chest tube")
     ('J90', 'J85.2', None)
     """
-    return _resolve(phrase) or None
+    return next(iter(_resolve(phrase)), None) or None
 
 
 def candidates(phrase: str, *, limit: int = 5) -> list[tuple[str, str, float]]:
@@ -146,6 +130,7 @@ def check_code(code: str, phrase: str) -> tuple[bool, str]:
 
     The code must have the right form, exist in the edition and be a leaf; then the curated table, or its descriptor or
     an inclusion term, must name the finding.
+    In the table a phrase may have several codes, and a phrase with two findings ("tortuous calcified aorta") has both.
 
     Parameters
     ----------
@@ -178,75 +163,91 @@ def check_code(code: str, phrase: str) -> tuple[bool, str]:
     if not is_leaf(normal):
         return False, f'{normal} means "{meaning}" but is no leaf: a more specific code is needed'
     expected = _resolve(phrase)
-    if expected == "":
+    if expected == ("",):
         return False, f'{normal} means "{meaning}"; no ICD-10-CM code names "{phrase}"'
-    for term in (meaning, *inclusion_terms(normal)):
-        if _names(term, phrase):
+    # "Pulmonary edema NOS" stands under chronic edema, but is no acute one.
+    opposed = _opposed(words_of(meaning), words_of(phrase))
+    for term in () if opposed else (meaning, *inclusion_terms(normal)):
+        if _names(term, phrase, exactly=bool(expected)):
             return True, f'{normal} means "{term}"'
-    if expected == normal:
+    if normal in expected:
         return True, f"the curated table gives {normal} for the phrase"
-    instead = f"; {expected} does" if expected else ""
+    instead = f"; {expected[0]} does" if expected and expected[0] else ""
     return False, f'{normal} means "{meaning}", which does not name "{phrase}"{instead}'
 
 
 @cache
-def _vocabulary() -> frozenset[str]:
-    return frozenset(w for phrase in curated_codes() for w in phrase.split()) | _DEGREES | _PLACES
+def _vocabulary() -> list[str]:
+    return sorted(_FREE[1].union(*(phrase.split() for phrase in curated_codes())))
 
 
-def _resolve(phrase: str) -> str | None:
-    """Code of the phrase; "" where it is known to have none, None where it is not known."""
-    known = _lookup(phrase, loose=False)
-    if known is None:
-        known = _search(phrase)
-    return _lookup(phrase, loose=True) if known is None else known
+@cache
+def _table() -> list[tuple[str, frozenset[str]]]:
+    """Each phrase of the curated table with the stems of its words."""
+    return [(known, frozenset(stem(w) for w in known.split() if w not in _LITTLE)) for known in curated_codes()]
 
 
 @lru_cache(maxsize=1 << 16)
-def _lookup(phrase: str, *, loose: bool) -> str | None:
-    """Code of the phrase in the curated table, or "", or None.
+def _resolve(phrase: str) -> tuple[str, ...]:
+    """Codes of the phrase, the best first; "" where it is known to have none, nothing where it is not known."""
+    strict = _lookup(phrase, loose=False)
+    if strict:
+        return strict
+    found = _search(phrase)
+    return (found,) if found else _lookup(phrase, loose=True)
 
-    A word that the table lacks may be a misspelling of one it has: `loose` says, even where the edition knows it.
+
+def _lookup(phrase: str, *, loose: bool) -> tuple[str, ...]:
+    """Codes of the phrases of the curated table that stand in a phrase and in no longer one that does.
+
+    `loose` lets words of pattern and cause be left out, and takes any word that the table lacks for a misspelling of one
+    it has, even where the edition knows it.
     """
     words = words_of(phrase)
-    if not 0 < len(words) <= _LONGEST or words[0] in _NEGATED:
-        return None
-    table, text = curated_codes(), " ".join(words)
+    negated = next((at for at, w in enumerate(words) if w in _NEGATED), len(words))
+    words, table = words[:negated], curated_codes()
+    if not 0 < len(words) <= _LONGEST:
+        return ()
+    text = " ".join(words)
     if text in table:
         return table[text]
-    # Words of side, degree and place would drown a misspelled word, so the phrase is also compared without them.
-    core = " ".join(w for w in words if w not in _DEGREES | _PLACES)
-    fitting = {
-        known
-        for wording in (text, core)
-        for known, _, _ in process.extract(
-            wording, list(table), scorer=fuzz.token_set_ratio, score_cutoff=_ALIKE, limit=None
-        )
-        if _contains(words, known.split(), loose)
-    }
-    if not fitting:
-        return None
-    return table[max(sorted(fitting), key=lambda known: (len(known.split()), fuzz.token_sort_ratio(known, text)))]
+    meant = [_meant(w, loose) for w in words]
+    said, told = {stem(w) for w in meant}, {stem(w) for w in meant if not (w in _FREE[loose] or w[0].isdigit())}
+    fitting = [
+        (known, parts)
+        for known, parts in _table()
+        if parts <= said and len(told - parts) <= (2 if len(parts) > 1 else 0) and told.isdisjoint(_ANOTHER - parts)
+    ]
+    longest = [fit for fit in fitting if not any(_within(fit[1], other) for _, other in fitting)]
+    at = {stem(w): place for place, w in reversed([*enumerate(meant)])}
+    # Of two findings in one phrase ("tortuous calcified aorta") the first mentioned comes first.
+    longest.sort(
+        key=lambda fit: (-len(fit[1]), sorted(at[w] for w in fit[1]), -fuzz.token_sort_ratio(fit[0], text), fit[0])
+    )
+    codes = dict.fromkeys(code for known, _ in longest for code in table[known])
+    return tuple(code for code in codes if not code or not _opposed(words_of(descriptor(code) or ""), words))
 
 
-def _contains(words: list[str], known: list[str], loose: bool) -> bool:
-    if not all(_has(words, w, loose) for w in known if w not in _LITTLE):
-        return False
-    rest = [w for w in words if w not in _DEGREES | _PLACES and not _has(known, w, loose)]
-    if not _OTHER_ORGANS.union(_CIRCUMSTANCES).isdisjoint(rest):
-        return False
-    return not rest if len(known) == 1 else len(rest) <= 2
+def _within(parts: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether other words name the same and more; "degenerative changes" name no more than "degenerative"."""
+    return parts < other or (parts - _CARRIERS < other - _CARRIERS)
 
 
-def _has(words: list[str], word: str, loose: bool) -> bool:
-    if stem(word) in map(stem, words):
-        return True
-
+@lru_cache(maxsize=1 << 16)
+def _meant(word: str, loose: bool) -> str:
+    """The word of the table that a word stands for, itself where there is none."""
+    if _VERTEBRA.fullmatch(word):
+        return "vertebra"
     # Only a word that nobody knows is taken for a misspelling: "hemithorax" is not a bad "hemothorax".
-    def known(w: str) -> bool:
-        return w in _vocabulary() or (not loose and is_known_word(w))
+    if stem(word) in _stems() or (not loose and is_known_word(word)):
+        return word
+    near = process.extractOne(word, _vocabulary(), scorer=fuzz.ratio, score_cutoff=_WORD_ALIKE)
+    return near[0] if near else word
 
-    return any(fuzz.ratio(word, w) >= _WORD_ALIKE and known(w) != known(word) for w in words)
+
+@cache
+def _stems() -> frozenset[str]:
+    return frozenset(map(stem, _vocabulary()))
 
 
 def _ranked(phrase: str, cutoff: float) -> list[tuple[str, str, float]]:
@@ -278,7 +279,7 @@ def _search(phrase: str) -> str | None:
     fitting: dict[str, tuple[int, int, bool]] = {}
     for code, term, _ in _ranked(phrase, _ALIKE):
         beyond = _beyond(term, words)
-        if code[0] in _CHAPTERS and beyond is not None and _names(term, phrase):
+        if code[0] in _CHAPTERS and beyond is not None and _names(term, phrase, exactly=False):
             fitting[code] = min(beyond, fitting.get(code, beyond))
     best = [code for code, beyond in fitting.items() if beyond == min(fitting.values())]
     return best[0] if len(best) == 1 else None
@@ -300,22 +301,34 @@ def _beyond(term: str, words: list[str]) -> tuple[int, int, bool] | None:
     return (unsaid, len(told), extra == told) if told <= implied else None
 
 
-def _names(term: str, phrase: str) -> bool:
-    """Whether a term names what the phrase says, in no other circumstance and with no further condition."""
+def _names(term: str, phrase: str, *, exactly: bool) -> bool:
+    """Whether a term names what the phrase says, in no other circumstance and with no further condition.
+
+    `exactly`: nor may it name a kind of it. Where the phrase has a code of its own, that of a kind is none for it.
+    A single word, or words that name no finding, are always taken so.
+    """
     said = set(words_of(phrase))
     stated = _CUT.split(term)[0]
     words = words_of(stated)
     further = words_of("".join(_FURTHER.split(_ASIDE.sub(" ", stated))[1:]))
     if _CIRCUMSTANCES.intersection(words) - said or not said.isdisjoint(_NEGATED):
         return False
-    if any(_one_sided(pair, words, said) or _one_sided(pair, said, words) for pair in _OPPOSITES):
+    if _opposed(words, said):
         return False
     if not all(w in _UNSAID or any(same_word(s, w) for s in said) for w in further):
         return False
     what = said - _DEGREES
-    return bool(what - _PLACES) and all(any(same_word(w, t) for t in words) for w in what)
+    if not what - _PLACES or not all(any(same_word(w, t) for t in words) for w in what):
+        return False
+    if exactly or len(what) == 1 or {stem(w) for w in what} <= _VAGUE:
+        # One word leaves open where: "hypertension" is no pulmonary one.
+        beside = _BESIDE if len(what) > 1 else _BESIDE - _SITES
+        stated = words_of(_ASIDE.sub(" ", stated))
+        return all(stem(w) in beside or any(same_word(s, w) for s in said) for w in stated)
+    return True
 
 
-def _one_sided(pair: tuple[str, str], one: Collection[str], other: Collection[str]) -> bool:
-    """Whether `one` says the first word of the pair and `other` the second, neither of them both."""
-    return pair[0] in one and pair[1] not in one and pair[1] in other and pair[0] not in other
+def _opposed(one: Collection[str], other: Collection[str]) -> bool:
+    """Whether one says the first word of a pair of opposites and the other the second, neither of them both."""
+    said = ((pair.intersection(one), pair.intersection(other)) for pair in _OPPOSITES)
+    return any(len(a) == len(b) == 1 and a != b for a, b in said)

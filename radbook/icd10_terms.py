@@ -16,6 +16,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 
+import yaml
 from rapidfuzz import fuzz, process
 
 from radbook.ontology import FINDINGS, read_resource
@@ -34,6 +35,7 @@ __all__ = [
     "same_word",
     "stem",
     "terms_sharing",
+    "word_lists",
     "words_of",
 ]
 
@@ -43,39 +45,48 @@ _WORD_ALIKE = 85  # least rapidfuzz ratio (0-100) of a misspelled word and the o
 _CODE = re.compile(r"(?:ICD[- ]?10(?:[- ]?CM)?[: ]+)?([A-Z](?:\d[0-9A-Z]|A\d))\.?([0-9A-Z]{0,4})\.?", re.IGNORECASE)
 _WORD = re.compile(r"[a-z0-9]+")
 _BRITISH = re.compile("[ao]e")  # haemothorax, oedema
-# One word for one organ: ICD-10-CM writes "abscess of lung" and "pulmonary embolism".
-_ORGANS_TEXT = """
-pulmonary lung, thoracic thorax, chest thorax, cardiac heart, aortic aorta, pleural pleura, pericardial pericardium,
-mediastinal mediastinum, diaphragmatic diaphragm, tracheal trachea, bronchial bronchus, esophageal esophagus,
-scapular scapula, clavicular clavicle, humeral humerus, sternal sternum, vertebral vertebra, spinal spine, hepatic liver,
-splenic spleen, renal kidney, gastric stomach
-"""
-_ORGANS = dict(pair.split() for pair in _ORGANS_TEXT.split(","))
+# Endings of the adjectives and plurals of a finding: scoliotic, atelectatic, bronchitic, emphysematous, metastases.
+_ENDINGS_TEXT = "otic osis, atic asis, itic itis, matous ma, tases tasis, oses osis, sses ss, ies y"
+_ENDINGS = [pair.split() for pair in _ENDINGS_TEXT.split(",")]
 # Codes a chest film is never read for: mental, eye and ear, pregnancy, newborn, how an accident came about.
 _NOT_SEARCHED = frozenset("FHOPVWXY")
 _LIMBS = ("S5", "S6", "S7", "S8", "S9")
 
 
 def words_of(text: str) -> list[str]:
-    """Lower-case words and numbers of a text, in order, without the possessive s.
+    """Lower-case words and numbers of a text, in order, without the possessive s and the marks of de-identification.
 
-    >>> words_of("Ebstein's anomaly, S22.31XA")
-    ['ebstein', 'anomaly', 's22', '31xa']
+    >>> words_of("Ebstein's anomaly, S22.31XA of XXXX")
+    ['ebstein', 'anomaly', 's22', '31xa', 'of']
     """
-    return _WORD.findall(text.lower().replace("'s", ""))
+    found = _WORD.findall(text.lower().replace("'s", ""))
+    return [word for word in found if word.strip("x")] if "xxx" in text.lower() else found
+
+
+@cache
+def word_lists() -> dict[str, frozenset[str]]:
+    """Read the lists of `resources/icd10_words.yaml`: what kinds of words there are beside the finding.
+
+    >>> "bilateral" in word_lists()["degrees"]
+    True
+    """
+    return {name: frozenset(words.split()) for name, words in _words().items() if name != "forms"}
 
 
 @lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
-    """The form in which two words are compared: singular, American, one word for one organ.
+    """The form in which two words are compared: noun, singular, American, one word for one organ or finding.
 
-    >>> [stem(w) for w in ("lungs", "pulmonary", "oedema", "sarcoidosis")]
-    ['lung', 'lung', 'edema', 'sarcoidosis']
+    >>> [stem(w) for w in ("lungs", "pulmonary", "oedema", "sarcoidosis", "scoliotic", "calcified")]
+    ['lung', 'lung', 'edema', 'sarcoidosis', 'scoliosis', 'calcification']
     """
-    word = _BRITISH.sub("e", word)
+    word = _BRITISH.sub("e", word.lower())
+    for ending, noun in _ENDINGS:
+        if len(word) > len(ending) + 1 and word.endswith(ending):
+            return word[: -len(ending)] + noun
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
-    return _ORGANS.get(word, word)
+    return _forms_of_words().get(word, word)
 
 
 def normalize_code(code: str) -> str | None:
@@ -164,15 +175,16 @@ def is_known_word(word: str) -> bool:
 
 
 @cache
-def curated_codes() -> dict[str, str]:
-    """The curated table: phrase -> code, "" for phrases that are known to have none.
+def curated_codes() -> dict[str, tuple[str, ...]]:
+    """The curated table: phrase -> its codes, the best first; "" for phrases that are known to have none.
 
-    >>> curated_codes()["heart enlarged"], curated_codes()["chest tube"]
-    ('I51.7', '')
+    >>> curated_codes()["heart enlarged"], curated_codes()["hydrothorax"], curated_codes()["chest tube"]
+    (('I51.7',), ('J94.8', 'J90'), ('',))
     """
-    table = {" ".join(words_of(f.name)): f.icd10 or "" for f in FINDINGS.values()}
+    table = {" ".join(words_of(f.name)): (f.icd10 or "",) for f in FINDINGS.values()}
     for row in read_resource("icd10_synonyms.csv"):
-        table[" ".join(words_of(row["phrase"]))] = row["code"]
+        phrase = " ".join(words_of(row["phrase"]))
+        table[phrase] = (*table.get(phrase, ()), row["code"])
     return table
 
 
@@ -224,6 +236,17 @@ def pack_edition(folder: str | Path) -> Path:
 
 
 @cache
+def _words() -> dict:
+    text = (files("radbook") / "resources" / "icd10_words.yaml").read_text(encoding="utf-8")
+    return yaml.load(text, Loader=yaml.BaseLoader)
+
+
+@cache
+def _forms_of_words() -> dict[str, str]:
+    return {form: noun for noun, forms in _words()["forms"].items() for form in forms.split()}
+
+
+@cache
 def _lines() -> list[str]:
     packed = (files("radbook") / "resources" / "icd10cm.tsv.xz").read_bytes()
     return lzma.decompress(packed).decode("utf-8").split("\n")
@@ -252,8 +275,8 @@ def _dotted(code: str) -> str:
 @cache
 def _index() -> tuple[list[str], list[str], dict[str, list[int]]]:
     """Codes and terms, in step, and for each word the positions of the terms that have it."""
-    terms = [phrase for phrase, code in curated_codes().items() if code]
-    codes = [curated_codes()[phrase].replace(".", "") for phrase in terms]
+    pairs = [(code, phrase) for phrase, its in curated_codes().items() for code in its if code]
+    codes, terms = [code.replace(".", "") for code, _ in pairs], [phrase for _, phrase in pairs]
     for line in _lines()[1:]:
         code, leaf, meaning, more = line.split("\t")
         later_visit = len(code) == 7 and "A" < code[6] <= "Z"

@@ -1,13 +1,16 @@
 import lzma
+import random
 import re
 import subprocess
 import sys
+from collections import Counter
 from importlib.resources import files
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from radbook.corpora import load_corpus
 from radbook.icd10 import (
     block,
     candidates,
@@ -21,6 +24,7 @@ from radbook.icd10 import (
     pack_edition,
 )
 from radbook.ontology import FINDINGS, read_resource
+from radbook.teachers.rules import RuleTeacher
 
 
 @pytest.mark.parametrize("found", [f for f in FINDINGS.values() if f.icd10], ids=lambda f: f.id)
@@ -36,9 +40,12 @@ def test_concepts_without_a_code_map_to_none():
 
 def test_synonyms_have_leaf_codes_with_their_descriptors_and_stand_once():
     rows = read_resource("icd10_synonyms.csv")
-    phrases = [" ".join(re.findall("[a-z0-9]+", r["phrase"].lower())) for r in rows]
-    names = [" ".join(re.findall("[a-z0-9]+", f.name.lower())) for f in FINDINGS.values()]
-    assert len(set(phrases + names)) == len(phrases + names)
+    pairs = [(" ".join(re.findall("[a-z0-9]+", r["phrase"].lower())), r["code"]) for r in rows]
+    names = {" ".join(re.findall("[a-z0-9]+", f.name.lower())) for f in FINDINGS.values()}
+    assert len(set(pairs)) == len(pairs)
+    assert names.isdisjoint(phrase for phrase, _ in pairs)
+    # A phrase may have several codes, or none; not both.
+    assert {p for p, code in pairs if code}.isdisjoint(p for p, code in pairs if not code)
     assert all(is_leaf(r["code"]) and r["descriptor"] == descriptor(r["code"]) for r in rows if r["code"])
     assert not any(r["descriptor"] for r in rows if not r["code"])
 
@@ -111,6 +118,80 @@ def test_codes_that_name_the_finding_pass(code, phrase):
 )
 def test_phrases_find_the_longest_fitting_wording(phrase, code):
     assert map_phrase(phrase) == code
+
+
+# Codes that a model could take for a finding: of a kind of it, another organ, side, age or circumstance, the wrong
+# examples of the paper. None may pass.
+WRONG = """
+chest tube Z48.02, endotracheal tube Z96.1, pigtail catheter Z46.6, Swan-Ganz catheter Z95.2,
+pericardial effusion I31.3, pulmonary edema I50.1, effusion J91.0, small left pleural effusion J91.0,
+pleural effusion J91.8, effusion J94.0, left effusion I31.39, bilateral effusions I31.39, pleural effusion A15.6,
+pleural effusion P28.89, effusion M25.40, effusion M25.461, hypertension I95.9, hypertension I27.20,
+pulmonary hypertension I10, hypertension H40.059, pulmonary hypertension K76.6, pulmonary hypertension P29.30,
+left rib fracture S22.31XA, multiple left rib fractures S22.41XA, left clavicle fracture S42.001A,
+scoliosis M40.209, scoliosis Q67.5, chronic pulmonary edema J81.0, acute pulmonary edema J81.1,
+acute interstitial edema J81.1, pulmonary edema G93.6, edema G93.6, pulmonary edema R60.9, edema L03.90,
+pneumonia P23.9, pneumonia J12.82, pneumonia J12.9, pneumonia J69.0, left lower lobe pneumonia J15.1,
+pneumonia Z87.01, pneumonia O99.519, pneumonia B01.2, pneumothorax P25.1, small right pneumothorax S27.0XXA,
+pneumothorax J95.811, pneumothorax A15.0, emphysema T79.7XXA, emphysema P25.0, bullous emphysema J98.2,
+subcutaneous emphysema J43.9, interstitial emphysema J43.9, atelectasis P28.0, subsegmental atelectasis P28.10,
+collapse M48.54XA, collapse R55, fibrosis D73.89, pulmonary fibrosis E84.9, fibrosis K74.00,
+fibrotic changes J70.1, enlarged heart I42.0, enlarged heart Q24.8, the heart is large I50.9,
+the heart is large Z95.0, tortuous aorta Q25.44, aortic aneurysm Q25.43, thoracic aortic aneurysm I71.40,
+aneurysm of the aorta I67.1, coronary artery calcification I70.0, atherosclerotic calcifications I70.209,
+atherosclerosis I67.2, atherosclerosis I25.10, calcified granuloma K76.89, calcified granuloma D73.89,
+granuloma K13.4, granuloma L92.9, nodule N63.0, nodular opacity E04.1, nodule J38.2, lung mass N63.0, mass R22.2,
+mass R19.00, calcification N20.0, calcified granuloma of the spleen J98.4, pulmonary nodule C34.90,
+lung mass C34.90, pulmonary nodules C78.00, lung nodule D14.30, thoracic compression fracture S32.000A,
+compression fracture S12.9XXA, rib fracture S72.001A, clavicle fracture S22.39XA,
+vertebral compression fracture S22.39XA, rib fracture S42.009A, osteopenia M80.08XA, arthritic changes M16.10,
+degenerative joint disease M17.9, arthritis M00.9, arthritis M06.9, shoulder arthritis M47.819,
+degenerative changes of the ac joints M47.819, hiatal hernia K40.90, hiatal hernia K42.9, hiatal hernia Q79.0,
+pacemaker Z95.5, coronary stent Z95.1, central venous catheter Z95.5, pacemaker Z45.018, PICC line Z46.82,
+central venous catheter Z96.0, tracheostomy Z93.1, endotracheal tube Z93.0, surgical clips Z98.890,
+sternotomy wires Z98.1, bronchiolitis J40, lung abscess J85.1, acute bronchitis J42, chronic bronchitis J20.9,
+pericardial effusion J90, no pleural effusion J90, there is no pleural effusion J90,
+heart size is not enlarged I51.7, knee effusion J90, hydropneumothorax J94.2, pleural effusion J86.9,
+breast mass R91.8, mass in the liver R91.8, bone density R91.8, splenic calcification I89.8, enlarged heart R59.0,
+low lung volumes J98.11, abdominal aortic aneurysm I77.810, lobectomy Q33.1, mastectomy Z90.2, mastectomy C50.919
+"""
+
+
+@pytest.mark.parametrize("line", [line.strip() for line in WRONG.replace("\n", " ").split(",")])
+def test_near_misses_are_refused(line):
+    phrase, code = line.rsplit(" ", 1)
+    assert not check_code(code, phrase)[0]
+
+
+@pytest.fixture(scope="module", params=["general", "cohort"])
+def named(request):
+    """How often the rule teacher names a finding by a phrase and gives it a code, for one style of reports."""
+    reports, _ = load_corpus("synthetic", n_reports=600, seed=13, style=request.param)
+    labels = RuleTeacher().label(reports)
+    found = [f for row in labels.findings[labels.task == "open"] for f in row if f["presence"] == "present"]
+    return Counter((" ".join(f["phrase"].split()), f["code"]) for f in found)
+
+
+def test_the_gate_lets_right_codes_pass(named):
+    passed = {pair for pair in named if check_code(pair[1], pair[0])[0]}
+    assert sum(named[pair] for pair in passed) / named.total() >= 0.96
+    assert len(passed) / len(named) >= 0.93
+
+
+def test_the_gate_stops_codes_of_other_findings(named):
+    draw = random.Random(0)
+    codes = sorted({f.icd10 for f in FINDINGS.values() if f.icd10})
+    wrong = [
+        (draw.choice([c for c in codes if category(c) != category(code)]), phrase)
+        for phrase, code in named.elements()
+    ]
+    assert sum(check_code(*pair)[0] for pair in wrong) / len(wrong) <= 0.005
+
+
+def test_most_phrases_of_the_rule_teacher_map_to_their_category(named):
+    mapped = {pair: map_phrase(pair[0]) for pair in named}
+    same = sum(n for pair, n in named.items() if mapped[pair] and category(mapped[pair]) == category(pair[1]))
+    assert same / named.total() >= 0.93
 
 
 # What a language model may write about a chest film, with the code whose descriptor or inclusion term says so.
@@ -192,6 +273,31 @@ def test_candidates_are_ranked_leaves_with_the_term_that_is_like_the_phrase():
     assert candidates("lung " * 21) == [] and map_phrase("lung abscess " * 5000) is None
 
 
+FORMS = """
+atelectatic changes J98.11, scoliotic M41.9, minimal subsegmental atelectasis J98.11, kyphotic deformity M40.209,
+emphysematous disease J43.9, hazy interstitial opacities R91.8, fractures of T12 M48.54XA, bibasal densities R91.8,
+calcified XXXX granuloma J98.4, the heart XXXX is mildly enlarged I51.7, raised left hemidiaphragm J98.6
+"""
+
+
+@pytest.mark.parametrize("line", [line.strip() for line in FORMS.replace("\n", " ").split(",")])
+def test_word_forms_modifiers_and_marks_of_de_identification_leave_the_finding(line):
+    phrase, code = line.rsplit(" ", 1)
+    assert map_phrase(phrase) == code
+
+
+def test_two_findings_of_one_phrase_pass_and_the_first_is_mapped():
+    assert all(check_code(code, "tortuous calcified aorta")[0] for code in ("I77.1", "I70.0"))
+    assert map_phrase("tortuous calcified aorta") == "I77.1"
+    # A phrase of the table may have several codes too.
+    assert all(check_code(code, "hydropneumothorax")[0] for code in ("J94.8", "J90", "J93.9"))
+
+
+def test_what_follows_a_negation_is_not_named():
+    assert map_phrase("effusion without pneumothorax") == "J90"
+    assert map_phrase("there is no effusion") is None
+
+
 def test_candidates_come_from_the_table_and_from_inclusion_terms():
     assert candidates("right PICC", limit=1) == [("Z95.828", "picc", 100)]
     assert candidates("azygos lobe", limit=1) == [("Q33.1", "Azygos lobe (fissured), lung", 100)]
@@ -255,13 +361,11 @@ def test_packing_gives_the_files_that_are_shipped(tmp_path):
     assert lzma.decompress(packed[0]) == lzma.decompress(packed[1])
 
 
-def test_the_edition_is_ready_in_half_a_second():
+def test_the_library_that_is_slow_to_import_is_not_needed_for_an_answer():
     code = """
-import time
-start = time.perf_counter()
+import sys
 from radbook.icd10 import candidates, map_phrase
 assert map_phrase("lung abscess") == candidates("lung abscess")[0][0]
-print(time.perf_counter() - start)
+assert "simple_icd_10_cm" not in sys.modules
 """
-    seconds = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(3)]
-    assert min(seconds) < 0.5
+    subprocess.run([sys.executable, "-c", code], check=True)
