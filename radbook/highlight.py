@@ -13,7 +13,7 @@ from itertools import pairwise
 from radbook.errors import RadbookError
 from radbook.schema import Presence
 
-__all__ = ["Highlight", "highlight"]
+__all__ = ["Highlight", "evidence_table", "foldable", "highlight"]
 
 SHOW_TEXT = ("never", "open", "always")
 
@@ -29,6 +29,7 @@ _STYLE = """
 .radbook-highlight div mark.absent[title]::after{content:" \\2212";font-weight:700}
 .radbook-highlight .radbook-legend{white-space:normal;font-size:.85em;margin-top:.6em}
 .radbook-highlight .radbook-codes{white-space:normal;padding-left:1.2em;margin:.3em 0}
+.radbook-fold{margin:.4em 0}.radbook-fold>summary{cursor:pointer;overflow-wrap:anywhere}
 """.replace("\n", "")
 _SIGNS = {Presence.PRESENT: "+", Presence.UNCERTAIN: "?", Presence.ABSENT: "\u2212"}
 # Where marks overlap, the strongest claim gives the color.
@@ -76,8 +77,7 @@ def highlight(text: str, findings: Iterable[Mapping[str, object]], *, show_text:
     >>> "No" in highlight("No edema.", [found], show_text="never").html
     False
     """
-    if show_text not in SHOW_TEXT:
-        raise RadbookError(f"show_text is {show_text!r}: give one of {', '.join(SHOW_TEXT)}")
+    _check_choice(show_text)
     found = [dict(f) for f in findings]
     placed = [f for f in found if f.get("start") is not None and f.get("end") is not None]
     for f in placed:
@@ -98,6 +98,41 @@ def highlight(text: str, findings: Iterable[Mapping[str, object]], *, show_text:
         '<div class="radbook-highlight" role="figure" aria-label="Findings of one report">'
         f"<style>{_STYLE}</style>{body}{_legend()}</div>"
     )
+
+
+def evidence_table(findings: Iterable[Mapping[str, object]], *, show_text: str = "open") -> Highlight:
+    """List findings with their code, presence, phrase and rule, as an escaped HTML table.
+
+    With `show_text="never"` phrase and rule are left out: both hold wording of the report.
+
+    >>> shown = evidence_table([{"code": "Edema", "presence": "absent", "phrase": "a<b", "rule": None}])
+    >>> "a&lt;b" in shown.html, "a<b" in shown.html
+    (True, False)
+    """
+    _check_choice(show_text)
+    names = ("code", "presence") if show_text == "never" else ("code", "presence", "phrase", "rule")
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(str(f.get(name) or ''))}</td>" for name in names) + "</tr>"
+        for f in findings
+    )
+    table = f'<table class="dataframe"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return Highlight(f'<div style="overflow-x:auto" tabindex="0" role="region" aria-label="Findings and rules">{table}</div>')
+
+
+def foldable(title: str, *parts: Highlight) -> Highlight:
+    """Put HTML under a title that opens it: closed until the reader asks. The title is escaped.
+
+    >>> foldable("1 < 2", Highlight("<p>inside</p>")).html
+    '<details class="radbook-fold"><summary>1 &lt; 2</summary><p>inside</p></details>'
+    """
+    inside = "".join(part.html for part in parts)
+    return Highlight(f'<details class="radbook-fold"><summary>{escape(title)}</summary>{inside}</details>')
+
+
+def _check_choice(show_text: str) -> None:
+    if show_text not in SHOW_TEXT:
+        raise RadbookError(f"show_text is {show_text!r}: give one of {', '.join(SHOW_TEXT)}")
 
 
 def _marked(text: str, findings: list[dict]) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from radbook.corpora import SHARING
 from radbook.errors import RadbookError
+from radbook.evaluation import exact_interval
 from radbook.highlight import Highlight, highlight
 from radbook.schema import STATUSES
 
@@ -30,6 +31,7 @@ __all__ = [
     "plain",
     "progress_lines",
     "say",
+    "share_by",
     "status_counts",
     "verdict",
     "with_intervals",
@@ -210,6 +212,37 @@ def with_intervals(scores: pd.DataFrame, *, rows: str | list[str] = "source") ->
     table = shown.pivot_table(index=rows, columns="metric", values="shown", aggfunc="first", sort=False)
     table.columns.name = None
     return table.rename_axis([None] * table.index.nlevels)
+
+
+def share_by(names: pd.Series, hits: pd.DataFrame, *, among: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Count, per name, the share of cells that are hit, with its exact 95 % interval.
+
+    Parameters
+    ----------
+    names
+        The name of each cell, indexed by report_id and code, as of `radbook.teachers.phenomena.cells`.
+    hits
+        Table with report_id and code, such as of `disagreements`: the cells that are hit.
+    among
+        Table with report_id and code: count only these cells. None counts all.
+
+    Returns
+    -------
+    One row per name, the most frequent first: tries, hits, and value, low and high (fractions).
+
+    Examples
+    --------
+    >>> cells = pd.MultiIndex.from_product([["1", "2"], ["Edema"]], names=["report_id", "code"])
+    >>> names = pd.Series(["list", "list"], index=cells)
+    >>> share_by(names, pd.DataFrame({"report_id": ["2"], "code": ["Edema"]})).round(3).values.tolist()
+    [[2.0, 1.0, 0.5, 0.013, 0.987]]
+    """
+    cells = [pd.MultiIndex.from_frame(t[["report_id", "code"]]) for t in (hits, among) if t is not None]
+    base = names if among is None else names[names.index.isin(cells[1])]
+    tries = base.value_counts()
+    count = base[base.index.isin(cells[0])].value_counts().reindex(tries.index, fill_value=0)
+    low, high = exact_interval(count.to_numpy(), tries.to_numpy())
+    return pd.DataFrame({"tries": tries, "hits": count, "value": count / tries, "low": low, "high": high})
 
 
 def error_shown(error: Mapping, text: str, *, shown: str) -> Highlight:

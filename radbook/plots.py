@@ -5,27 +5,27 @@ apart; sources also differ by marker.
 Titles are neutral: what a figure shows is said by its caption, which comes from the run.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from radbook.canvas import GREY, MARKERS, PALETTE, ROW, WIDTH, canvas, dots, legend, mark, offset, row_names
 from radbook.errors import RadbookError
 
 __all__ = [
     "FEW_POSITIVES",
+    "WIDTH",
     "category_counts",
     "disagreement_heatmap",
+    "error_shares",
     "f1_bars",
     "loss_curve",
     "paired_forest",
+    "quality_dial",
     "report_lengths",
     "score_forest",
     "sensitivity_specificity",
@@ -33,26 +33,8 @@ __all__ = [
 ]
 
 FEW_POSITIVES = 10  # a label with fewer positives is greyed: its score rests on a handful of reports
-WIDTH = 7.5  # inches: the text width of a book page
-_ROW = 0.34  # inches per row of a forest
-_PALETTE = sns.color_palette("colorblind")
-_MARKERS = "osD^vPX"
-_GREY = "0.6"
 _NAMES = {"f1": "F1", "exact_match": "exact match"}
 _POOLED = ("micro", "macro")
-_STYLE = {
-    "font.size": 12,
-    "axes.titlesize": 13,
-    "axes.labelsize": 12,
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
-    "legend.fontsize": 11,
-    "legend.frameon": False,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "savefig.facecolor": "white",
-    "svg.hashsalt": "radbook",
-}
 
 
 def category_counts(counts: pd.Series | pd.DataFrame) -> Figure:
@@ -64,20 +46,20 @@ def category_counts(counts: pd.Series | pd.DataFrame) -> Figure:
         Reports with the finding: a Series indexed by category, or a table with categories as rows and splits as columns.
     """
     counts = counts.to_frame("reports") if isinstance(counts, pd.Series) else counts
-    with _axes(0.9 + _ROW * len(counts)) as (figure, ax):
+    with canvas(0.9 + ROW * len(counts)) as (figure, ax):
         left = np.zeros(len(counts))
-        for color, name in zip(cycle(_PALETTE), counts, strict=False):
+        for color, name in zip(cycle(PALETTE), counts, strict=False):
             values = counts[name].to_numpy()
             ax.barh(counts.index, values, left=left, color=color, label=name, edgecolor="white")
             left += values
         for row, total in enumerate(left):
             ax.text(total, row, f" {int(total):,}", va="center", fontsize=11)
-        _rows(ax, counts.index)
+        row_names(ax, counts.index)
         ax.margins(x=0.1)
         ax.grid(axis="y", visible=False)
         ax.set(xlabel="reports with the finding", title="Findings per category")
         if counts.shape[1] > 1:
-            _legend(figure, ax)
+            legend(figure, ax)
     return figure
 
 
@@ -85,11 +67,11 @@ def report_lengths(reports: pd.DataFrame) -> Figure:
     """Histogram of report length in words; the longest hundredth shares the last bar, empty reports are counted in the title."""
     words = reports["text"].str.split().str.len().to_numpy()
     top = max(10, int(np.quantile(words, 0.99))) if len(words) else 10
-    with _axes(3.4) as (figure, ax):
+    with canvas(3.4) as (figure, ax):
         shown = np.minimum(words[words > 0], top)
-        ax.hist(shown, bins=40, range=(0, top), color=_PALETTE[0], edgecolor="white")
+        ax.hist(shown, bins=40, range=(0, top), color=PALETTE[0], edgecolor="white")
         if (words > 0).any():
-            _mark(ax, float(np.median(words[words > 0])), "median {:,.0f}")
+            mark(ax, float(np.median(words[words > 0])), "median {:,.0f}")
         empty = int((words == 0).sum())
         ax.set(
             xlabel=f"words per report (last bar: {top:,} or more)",
@@ -120,13 +102,13 @@ def score_forest(scores: pd.DataFrame, *, metric: str = "f1", labels: Sequence[s
     positives = shown.groupby("label")["n_positive"].max()
     grey = {name for name in order if name not in _POOLED and positives.get(name, 0) < FEW_POSITIVES}
     sources = list(dict.fromkeys(shown["source"]))
-    with _axes(1.5 + max(_ROW, 0.17 * len(sources)) * len(order)) as (figure, ax):
+    with canvas(1.5 + max(ROW, 0.17 * len(sources)) * len(order)) as (figure, ax):
         for position, source in enumerate(sources):
             rows = shown[shown["source"] == source].set_index("label").reindex(order)
-            offset = _offset(position, len(sources))
-            colors = [_GREY if name in grey else _PALETTE[position % 10] for name in order]
-            _dots(ax, rows, np.arange(len(order)) + offset, colors, position, source)
-        _rows(ax, [f"{name} *" if name in grey else name for name in order])
+            shift = offset(position, len(sources))
+            colors = [GREY if name in grey else PALETTE[position % 10] for name in order]
+            dots(ax, rows, np.arange(len(order)) + shift, colors, position, source)
+        row_names(ax, [f"{name} *" if name in grey else name for name in order])
         pooled = sum(name in _POOLED for name in order)
         if 0 < pooled < len(order) and set(order[:pooled]) <= set(_POOLED):
             ax.axhline(pooled - 0.5, color="0.3", linewidth=1)
@@ -134,7 +116,7 @@ def score_forest(scores: pd.DataFrame, *, metric: str = "f1", labels: Sequence[s
         ax.set_xlim(-0.02, 1.02)
         ax.set_xlabel(f"{_NAMES.get(metric, metric)} (fraction) with 95 % interval{note}")
         ax.set_title(_about(shown.iloc[0]))
-        _legend(figure, ax)
+        legend(figure, ax)
     return figure
 
 
@@ -150,10 +132,10 @@ def f1_bars(scores: pd.DataFrame) -> Figure:
     first = scores.iloc[0]
     name = " ".join((first["label"], _NAMES.get(first["metric"], first["metric"])))
     y = np.arange(len(scores))
-    with _axes(1.2 + 0.45 * len(scores)) as (figure, ax):
-        ax.barh(y, scores["value"], height=0.6, color=_PALETTE[0], alpha=0.5)
-        _dots(ax, scores, y, ["0.15"] * len(y), 0, None)
-        _rows(ax, scores["source"])
+    with canvas(1.2 + 0.45 * len(scores)) as (figure, ax):
+        ax.barh(y, scores["value"], height=0.6, color=PALETTE[0], alpha=0.5)
+        dots(ax, scores, y, ["0.15"] * len(y), 0, None)
+        row_names(ax, scores["source"])
         ax.grid(axis="y", visible=False)
         ax.set_xlim(0, 1.02)
         ax.set(xlabel=f"{name} (fraction) with 95 % interval", title=_about(first))
@@ -177,10 +159,10 @@ def paired_forest(differences: Sequence[Mapping[str, object]] | Mapping[str, Map
         raise RadbookError("paired_forest: there is no difference to draw")
     rows = pd.DataFrame(differences.values(), index=list(differences))
     metric = ", ".join(dict.fromkeys(_NAMES.get(m, m) for m in rows["metric"]))
-    with _axes(1.3 + 0.45 * len(rows)) as (figure, ax):
+    with canvas(1.3 + 0.45 * len(rows)) as (figure, ax):
         ax.axvline(0, color="0.3", linewidth=1)
-        _dots(ax, rows, np.arange(len(rows)), [_PALETTE[0]] * len(rows), 0, None)
-        _rows(ax, rows.index)
+        dots(ax, rows, np.arange(len(rows)), [PALETTE[0]] * len(rows), 0, None)
+        row_names(ax, rows.index)
         ax.set(xlabel=f"difference in {metric} (fraction) with 95 % interval", title="Paired differences")
         reach = 1.15 * np.nanmax(np.abs(np.append(rows[["low", "high", "value"]].to_numpy(float), 0.01)))
         ax.set_xlim(-reach, reach)
@@ -192,14 +174,14 @@ def loss_curve(losses: pd.DataFrame) -> Figure:
     lacking = [c for c in ("step", "loss") if c not in losses]
     if lacking:
         raise RadbookError(f"loss_curve: losses lacks the columns {', '.join(lacking)}")
-    with _axes(3.4) as (figure, ax):
+    with canvas(3.4) as (figure, ax):
         window = len(losses) // 20
         pale = {"alpha": 0.45} if window > 1 else {}
-        ax.plot(losses["step"], losses["loss"], color=_PALETTE[0], label="each step", **pale)
+        ax.plot(losses["step"], losses["loss"], color=PALETTE[0], label="each step", **pale)
         if window > 1:
             smooth = losses["loss"].rolling(window, min_periods=1, center=True).mean()
-            ax.plot(losses["step"], smooth, color=_PALETTE[3], linewidth=2, label=f"mean of {window} steps")
-            _legend(figure, ax)
+            ax.plot(losses["step"], smooth, color=PALETTE[3], linewidth=2, label=f"mean of {window} steps")
+            legend(figure, ax)
         ax.set(xlabel="optimizer step", ylabel="loss (nats per token)", title="Training loss")
         ax.set_ylim(bottom=0)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -217,7 +199,7 @@ def sensitivity_specificity(confusions: pd.DataFrame) -> Figure:
     order = list(dict.fromkeys(confusions["label"]))
     sources = list(dict.fromkeys(confusions["source"]))
     grey = set(confusions.loc[confusions["n_positive"] < FEW_POSITIVES, "label"])
-    with _axes(1.5 + max(_ROW, 0.17 * len(sources)) * len(order), columns=2) as (figure, panels):
+    with canvas(1.5 + max(ROW, 0.17 * len(sources)) * len(order), columns=2) as (figure, panels):
         for ax, measure in zip(panels, ("sensitivity", "specificity"), strict=True):
             # Positives are what sensitivity rests on; specificity has the negatives.
             pale = grey if measure == "sensitivity" else set()
@@ -226,20 +208,24 @@ def sensitivity_specificity(confusions: pd.DataFrame) -> Figure:
                 rows = rows.rename(
                     columns={measure: "value", f"{measure}_low": "low", f"{measure}_high": "high"}
                 )
-                colors = [_GREY if name in pale else _PALETTE[position % 10] for name in order]
-                _dots(
+                colors = [GREY if name in pale else PALETTE[position % 10] for name in order]
+                dots(
                     ax,
                     rows,
-                    np.arange(len(order)) + _offset(position, len(sources)),
+                    np.arange(len(order)) + offset(position, len(sources)),
                     colors,
                     position,
                     source,
                 )
-            _rows(ax, [f"{name} *" if name in grey else name for name in order])
-            ax.set_xlim(-0.03, 1.03)
+            row_names(ax, [f"{name} *" if name in grey else name for name in order])
+            # Absences are many and nearly all right: a scale from zero would hide every difference between them.
+            lows = confusions[f"{measure}_low"].astype(float).to_numpy()
+            left = 0.0 if measure == "sensitivity" else min(0.9, np.nanmin([1.0, *lows]))
+            ax.set_xlim(left - 0.03 * (1 - left), 1 + 0.03 * (1 - left))
+            ax.xaxis.set_major_locator(MaxNLocator(4))
             note = f"\n* grey: fewer than {FEW_POSITIVES} positives" if pale else ""
             ax.set(title=measure.capitalize(), xlabel=f"fraction, 95 % exact interval{note}")
-        _legend(figure, panels[0])
+        legend(figure, panels[0])
     return figure
 
 
@@ -251,7 +237,7 @@ def disagreement_heatmap(
     whole = (
         np.allclose(values[~np.isnan(values)], np.round(values[~np.isnan(values)])) and np.nanmax(values) > 1
     )
-    with _axes(1.9 + 0.5 * len(matrix)) as (figure, ax):
+    with canvas(1.9 + 0.5 * len(matrix)) as (figure, ax):
         top = np.nanmax(values) if whole else 1.0
         image = ax.imshow(values, cmap="cividis", vmin=0, vmax=top, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
@@ -266,21 +252,84 @@ def disagreement_heatmap(
     return figure
 
 
+def error_shares(shares: pd.DataFrame) -> Figure:
+    """One row per label, with the number of its statements, and one dot with its interval per source: the share that is wrong.
+
+    Parameters
+    ----------
+    shares
+        Tables of `radbook.lesson.share_by`, concatenated, with the columns source and label; rows in the order to show.
+    """
+    order = list(dict.fromkeys(shares["label"]))
+    sources = list(dict.fromkeys(shares["source"]))
+    tries = shares.groupby("label")["tries"].max()
+    with canvas(1.5 + max(ROW, 0.17 * len(sources)) * len(order)) as (figure, ax):
+        for position, source in enumerate(sources):
+            rows = shares[shares["source"] == source].set_index("label").reindex(order)
+            y = np.arange(len(order)) + offset(position, len(sources))
+            dots(ax, rows, y, [PALETTE[position % 10]] * len(order), position, source)
+        row_names(ax, [f"{name} ({tries[name]:,})" for name in order])
+        ax.set_xlim(left=-0.02)
+        ax.set(xlabel="share of statements that is wrong (fraction), 95 % exact interval")
+        ax.set_title("Errors by phenomenon (statements)")
+        legend(figure, ax)
+    return figure
+
+
+def quality_dial(dial: pd.DataFrame, measured: pd.DataFrame) -> Figure:
+    """Two panels: micro-F1 of a teacher whose quality is set, and precision against recall; measured sources beside it.
+
+    Parameters
+    ----------
+    dial
+        One row per setting, with the columns setting, f1, precision and recall (fractions).
+    measured
+        A `scores` table of one task and policy; its micro rows are drawn, F1 as a line with its interval as a band.
+    """
+    _one(measured, "quality_dial", "task", "policy")
+    micro = measured[measured["label"] == "micro"]
+    with canvas(4.2, columns=2) as (figure, (left, right)):
+        left.plot(dial["setting"], dial["f1"], color="0.25", marker=".", label="simulated, by setting")
+        right.plot(dial["recall"], dial["precision"], color="0.25", marker=".")
+        for position, (source, rows) in enumerate(micro.groupby("source", sort=False)):
+            look = {"color": PALETTE[position % 10]}
+            of = rows.set_index("metric")[["value", "low", "high"]]
+            f1, recall, precision = (of.loc[name] for name in ("f1", "recall", "precision"))
+            left.axhspan(f1["low"], f1["high"], alpha=0.2, **look)
+            left.axhline(f1["value"], linewidth=2, label=source, **look)
+            right.hlines(precision["value"], recall["low"], recall["high"], linewidth=2, **look)
+            right.vlines(recall["value"], precision["low"], precision["high"], linewidth=2, **look)
+            right.scatter(
+                recall["value"], precision["value"], marker=MARKERS[position % 7], s=45, zorder=3, **look
+            )
+        low = np.nanmin([0.9, *dial[["f1", "recall", "precision"]].min(), *micro["low"], *micro["value"]])
+        left.set_ylim(max(0, low - 0.05), 1.02)
+        left.set(
+            title=_about(measured.iloc[0]),
+            xlabel="micro-F1 that was set (fraction)",
+            ylabel="micro-F1 reached",
+        )
+        right.set(title="The same, taken apart", xlabel="recall (fraction)", ylabel="precision (fraction)")
+        right.set_xlim(max(0, low - 0.05), 1.02)
+        legend(figure, left)
+    return figure
+
+
 def token_lengths(instructions: pd.DataFrame, limit: int) -> Figure:
     """Histogram of prompt plus completion length in tokens per task, with a line at `limit`."""
     total = instructions["prompt_tokens"] + instructions["completion_tokens"]
     edges = np.linspace(0, max(int(total.max()) if len(total) else 0, limit) * 1.05, 41)
-    with _axes(3.4) as (figure, ax):
+    with canvas(3.4) as (figure, ax):
         for position, (task, rows) in enumerate(total.groupby(instructions["task"])):
-            ax.hist(rows, bins=edges, histtype="stepfilled", alpha=0.35, color=_PALETTE[position])
+            ax.hist(rows, bins=edges, histtype="stepfilled", alpha=0.35, color=PALETTE[position])
             label = f"{task} ({len(rows):,})"
-            ax.hist(rows, bins=edges, histtype="step", linewidth=2, color=_PALETTE[position], label=label)
-        _mark(ax, limit, "limit {:,.0f}")
+            ax.hist(rows, bins=edges, histtype="step", linewidth=2, color=PALETTE[position], label=label)
+        mark(ax, limit, "limit {:,.0f}")
         ax.set(
             xlabel="tokens per example (prompt and completion)", ylabel="examples", title="Length of examples"
         )
         if len(total):
-            _legend(figure, ax)
+            legend(figure, ax)
     return figure
 
 
@@ -294,54 +343,3 @@ def _one(scores: pd.DataFrame, figure: str, *columns: str) -> None:
 
 def _about(row: pd.Series) -> str:
     return f"Task {row['task']}, policy {row['policy']}, {row['n_reports']:,} reports"
-
-
-@contextmanager
-def _axes(height: float, *, columns: int = 1) -> Iterator[tuple[Figure, Axes]]:
-    # The figure is closed for pyplot, so that a notebook shows it once: as the value of its cell.
-    with plt.rc_context(), sns.axes_style("whitegrid", rc=_STYLE), plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(1, columns, figsize=(WIDTH, height), sharey=True, layout="constrained")
-        plt.close(figure)
-        for ax in np.atleast_1d(axes):
-            ax.spines[["top", "right"]].set_visible(False)
-        yield figure, axes
-
-
-def _legend(figure: Figure, ax: Axes) -> None:
-    # Below the axes, where it covers no data however many sources there are.
-    handles, names = ax.get_legend_handles_labels()
-    if names:
-        figure.legend(
-            handles, names, loc="outside lower center", ncols=2 if len(names) == 4 else 3, fontsize=11
-        )
-
-
-def _mark(ax: Axes, x: float, text: str) -> None:
-    ax.axvline(x, color="0.2", linestyle="--", linewidth=1.5)
-    # Head room above the data, so that the words cross no bar.
-    ax.set_ylim(top=1.18 * ax.get_ylim()[1])
-    place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
-    right = x > np.mean(ax.get_xlim())
-    ax.annotate(
-        text.format(x), (x, 1), xytext=(-5 if right else 5, -3), ha="right" if right else "left", **place
-    )
-
-
-def _offset(position: int, n_sources: int) -> float:
-    return 0.0 if n_sources == 1 else 0.6 * (position / (n_sources - 1) - 0.5)
-
-
-def _rows(ax: Axes, names: Sequence[str]) -> None:
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.5, -0.5)
-
-
-def _dots(
-    ax: Axes, rows: pd.DataFrame, y: np.ndarray, colors: Sequence[object], position: int, label: str | None
-) -> None:
-    marker = _MARKERS[position % len(_MARKERS)]
-    # NaN scores have no dot and NaN bounds no line: matplotlib leaves both out.
-    ax.hlines(y, rows["low"].to_numpy(float), rows["high"].to_numpy(float), colors=colors, linewidth=2)
-    ax.scatter(rows["value"].to_numpy(float), y, c=list(colors), marker=marker, s=38, zorder=3)
-    if label is not None:
-        ax.scatter([], [], color=_PALETTE[position % 10], marker=marker, s=38, label=label)

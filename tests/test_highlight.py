@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 
 from radbook.errors import RadbookError
-from radbook.highlight import Highlight, highlight
+from radbook.highlight import Highlight, evidence_table, foldable, highlight
 from radbook.schema import finding
 
 
@@ -91,3 +91,21 @@ def test_errors():
         highlight("x", [], show_text="no")
     with pytest.raises(RadbookError, match="outside a text of 5"):
         highlight("edema", [finding("Edema", start=2, end=9)])
+
+
+def test_a_foldable_is_closed_and_its_title_is_data():
+    shown = foldable("<b>Edema</b>", highlight("Edema.", [finding("Edema", start=0, end=5)]))
+    assert shown.html.startswith("<details class=") and " open" not in shown.html[: shown.html.index(">")]
+    assert "&lt;b&gt;Edema" in shown.html and "<b>" not in shown.html
+    assert shown.html.endswith("</details>") and '<mark class="present"' in shown.html
+
+
+def test_the_evidence_table_escapes_and_hides():
+    found = [finding("Edema", phrase="<i>wet</i> xylophone", start=0, end=20, rule="edema/name|neg:<script>")]
+    html = evidence_table(found).html
+    assert "&lt;i&gt;wet" in html and "<script" not in html and "<i>" not in html
+    assert html.count("<th ") == 4
+    hidden = evidence_table(found, show_text="never").html
+    assert "xylophone" not in hidden and "script" not in hidden and "Edema" in hidden
+    with pytest.raises(RadbookError, match="show_text is 'no'"):
+        evidence_table(found, show_text="no")

@@ -41,6 +41,11 @@ LENGTHS = pd.DataFrame(
     {"task": ["choice", "open"] * 20, "prompt_tokens": np.arange(40) * 10, "completion_tokens": 5}
 )
 DIFFERENCES = [paired_difference(CURATED, TABLES[1], t, task="choice", n_bootstrap=40) for t in TABLES[::2]]
+DIAL = pd.DataFrame({"setting": [0.5, 1.0], "f1": [0.5, 1.0], "recall": [0.5, 1.0], "precision": [0.5, 1.0]})
+SHARES = pd.DataFrame(
+    [("a list", "rules", 1200, 0.1, 0.0, 0.3), ("a hedge", "rules", 30, 0.2, 0.1, 0.4), ("a list", "chat", 1200, 0, 0, 0.1)],
+    columns=["label", "source", "tries", "value", "low", "high"],
+)
 COUNTS = pd.DataFrame({"train": range(13), "test": range(13)}, index=list(CATEGORIES))
 
 FIGURES = {
@@ -60,6 +65,8 @@ FIGURES = {
     ),
     "agreement": lambda: plots.disagreement_heatmap(agreement([CURATED, *TABLES], task="choice")),
     "error counts": lambda: plots.disagreement_heatmap(COUNTS, title="Errors", unit="reports"),
+    "error_shares": lambda: plots.error_shares(SHARES),
+    "quality_dial": lambda: plots.quality_dial(DIAL, SCORES),
     "token_lengths": lambda: plots.token_lengths(LENGTHS, 300),
 }
 
@@ -119,6 +126,20 @@ def test_labels_without_a_score_leave_a_gap():
     png(plots.score_forest(scores))
     png(plots.f1_bars(scores[(scores["label"] == "micro") & (scores["metric"] == "f1")]))
     png(plots.paired_forest([DIFFERENCES[0] | {"value": np.nan, "low": np.nan, "high": np.nan}]))
+
+
+def test_the_dial_draws_every_source_at_its_score():
+    figure = plots.quality_dial(DIAL, SCORES)
+    left = figure.axes[0]
+    f1 = SCORES[(SCORES["label"] == "micro") & (SCORES["metric"] == "f1")]
+    assert [line.get_ydata()[0] for line in left.lines[1:]] == pytest.approx(f1["value"].tolist())
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["simulated, by setting", *f1["source"]]
+    unknown = SCORES.assign(value=np.nan, low=np.nan, high=np.nan)
+    png(plots.quality_dial(DIAL, unknown))
+
+
+def test_shares_of_errors_say_how_many_statements_they_rest_on():
+    assert {"a list (1,200)", "a hedge (30)", "rules", "chat"} <= set(words(plots.error_shares(SHARES)))
 
 
 def test_empty_reports_are_said():
