@@ -105,8 +105,10 @@ def run_chapters(
         raise RadbookError(f"--only {only}: chapters are numbered 1 to {len(chapters)}")
     declared = declared_parameters(project / "notebooks" / f"{c.name}.ipynb" for c in chapters)
     profile_name, values = load_profile(profile, project)
-    values = resolve_parameters(declared, values, parameters, source=f"profile {profile_name}:")
     run = open_run(name or profile_name, project=project)
+    if only is not None:
+        values = {**values, **_kept_for_others(run, chapters[only - 1], declared)}
+    values = resolve_parameters(declared, values, parameters, source=f"profile {profile_name}:")
     chosen = chapters if only is None else chapters[only - 1 : only]
     if only is not None:
         _check_only(run, chapters, chosen[0], declared, parameters)
@@ -137,6 +139,13 @@ def stale_chapters(run: Run, chapters: Sequence[Chapter] = CHAPTERS) -> dict[str
         if changed:
             reasons[chapter.name] = f"{changed[0]} has changed since"
     return reasons
+
+
+def _kept_for_others(run: Run, chapter: Chapter, declared: Mapping[str, Parameter]) -> dict[str, object]:
+    """Return the run's own values of what `chapter` does not declare: executing one chapter alone leaves them alone."""
+    file = run.path / "profile.yaml"
+    kept = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return {n: v for n, v in kept.items() if n in declared and chapter.name not in declared[n].chapters}
 
 
 def _check_only(

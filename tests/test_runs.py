@@ -198,6 +198,15 @@ def test_library_files_follow_imports(tmp_path):
 
 
 @pytest.mark.notebook
+def test_one_chapter_alone_leaves_the_parameters_of_the_others(tmp_path):
+    project = toy_project(tmp_path / "project")
+    chain(project, parameters=[("rate", "0.75")])
+    run, _, _ = chain(project, only=2, force=True)
+    assert run.manifest()["parameters"]["rate"] == 0.75
+    _, lines, _ = chain(project, parameters=[("rate", "0.75")])
+    assert [line.rsplit("  ")[-1] for line in lines] == ["unchanged", "unchanged"]
+
+
 def test_chapters_run_once_then_only_where_something_changed(tmp_path):
     project = toy_project(tmp_path / "project")
     run, lines, live = chain(project)

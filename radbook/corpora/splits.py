@@ -9,8 +9,9 @@ from collections.abc import Iterable
 import pandas as pd
 
 from radbook.errors import RadbookError
+from radbook.schema import SPLITS
 
-__all__ = ["assign_splits"]
+__all__ = ["assign_splits", "check_splits"]
 
 
 def assign_splits(
@@ -55,6 +56,22 @@ def assign_splits(
         for patient, x in place.items()
     }
     return ids.map(splits).astype(object).rename("split")
+
+
+def check_splits(reports: pd.DataFrame) -> None:
+    """Refuse a corpus that leaves a split without any report, as a handful of patients may.
+
+    >>> check_splits(pd.DataFrame({"split": ["train", "test"], "patient_id": ["a", "b"]}))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    radbook.errors.RadbookError: no report fell into split dev: 2 patients are too few for its share. Use more reports, ...
+    """
+    for split in SPLITS:
+        if not (reports["split"] == split).any():
+            raise RadbookError(
+                f"no report fell into split {split}: {reports['patient_id'].nunique():,} patients are too few for its "
+                "share. Use more reports, another seed, or other values of test_fraction and dev_fraction"
+            )
 
 
 def _place(patient: str, seed: int) -> float:
