@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bench_evaluation
 import bench_icd10
 import bench_medspacy
+import bench_notes
 import bench_processes
 import bench_rules
 from rounds import Ended
@@ -29,6 +30,7 @@ def figures(*, openi: str | None = None, quick: bool = False) -> Iterator[list[F
     sizes = {"n_reports": 200, "n_bootstrap": 40, "n_loop": 2} if quick else {}
     yield bench_evaluation.measure(**sizes)
     yield bench_rules.measure("synthetic", n_reports=50 if quick else 1000)
+    yield bench_notes.measure(**({"n_bootstrap": 40} if quick else {}))
     yield bench_icd10.measure(rounds=1 if quick else 5)
     if openi:
         yield bench_rules.measure("openi", path=openi, n_reports=50 if quick else None)

@@ -8,7 +8,7 @@ no header at all.
 import re
 from dataclasses import dataclass
 
-__all__ = ["Section", "body_spans", "compose_text", "report_body", "split_sections"]
+__all__ = ["Section", "body_spans", "compose_text", "correction_spans", "report_body", "split_sections"]
 
 # Header wordings of each section. "" marks text of the report in no section (titles, preliminary reads).
 _HEADERS = {
@@ -19,7 +19,8 @@ _HEADERS = {
         "impression", "impressions", "impression and recommendation", "impression and recommendations",
         "conclusion", "conclusions", "opinion", "interpretation", "summary", "diagnosis",
         # An addendum stands for no findings: the unnamed body of the report still counts beside it.
-        "addendum",
+        "addendum", "addenda", "addendum #1", "addendum 1", "addendum to report", "correction", "corrected report",
+        "corrected impression", "amended report", "amended impression", "revised report", "revised impression",
     ),
     "indication": (
         "indication", "indications", "clinical indication", "indication for study", "clinical question",
@@ -44,6 +45,7 @@ _HEADERS = {
     "": ("final report", "wet read", "preliminary report", "preliminary read"),
 }
 _NAME_OF = {wording: name for name, wordings in _HEADERS.items() for wording in wordings}
+_CORRECTIONS = ("addend", "correct", "amended", "revised")
 _CONTEXT = ("indication", "history", "comparison", "technique")
 
 
@@ -58,11 +60,15 @@ _DASH = re.compile(r"[ \t]+[-\u2013\u2014](?=\s|$)")
 
 @dataclass(frozen=True)
 class Section:
-    """One section: its name (lower case, "" for none) and where its content lies, without the header."""
+    """One section: its name (lower case, "" for none) and where its content lies, without the header.
+
+    An addendum or a correction `corrects`: what it says holds against the rest of the report.
+    """
 
     name: str
     start: int
     end: int
+    corrects: bool = False
 
 
 def split_sections(text: str) -> list[Section]:
@@ -89,13 +95,13 @@ def split_sections(text: str) -> list[Section]:
     [('indication', 'cough.'), ('findings', 'Clear lungs.')]
     """
     sections: list[Section] = []
-    name, start = "", 0
+    name, start, corrects = "", 0, False
     for left, right, wording in sorted(_headers_before_colons(text) + _headers_of_lines(text)):
         if left < start:
             continue
-        _add(sections, text, name, start, left)
-        name, start = _NAME_OF[wording], right
-    _add(sections, text, name, start, len(text))
+        _add(sections, text, name, start, left, corrects)
+        name, start, corrects = _NAME_OF[wording], right, wording.startswith(_CORRECTIONS)
+    _add(sections, text, name, start, len(text), corrects)
     return sections
 
 
@@ -154,7 +160,7 @@ def _headers_of_lines(text: str) -> list[tuple[int, int, str]]:
     return found
 
 
-def _add(sections: list[Section], text: str, name: str, start: int, end: int) -> None:
+def _add(sections: list[Section], text: str, name: str, start: int, end: int, corrects: bool) -> None:
     start, end = _trim(text, start, end)
     if start == end:
         return
@@ -162,7 +168,7 @@ def _add(sections: list[Section], text: str, name: str, start: int, end: int) ->
     ends = _LINE_END if name == "comparison" else _BLANK_LINE
     blank = ends.search(text, start, end) if name in _CONTEXT else None
     if blank is None:
-        sections.append(Section(name, start, end))
+        sections.append(Section(name, start, end, corrects))
         return
     sections.append(Section(name, *_trim(text, start, blank.start() + (text[blank.start()] == "."))))
     sections.append(Section("", *_trim(text, blank.end(), end)))
@@ -210,6 +216,18 @@ def body_spans(text: str) -> list[tuple[int, int]]:
         if any(not s.name for s in sections[1:]) and not sections[0].name:
             sections = sections[1:]
     return [(s.start, s.end) for s in sections if s.name in wanted]
+
+
+def correction_spans(text: str) -> list[tuple[int, int]]:
+    """Say where an addendum or a correction stands.
+
+    >>> correction_spans("Small pneumothorax. ADDENDUM: There is no pneumothorax.")
+    [(30, 55)]
+    """
+    lowered = text.lower()
+    if not any(word in lowered for word in _CORRECTIONS):
+        return []
+    return [(s.start, s.end) for s in split_sections(text) if s.corrects]
 
 
 def report_body(text: str) -> str:

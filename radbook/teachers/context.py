@@ -33,6 +33,9 @@ _AFTER = frozenset(("negation_after", "hedge_after", "hedge_near", "probable_aft
 _WORDS = load_words()
 _ADJECTIVES, _VERBS, _DEGREES = _WORDS["adjectives"], _WORDS["verbs"], _WORDS["degrees"]
 _LISTS, _DENIALS, _SIGHT, _PERSISTING = _WORDS["lists"], _WORDS["denials"], _WORDS["sight"], _WORDS["persisting"]
+_POSSIBLE, _MEASURED = _WORDS["possible"], _WORDS["measured"]
+
+_ANSWERS, _GENERIC, _PLACES = _WORDS["answers"], _WORDS["generic"], _WORDS["places"]
 
 _ARTICLES = frozenset(("the", "a", "an"))
 _JOINTS = frozenset((",", "and", "or"))
@@ -59,6 +62,7 @@ class ClauseNegex(Negex):
 
     def process_negations(self, doc: Doc):
         """Sort the triggers of a sentence by kind; the longest at a place wins over those inside it."""
+        words = doc.user_data["words"]
         by_kind: dict[str, list[Trigger]] = {kind: [] for kind in self.triggers}
         covered: list[tuple[int, int]] = []
         for key, start, end in sorted(self.matcher(doc), key=lambda m: (m[1] - m[2], m[1])):
@@ -67,13 +71,14 @@ class ClauseNegex(Negex):
                 continue
             if any(start < b and a < end for _, a, b in by_kind["pseudo"]) and kind != "pseudo":
                 continue
-            if kind == "negation_after" and end < len(doc) and doc[end - 1].text == "no":
-                # "Effusion: no" is an answer, "Lungs: no effusion" is not.
+            if kind == "negation_after" and end < len(words) and (
+                words[end - 1] in _ANSWERS or words[start] == "absent"
+            ):
+                # "Effusion: no" is an answer, "Lungs: no effusion" is not; so with "... I do not see" and "- absent".
                 continue
             if kind != "termination":
                 covered.append((start, end))
             by_kind[kind].append((key, start, end))
-        words = doc.user_data["words"]
         for kind in ("negation_after", "hedge_after"):
             by_kind[kind] = [t for t in by_kind[kind] if _of_the_whole(t, by_kind["part"], words)]
         if by_kind["negation_after"]:
@@ -93,14 +98,32 @@ class ClauseNegex(Negex):
             left = words[max(b for b in breaks if b <= start) : start]
             # "the line and the drain have been removed": one list, one verb.
             listed = words[end - 1] in _ARTICLES and not _complete(left) and any(t[1] >= end for t in after)
-            if not listed and not (words[start] == "which" and _resumes(words, end, triggers["negation_after"])):
+            if words[start] == "which" and (
+                words[start - 1] == "of" or _resumes(words, end, triggers["negation_after"])
+            ):
+                # "nodules, none of which is seen"
+                continue
+            if not listed:
                 breaks.add(start)
+        breaks.update(_new_degrees(words, triggers["hedge_before"]))
         ordered = sorted(breaks | set(_conjunctions(words, breaks)))
         doc.user_data["clauses"] = ordered
         return list(pairwise(ordered))
 
     def __call__(self, doc: Doc) -> Doc:
         return self.negex(doc) if SPAN_KEY in doc.user_data else doc
+
+
+def _new_degrees(words: list[str], hedges: list[Trigger]) -> list[int]:
+    # "possible effusion and mild cardiomegaly": a degree that the first lacks opens a statement of its own.
+    # "possible small effusion and mild edema" is one pair, and "may represent" governs all that follows.
+    found = []
+    for _, _, end in hedges:
+        if words[end - 1] in _POSSIBLE and "and" in words[end:-1]:
+            joint = words.index("and", end)
+            if words[joint + 1] in _DEGREES and _DEGREES.isdisjoint(words[end:joint]):
+                found.append(joint)
+    return found
 
 
 def _complete(words: list[str]) -> bool:
@@ -127,9 +150,10 @@ def _resumes(words: list[str], first: int, after: list[Trigger]) -> bool:
 
 def _undone(trigger: Trigger, firsts: set[int], words: list[str]) -> bool:
     _, start, end = trigger
-    if "but" in words[end:-1] and words[words.index("but", end) + 1] in _STILL:
+    for joint, goes_on in (("but", _STILL), ("and", _PERSISTING)):
         # "has cleared on the right but persists on the left"
-        return True
+        if joint in words[end:-1] and words[words.index(joint, end) + 1] in goes_on:
+            return True
     # "improved atelectasis and resolved effusion": the participle belongs to what follows.
     return end - start == 1 and start > 0 and words[start - 1] in _JOINTS and not firsts.isdisjoint(range(end, end + 3))
 
@@ -178,11 +202,15 @@ def _splices(words: list[str]) -> list[int]:
         if words[i - 1] in _ADJECTIVES:
             continue
         # "no pneumothorax, small effusion": a degree opens a claim, unless the list of things denied goes on.
-        if clause and clause[0] in _DEGREES and _LISTS.isdisjoint(words[i:]):
+        # "No acute process, bibasilar atelectasis": so does a place after a denial that is whole without it.
+        opens = clause and (clause[0] in _DEGREES or (clause[0] in _PLACES and words[i - 1] in _GENERIC))
+        # "No PTX, ETT 4 cm above the carina": and so does what is measured.
+        opens = opens or not _MEASURED.isdisjoint(clause)
+        if (opens and _LISTS.isdisjoint(words[i:])) or (denies and _apart(before, clause)):
             found.append(i)
             continue
         verb = next((k for k, word in enumerate(clause) if word in _VERBS), None)
-        if not verb or clause[0] in _LISTS or clause[0] == "which":
+        if not verb or clause[0] in _LISTS or "which" in clause[:3]:
             continue
         if states and not denies:
             # "the heart is enlarged, effusion and pneumothorax are absent": a statement was complete.
@@ -193,6 +221,13 @@ def _splices(words: list[str]) -> list[int]:
         elif _LISTS.isdisjoint(clause[:4]):
             found.append(i)
     return found
+
+
+def _apart(before: list[str], clause: list[str]) -> bool:
+    # "No effusion, and mild edema": a list of two has no comma.
+    if clause[:1] != ["and"] or _DEGREES.isdisjoint(clause[1:2]) or "or" in clause:
+        return False
+    return "," not in before[max(k for k, w in enumerate(before) if w in _DENIALS) :]
 
 
 # How many tokens may lie between a trigger and its finding; the others reach to the end of their clause.
@@ -251,6 +286,8 @@ class _Context:
             return False
         if kind == "hedge_after" and not self._doubted(start, end):
             return False
+        if kind == "hedge_near" and self._nearer(self.mention.end, start):
+            return False
         if kind in _AFTER:
             return end > self.mention.end and start - self.mention.end <= _REACH.get(kind, len(self.doc))
         if kind == "history_before":
@@ -274,6 +311,9 @@ class _Context:
         if "," not in between:
             return True
         # "effusion, atelectasis, pneumonia not excluded" doubts the last alone, unless "or" makes one list of them.
-        last = start - between[::-1].index(",")
-        nearer = any(last <= m.start < start for m in self.doc.user_data[SPAN_KEY])
-        return not nearer or not _LISTS.isdisjoint(words[last:start])
+        return not self._nearer(start - between[::-1].index(","), start)
+
+    def _nearer(self, first: int, last: int) -> bool:
+        # Another finding of no common list stands there.
+        words, mentions = self.doc.user_data["words"], self.doc.user_data[SPAN_KEY]
+        return any(first <= m.start < last for m in mentions) and _LISTS.isdisjoint(words[first:last])

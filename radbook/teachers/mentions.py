@@ -11,7 +11,7 @@ from spacy.language import Language
 from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc, SpanGroup
 
-from radbook.teachers.lexicon import Lexicon, load_lexicon
+from radbook.teachers.lexicon import Lexicon, load_lexicon, load_words
 
 __all__ = ["SPAN_KEY", "Mention", "MentionFinder"]
 
@@ -19,11 +19,12 @@ SPAN_KEY = "mentions"
 
 # A site and its state belong to one statement unless one of these stands between them.
 _BARRIERS = frozenset(
-    (";", "but", "although", "however", "though", "which", "without", "with", "while", "despite")
+    (";", "but", "although", "however", "though", "which", "without", "with", "while", "despite", "by")
 )
 _ELLIPSES = frozenset(
     ("is", "are", "was", "remains", "appears", "may", "has", "not", "now", "still", "probably")
 )
+_DEGREES = load_words()["degrees"] | load_words()["adjectives"]
 _VERBS = frozenset(("is", "are", "was", "were"))
 # "Degenerative changes are present in the spine": a verb between does not part state and site where a place follows.
 _PLACES = frozenset(("in", "of", "within", "along", "throughout", "at", "over", "involving"))
@@ -100,7 +101,16 @@ class MentionFinder:
                 if chunk.states:
                     mentions += self._joined(chunks, i, words)
         mentions.sort(key=lambda m: (m.start, m.end))
-        return mentions
+        return mentions + self._ones(mentions, words) if mentions and "one" in words else mentions
+
+    def _ones(self, mentions: list[Mention], words: list[str]) -> list[Mention]:
+        # "No pneumothorax, but a tiny one cannot be excluded": the finding named last, once more.
+        found = []
+        for i, word in enumerate(words):
+            before = [m for m in mentions if m.end <= i]
+            if word == "one" and before and i and words[i - 1] in _DEGREES:
+                found += [Mention(m.rule, i, i + 1, i - 1, i + 1) for m in before if m.end == before[-1].end]
+        return found
 
     def _chunks(self, matches: Iterable[tuple[int, int, int]]) -> list[_Chunk]:
         # The longest phrase at a place wins; what it covers is spoken for.

@@ -13,7 +13,9 @@ __all__ = ["normalize", "split_sentences"]
 MAX_CHARACTERS = 1200
 
 # Full stops that end an abbreviation, not a sentence.
-_ABBREVIATION = re.compile(r"\b(?:dr|mr|mrs|ms|vs|approx|e\.g|i\.e|st|incl|cf)$", re.IGNORECASE)
+_ABBREVIATION = re.compile(
+    r"\b(?:dr|mr|mrs|ms|vs|approx|e\.g|i\.e|st|incl|cf|retrocard|poss|prob|assoc|subseg)$", re.IGNORECASE
+)
 _STOPS = re.compile(r"[.!?;]+")
 _OPENERS = ("", " ", "\n", "(")
 _GLUED = re.compile(r"[a-z]{2}|\d+[.)]\s", re.IGNORECASE)
@@ -26,7 +28,8 @@ _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 # A lost stop before the commonest opening; the words after which "there is" goes on with its sentence.
 _THERE = re.compile(r"\sthere (?:is|are)\b", re.IGNORECASE)
 _JOINED = re.compile(
-    r"(?:\b(?:if|whether|that|where|which|because|although|though|while|and|but|as|or|since|when|indicate|than|suggest)|,)\s*$",
+    r"(?:\b(?:if|whether|that|where|which|because|although|though|while|and|but|as|or|or not|since|when|indicate|"
+    r"than|suggest)|,)\s*$",
     re.IGNORECASE,
 )
 # Case tells a lost stop in text typed in mixed case: "... pneumothorax The heart ..."; a new line that opens with a

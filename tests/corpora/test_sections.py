@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radbook.corpora.sections import body_spans, compose_text, report_body, split_sections
+from radbook.corpora.sections import body_spans, compose_text, correction_spans, report_body, split_sections
 
 NOTE = """\
                                  FINAL REPORT
@@ -115,3 +115,11 @@ def test_time_is_linear_in_the_text(piece):
     start = time.perf_counter()
     body_spans(text)
     assert time.perf_counter() - start < 2
+
+
+def test_an_addendum_and_a_correction_correct_what_was_said():
+    text = "FINDINGS: Small effusion.\nIMPRESSION: Effusion.\nADDENDUM #1: No effusion.\nCORRECTION: Right, not left."
+    sections = split_sections(text)
+    assert [s.corrects for s in sections] == [False, False, True, True]
+    assert correction_spans(text) == [(s.start, s.end) for s in sections[2:]]
+    assert correction_spans("Correct position of the tube.") == []
