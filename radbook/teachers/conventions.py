@@ -11,8 +11,7 @@ import pandas as pd
 
 from radbook.ontology import FINDINGS
 from radbook.schema import Presence, finding, label_row
-from radbook.teachers.rules import RuleTeacher, _place, _sentences
-from radbook.teachers.sentences import normalize
+from radbook.teachers.rules import find_mentions
 
 __all__ = ["CONVENTIONS", "Convention", "decided", "read_mentions", "relabel", "wording_in"]
 
@@ -78,14 +77,7 @@ def read_mentions(reports: pd.DataFrame) -> dict[str, list[dict]]:
     >>> [(m["id"], str(m["presence"])) for m in read_mentions(reports)["r"]]
     [('blunted_angle', 'present'), ('pulmonary_edema', 'absent')]
     """
-    placed = {
-        report_id: [(a, *normalize(text[a:b])) for a, b in _sentences(text)]
-        for report_id, text in zip(reports["report_id"], reports["text"], strict=True)
-    }
-    distinct = dict.fromkeys(sentence for sentences in placed.values() for _, sentence, _ in sentences)
-    read = RuleTeacher()._read_all(distinct)
-    texts = zip(reports["report_id"], reports["text"], strict=True)
-    return {report_id: list(_place(text, placed[report_id], read)) for report_id, text in texts}
+    return dict(zip(reports["report_id"], find_mentions(reports["text"]), strict=True))
 
 
 def wording_in(mention: Mapping, convention: Convention) -> bool:

@@ -25,7 +25,7 @@ from radbook.teachers.lexicon import Speller, load_lexicon
 from radbook.teachers.mentions import SPAN_KEY, MentionFinder
 from radbook.teachers.sentences import normalize, split_sentences
 
-__all__ = ["RuleTeacher"]
+__all__ = ["RuleTeacher", "find_mentions"]
 
 _STRENGTH = {Presence.PRESENT: 2, Presence.UNCERTAIN: 1, Presence.ABSENT: 0}
 # Texts of fewer characters than this in all (some 4,000 reports) are labelled as soon here as by more processes.
@@ -125,24 +125,30 @@ class RuleTeacher:
         with ProcessPoolExecutor(self.n_process, mp_context=get_context(method)) as pool:
             return [row for part in pool.map(_label_part, parts) for row in part]
 
-    @staticmethod
-    def _read_all(distinct: Iterable[str]) -> dict[str, list[Reading]]:
-        sentences = list(distinct)
-        return dict(zip(sentences, _read(sentences), strict=True))
+
+def find_mentions(texts: Iterable[str]) -> list[list[dict]]:
+    """Return every mention in each report: id of the finding, choice, presence, rule, start, end, phrase.
+
+    >>> [(m["id"], str(m["presence"])) for m in find_mentions(["Blunted costophrenic angle. No edema."])[0]]
+    [('blunted_angle', 'present'), ('pulmonary_edema', 'absent')]
+    """
+    texts = list(texts)
+    placed = [[(a, *normalize(text[a:b])) for a, b in _sentences(text)] for text in texts]
+    distinct = list(dict.fromkeys(sentence for report in placed for _, sentence, _ in report))
+    readings = dict(zip(distinct, _read(distinct), strict=True))
+    return [_place(text, sentences, readings) for text, sentences in zip(texts, placed, strict=True)]
 
 
 def _label_part(reports: list[tuple[str, str]]) -> list[dict]:
-    placed = [[(a, *normalize(text[a:b])) for a, b in _sentences(text)] for _, text in reports]
-    readings = RuleTeacher._read_all(dict.fromkeys(sentence for report in placed for _, sentence, _ in report))
     rows = []
-    for (report_id, text), sentences in zip(reports, placed, strict=True):
+    found = find_mentions(text for _, text in reports)
+    for (report_id, text), mentions in zip(reports, found, strict=True):
         if not text.strip():
             rows += [
                 label_row(report_id, RuleTeacher.source, t, [], status="failed", note="empty report")
                 for t in LABELS.allowed["task"]
             ]
             continue
-        mentions = _place(text, sentences, readings)
         rows.append(label_row(report_id, RuleTeacher.source, "choice", _strongest(mentions, "category")))
         rows.append(label_row(report_id, RuleTeacher.source, "open", _strongest(mentions, "icd10")))
     return rows
