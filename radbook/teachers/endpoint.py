@@ -21,9 +21,8 @@ from radbook.teachers.replies import Reply
 
 __all__ = ["CallFailed", "Endpoint", "SchemaRefused"]
 
-_ATTEMPTS = (
-    8  # the pauses between them add up to about a minute and a half, or more where the server asks for it
-)
+_TRIES_TO_REACH = 4  # without any answer ever, the server is taken for not running
+_ATTEMPTS = 8  # the pauses between them add up to half a minute or so, or more where the server asks for it
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
 _PASSING = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529))
 _FORMAT = re.compile(r"response_format|json_schema|structured output|guided|grammar", re.IGNORECASE)
@@ -76,7 +75,7 @@ class Endpoint:
         self.retries = 0
         self._limit_name = "max_tokens"
         self._resume = 0.0
-        self._closed = False
+        self._closed = self._reached = False
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -115,14 +114,20 @@ class Endpoint:
             sent = self._adapted(request)
             try:
                 answer = self._client.chat.completions.create(**sent, timeout=min(self.timeout, left))
+                self._reached = True
                 return _reply(answer, time.monotonic() - started)
             except openai.APIStatusError as error:
+                self._reached = True
                 why = self._refused(error, sent)
                 pause = _asked_pause(error.response.headers)
             except openai.APITimeoutError:
                 why, pause = f"no answer within {min(self.timeout, left):.0f} s", 0.0
             except openai.APIConnectionError as error:
                 why, pause = f"the connection failed ({type(error.__cause__ or error).__name__})", 0.0
+                if not self._reached and attempt + 1 >= _TRIES_TO_REACH:
+                    raise RadbookError(
+                        f"{self.host} cannot be reached: is a server running at chat_url?"
+                    ) from None
             except (
                 openai.APIError,
                 ValueError,

@@ -350,6 +350,16 @@ def test_an_endpoint_that_accepts_nothing_stops_at_once_and_the_message_hides_th
     assert len(server.requests) <= 2 and not elsewhere.requests
 
 
+def test_a_server_that_is_not_there_is_named_soon(reports, teach):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with pytest.raises(
+        RadbookError, match=r"127\.0\.0\.1 cannot be reached: is a server running at chat_url"
+    ):
+        teach(closed).label(reports)
+
+
 def test_one_request_that_is_refused_fails_alone(reports, teach):
     class Picky(Server):
         def answer(self, handler, request):
