@@ -38,7 +38,6 @@ class Budget:
     def __init__(self, limit: float, *, prices: tuple[float, float]) -> None:
         self.limit, self.prices = limit, prices
         self.spent = 0.0
-        self.tokens = [0, 0]
         self._set_aside = 0.0
         self._lock = threading.Lock()
 
@@ -61,7 +60,6 @@ class Budget:
         with self._lock:
             self._set_aside -= most
             if reply is not None:
-                self.tokens = [self.tokens[0] + reply.prompt_tokens, self.tokens[1] + reply.completion_tokens]
                 counted = reply.prompt_tokens or reply.completion_tokens
                 self.spent += self.cost(reply.prompt_tokens, reply.completion_tokens) if counted else most
 
@@ -78,6 +76,7 @@ def answer_all(
     structured: bool,
     concurrency: int,
     time_limit: float,
+    n_before: int,
     progress: Callable[[str], None],
 ) -> dict[Job, Reply | str]:
     """Answer every job.
@@ -85,7 +84,7 @@ def answer_all(
     Parameters
     ----------
     jobs
-        What to ask; each once.
+        What to ask; each once, and none that the cache can answer.
     request
         The fields of a job's chat request, with a JSON schema or without.
     complaint
@@ -93,7 +92,7 @@ def answer_all(
     estimate
         Tokens that a request reads, about, and may write, at most.
     endpoint
-        Makes the endpoint; called only if something is left to ask.
+        Makes the endpoint; called only if there is something to ask.
     cache
         Where replies are kept.
     budget
@@ -104,6 +103,8 @@ def answer_all(
         Calls in flight.
     time_limit
         Seconds.
+    n_before
+        Jobs that were answered before and are not among these; they count in the progress.
     progress
         Called with a line of text now and then.
 
@@ -117,24 +118,16 @@ def answer_all(
     RadbookError
         If the endpoint accepts no request at all; what was answered until then is kept.
     """
-    forms = (True, False) if structured else (False,)
-    outcomes: dict[Job, Reply | str] = {}
-    open_jobs = []
-    for job in jobs:
-        kept = next((r for form in forms if (r := cache.get(request_key(request(job, form))))), None)
-        if kept:
-            outcomes[job] = kept
-        else:
-            open_jobs.append(job)
-    if not open_jobs:
-        progress(f"{len(outcomes):,} requests, all answered before, 0 s left")
-        return outcomes
+    jobs = list(jobs)
+    if not jobs:
+        progress(f"{n_before:,} requests, all answered before, 0 s left")
+        return {}
     worker = _Worker(
         request, complaint, estimate, endpoint(), cache, budget, structured, time.monotonic() + time_limit
     )
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="chat")
-    futures = {pool.submit(worker.answer, job): job for job in open_jobs}
-    pending, before, total = set(futures), len(outcomes), len(futures) + len(outcomes)
+    futures = {pool.submit(worker.answer, job): job for job in jobs}
+    pending, outcomes = set(futures), {}
     started, failed = time.monotonic(), 0
     try:
         while pending and time.monotonic() < worker.deadline + _GRACE:
@@ -143,10 +136,11 @@ def answer_all(
                 outcome = outcomes[futures[future]] = future.result()
                 failed += isinstance(outcome, str)
             if done:
-                rate = (len(outcomes) - before) / (time.monotonic() - started)
+                rate = len(outcomes) / (time.monotonic() - started)
                 spent = f"{budget.spent:,.2f} spent, " if any(budget.prices) else ""
                 progress(
-                    f"{len(outcomes):,} of {total:,} requests, {before:,} answered before, {failed:,} failed, "
+                    f"{len(outcomes) + n_before:,} of {len(futures) + n_before:,} requests, "
+                    f"{n_before:,} answered before, {failed:,} failed, "
                     f"{worker.endpoint.retries:,} calls repeated, {spent}{math.ceil(len(pending) / rate):,} s left"
                 )
     finally:
@@ -211,7 +205,7 @@ class _Worker:
             if second:
                 reply, why = second, self.complaint(job, second)
         if reply is None:
-            return f"max_cost {self.budget.limit:,.2f} is reached"
+            return _LATE if self.stopped else f"max_cost {self.budget.limit:,.2f} is reached"
         if reply.complete and not why:
             self.cache.put(key, str(asked["model"]), reply)
         return reply

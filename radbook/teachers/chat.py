@@ -95,8 +95,8 @@ class ChatTeacher:
     style
         "full" sends instruction, worked examples and report, and asks for JSON where the server can;
         "short" sends the bare prompt of a student that was tuned on it and is now served.
-    n_examples, seed
-        Worked examples per request and the seed of their draw; they are invented, so none is of the test split.
+    seed
+        Seed of the draw of three worked examples per report; they are invented, so none is of the test split.
     max_new_tokens
         Limit of a reply, in tokens.
     concurrency
@@ -139,7 +139,6 @@ class ChatTeacher:
         cache: str | Path,
         key_variable: str = "OPENAI_API_KEY",
         style: str = "full",
-        n_examples: int = 3,
         seed: int = 0,
         max_new_tokens: int = 400,
         concurrency: int = 8,
@@ -157,7 +156,7 @@ class ChatTeacher:
         if style not in STYLES:
             raise RadbookError(f"prompt style {style!r} is none of {', '.join(STYLES)}")
         for name, value, least in (
-            ("concurrency", concurrency, 1), ("max_new_tokens", max_new_tokens, 1), ("n_examples", n_examples, 0),
+            ("concurrency", concurrency, 1), ("max_new_tokens", max_new_tokens, 1),
             ("max_reports", max_reports, 0), ("max_cost", max_cost, 0), ("price_prompt", price_prompt, 0),
             ("price_completion", price_completion, 0),
         ):  # fmt: skip
@@ -173,7 +172,7 @@ class ChatTeacher:
         self.model, self.base_url = model, base_url
         # A model served from a folder is called by the folder's name: paths of a machine are nobody's business.
         self.source = f"chat:{Path(model).name if Path(model).is_absolute() else model}"
-        self.style, self.n_examples, self.seed = style, n_examples, seed
+        self.style, self.seed = style, seed
         self.max_new_tokens, self.concurrency, self.timeout = max_new_tokens, concurrency, timeout
         self.max_reports, self.max_cost, self.time_limit = max_reports, max_cost, time_limit
         self.prices = (price_prompt, price_completion)
@@ -182,12 +181,12 @@ class ChatTeacher:
 
     def request(self, task: str, body: str, *, structured: bool = True) -> dict[str, object]:
         """Return the request that asks for one report: what would be sent, field by field."""
+        structured = structured and self.style == "full"
         asked = build_messages(
             TASKS[task],
             body,
             style=self.style,
             structured=structured,
-            n_examples=self.n_examples,
             seed=self.seed,
         )
         fields = {
@@ -201,20 +200,23 @@ class ChatTeacher:
     def plan(self, reports: pd.DataFrame, tasks: Sequence[str] = tuple(TASKS)) -> Plan:
         """Count what labeling these reports would take; calls nothing, needs no key."""
         jobs = self._jobs(reports, tasks)
-        waiting = [job for job in jobs if self._kept(job) is None]
-        most = [_most_tokens(self.request(*job, structured=self.style == "full")) for job in waiting]
+        return self._plan(len(reports), jobs, self._kept(jobs))
+
+    def _plan(self, n_reports: int, jobs: Sequence[_Job], kept: Mapping[_Job, Reply]) -> Plan:
+        waiting = [job for job in jobs if job not in kept]
+        most = [_most_tokens(self.request(*job)) for job in waiting]
         prompt, written = (sum(tokens) for tokens in zip(*most, strict=True)) if most else (0, 0)
-        usual = self._cache.usual(self.model)
+        seconds = self._cache.usual_seconds(self.model)
         rounds = math.ceil(len(waiting) / self.concurrency)
         return Plan(
-            reports=len(reports),
+            reports=n_reports,
             requests=len(jobs),
-            cached=len(jobs) - len(waiting),
+            cached=len(kept),
             calls=len(waiting),
             prompt_tokens=prompt,
             completion_tokens=written,
             cost=Budget(0, prices=self.prices).cost(prompt, written) if any(self.prices) else None,
-            seconds=rounds * (usual[0] if usual else _SECONDS_PER_CALL),
+            seconds=rounds * (_SECONDS_PER_CALL if seconds is None else seconds),
         )
 
     def label(
@@ -235,7 +237,9 @@ class ChatTeacher:
         """
         corpora = reports.get("corpus", ["unknown"])
         check_destination(corpora, self.base_url, allow_remote=self.allow_remote, agreement=self.agreement)
-        plan = self.plan(reports, tasks)
+        jobs = self._jobs(reports, tasks)
+        kept = self._kept(jobs)
+        plan = self._plan(len(reports), jobs, kept)
         tell = progress or (lambda line: None)
         tell(str(plan))
         if self.max_reports and plan.reports > self.max_reports:
@@ -248,8 +252,8 @@ class ChatTeacher:
                 "Label fewer reports, lower max_new_tokens, or raise max_cost"
             )
         texts = {_body(text): text for text in reports["text"]}
-        outcomes = answer_all(
-            self._jobs(reports, tasks),
+        outcomes = kept | answer_all(
+            [job for job in jobs if job not in kept],
             request=lambda job, structured: self.request(*job, structured=structured),
             complaint=lambda job, reply: self._complaint(job, reply, texts[job.body]),
             estimate=_most_tokens,
@@ -259,6 +263,7 @@ class ChatTeacher:
             structured=self.style == "full",
             concurrency=self.concurrency,
             time_limit=self.time_limit,
+            n_before=len(kept),
             progress=tell,
         )
         rows = [
@@ -282,13 +287,14 @@ class ChatTeacher:
         _, status, note = read_reply(TASKS[job.task], reply.text, text, quoted=self.style == "full")
         return note if status == "failed" else ""
 
-    def _kept(self, job: _Job) -> Reply | None:
-        """Return the reply kept for a job, in whichever form it was once asked for."""
-        for structured in (True, False) if self.style == "full" else (False,):
-            kept = self._cache.get(request_key(self.request(*job, structured=structured)))
-            if kept:
-                return kept
-        return None
+    def _kept(self, jobs: Sequence[_Job]) -> dict[_Job, Reply | str]:
+        """Return the replies kept for these jobs, in whichever form they were once asked for."""
+        kept: dict[_Job, Reply | str] = {}
+        for structured in (False, True) if self.style == "full" else (False,):
+            for job in jobs:
+                if reply := self._cache.get(request_key(self.request(*job, structured=structured))):
+                    kept[job] = reply
+        return kept
 
     def _row(
         self, report_id: str, task: str, text: str, outcomes: dict[_Job, "Reply | str"]

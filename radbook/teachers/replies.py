@@ -140,14 +140,14 @@ class ReplyCache:
         with self._lock:
             self._db.execute("delete from claims where key=? and owner=?", (key, self._owner))
 
-    def usual(self, model: str) -> tuple[float, float] | None:
-        """Return the median seconds and the mean completion tokens of this model's replies so far; None without any."""
+    def usual_seconds(self, model: str) -> float | None:
+        """Return the median seconds of this model's newest replies; None without any."""
         with self._lock:
             rows = self._db.execute(
-                "select seconds, completion_tokens from replies where model=? order by created desc limit 500",
+                "select seconds from replies where model=? order by created desc limit 500",
                 (model,),
             ).fetchall()
-        return (statistics.median(r[0] for r in rows), statistics.fmean(r[1] for r in rows)) if rows else None
+        return statistics.median(r[0] for r in rows) if rows else None
 
     def _one(self, query: str, *values: object) -> tuple | None:
         with self._lock:
