@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from radbook.corpora.compounds import balanced, compound, compounded, headed, opened
 from radbook.corpora.grammar import Concept, Grammar, Phrase, Pool, write
 from radbook.schema import Presence
 
@@ -31,6 +32,7 @@ _ORDERS = [
     )
 ]
 _ABSENT = ("absent_one", "absent_two", "absent_three", "absent_four")
+_OTHER = {"left": "right", "right": "left"}
 _TAIL = ("tail_one", "tail_two", "tail_three")
 _AS_BEFORE = ("unchanged", "stable", "as before", "similar to prior")
 _AGAIN = ("stable ", "unchanged ", "mild ", "new ", "again ", "persistent ")
@@ -102,8 +104,7 @@ class Dictation:
         context["side"] = seen.side if seen.side in ("left", "right") else self.pick(("left", "right"))
         context["measure"] = seen.size or f"{1 + int(random() * 60) / 10:.1f} cm"
         context["size"] = seen.size + " " if seen.size and random() < 0.5 else ""
-        context["<"] = chr(OPEN + len(self.marks))
-        self.marks.append((concept, presence or seen.presence))
+        self._mark(concept, presence or seen.presence)
         text = write(phrase.node, random, context)
         if phrase.wrap:
             text = (loc + sev if loc and random() < 0.12 else sev + loc) + text + at
@@ -131,7 +132,7 @@ class Dictation:
         for name, mention in zip("XYZW", mentions, strict=False):
             context[name] = mention[0]
         many = mentions[0][1] == "many"
-        context["is"], context["has"] = ("are", "have") if many else ("is", "has")
+        context["is"], context["has"], context["s"] = ("are", "have", "") if many else ("is", "has", "s")
         context["a"] = "\x01" if article and mentions[0][1] == "one" and self.random() < 0.8 else ""
         return self.say(frame)
 
@@ -139,6 +140,10 @@ class Dictation:
         """Dictate one statement about one finding, with its cause where it has one."""
         change = seen.change
         if change in ("resolved", "removed"):
+            if seen.concept.gone and self.random() < 0.3:
+                self._mark(seen.concept, Presence.ABSENT.value)
+                self.context["side"] = seen.side if seen.side in _OTHER else "left"
+                return self._write(seen.concept.gone)
             return self.framed(change, [self.mention(seen, "absent", plain=self.random() < 0.6)])
         if seen.presence == "uncertain":
             return self.framed("uncertain", [self.mention(seen, plain=self.random() < 0.3)])
@@ -157,6 +162,10 @@ class Dictation:
             statement = self.framed(frame, [(text, number)], article=article)
         if seen.cause:
             return statement + self.because(seen)
+        chance = self.grammar.settings["opposite"] if seen.concept.opposite and seen.side in _OTHER else 0
+        if chance and self.random() < chance:
+            self.context["other"] = _OTHER[seen.side]
+            return statement + ". " + self._write(seen.concept.opposite)
         return statement + self.say("qualifier") if self.random() < 0.1 else statement
 
     def because(self, seen: Seen) -> str:
@@ -164,22 +173,31 @@ class Dictation:
         causes = seen.concept.causes
         sure = seen.cause == "certain"
         first = self._other(seen, self.pick(causes))
+        balance = self.grammar.settings["balance"]
+        if balance and self.random() < balance:
+            second = self._other(seen, self.pick(causes))
+            if second.concept.finding.category != first.concept.finding.category:
+                return balanced(self, seen, first, second)
         presence = "present" if sure else "uncertain"
         text = self.mention(first, presence, plain=self.random() < 0.75)[0]
         second = self._other(seen, self.pick(causes))
         if self.random() < 0.3 and second.concept is not first.concept:
-            taken = sure and second.concept.id in _TAKEN
-            presence = "present" if taken else "uncertain"
-            text += self.say("or_link") + self.mention(second, presence, plain=True)[0]
+            link = self.say("or_link")
+            presence = "present" if sure and self._taken(second, link) else "uncertain"
+            text += link + self.mention(second, presence, plain=True)[0]
         self.context["Y"] = text
         return self.say("certain_link" if sure else "uncertain_link")
 
     def or_else(self, seen: Seen) -> str:
         """Dictate the other half of a disjunction ("atelectasis or infiltrate")."""
         other = self._other(seen, self.pick(seen.concept.either))
-        taken = seen.presence == "present" and other.concept.id in _TAKEN
-        presence = "present" if taken else "uncertain"
-        return self.say("either_link") + self.mention(other, presence, plain=self.random() < 0.8)[0]
+        link = self.say("either_link")
+        presence = "present" if seen.presence == "present" and self._taken(other, link) else "uncertain"
+        return link + self.mention(other, presence, plain=self.random() < 0.8)[0]
+
+    def _taken(self, other: Seen, link: str) -> bool:
+        doubted = " v" in link and self.grammar.settings["versus_doubts"]
+        return other.concept.id in _TAKEN and not doubted
 
     def _other(self, seen: Seen, name: str) -> Seen:
         concept = self.grammar.concepts[name]
@@ -188,13 +206,20 @@ class Dictation:
 
     def deny(self, names: Sequence[str], frames: Sequence[str] = _ABSENT) -> str:
         """Dictate that some findings are absent, in one statement."""
+        return self.framed(frames[len(names) - 1], self.denied(names))
+
+    def denied(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        """Give wordings of findings that are absent."""
         mentions = []
         for name in names:
             concept = self.grammar.concepts[name]
-            self.context["<"] = chr(OPEN + len(self.marks))
-            self.marks.append((concept, Presence.ABSENT.value))
+            self._mark(concept, Presence.ABSENT.value)
             mentions.append((self._write(concept.negated), "mass"))
-        return self.framed(frames[len(names) - 1], mentions)
+        return mentions
+
+    def _mark(self, concept: Concept, presence: str) -> None:
+        self.context["<"] = chr(OPEN + len(self.marks))
+        self.marks.append((concept, presence))
 
     def findings(self, seen: Sequence[Seen], denied: Sequence[Sequence[str]], detail: float) -> list[str]:
         """Dictate the statements of the findings section; `detail` is the share of regions that are spoken
@@ -208,12 +233,20 @@ class Dictation:
             regions.setdefault(s.concept.region, []).append(s)
         out = [self.say("technique")] if random() < 0.14 * (0.5 + detail) else []
         deny_at = "lungs" if random() < 0.6 else self.pick(order)
+        settings = self.grammar.settings
+        common = compound(self, regions) if settings["compound"] and random() < settings["compound"] else {}
+        by_organ = settings["headed"] and random() < settings["headed"]
+        said: list[tuple[str, str]] = []
         for region in order:
-            out += self._together(regions.get(region, ()))
+            part = common.get(region, []) + self._together(regions.get(region, ()))
             if region not in regions:
-                out += self._normal(region, regions, detail)
+                part += self._normal(region, regions, 0.9 if by_organ else detail)
             if region == deny_at:
-                out += [self.deny(names) for names in denied]
+                part += [self.deny(names) for names in denied]
+            said += [(region, text) for text in part]
+        out += headed(said, random) if by_organ else [text for _, text in said]
+        if settings["opening"] and not by_organ and random() < settings["opening"]:
+            out = opened(self, out)
         for _ in range(int(random() * 1.3) + (random() < 0.12)):
             out.insert(int(random() * (len(out) + 1)), self.say("others"))
         if random() < 0.08 * detail:
@@ -269,7 +302,9 @@ class Dictation:
         if not named:
             out = [self.say("impression_otherwise" if seen and random() < 0.5 else "impression_normal")]
             return [*out, self.say("impression_normal")] if random() < 0.15 else out
-        out = self._together(named) if random() < 0.6 else self._listed(named)
+        chance = self.grammar.settings["compound"] / 2
+        common, named = compounded(self, named) if chance and random() < chance else ([], named)
+        out = common + (self._together(named) if random() < 0.6 else self._listed(named) if named else [])
         if random() < 0.45:
             out.insert(0 if random() < 0.3 else len(out), self.say("impression_otherwise"))
         if random() < 0.16:
@@ -296,7 +331,10 @@ def _weight(concept: Concept) -> float:
 
 
 def finish(statement: str, random: Callable[[], float]) -> str:
-    """Give a statement its articles, capital and full stop."""
+    """Give a statement its articles, capital and full stop; the name of an organ before it goes on a new line."""
+    if statement[:1] == "\x02":
+        name, rest = statement[1:].split("\x02", 1)
+        return f"\n{name}: {finish(rest, random)}"
     if "\x01" in statement:
         statement = _ARTICLE.sub(lambda m: ("an " if m[2] in "aeiou" else "a ") + m[1] + m[2], statement)
     if "  " in statement:

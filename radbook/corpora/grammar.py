@@ -7,6 +7,7 @@ A slot is filled from the list of that name in the same grammar, or by the write
 A list is either plain (both hospital styles) or a mapping `all` / `general` / `cohort`; a trailing `*N`
 repeats an entry, so
 the wording habits of a hospital are data, not code.
+The files named `hospital_*` add to the general style alone.
 """
 
 import re
@@ -72,6 +73,8 @@ class Concept:
     acute: bool
     causes: list[str]
     either: list[str]
+    gone: list[Node]
+    opposite: list[Node]
     quiet: bool
 
     @property
@@ -200,10 +203,15 @@ def load_grammar(style: str) -> Grammar:
     """
     if style not in STYLES:
         raise RadbookError(f"style {style!r} is unknown: use one of {', '.join(STYLES)}")
+    more, wordings = _read("hospital_frames.yaml"), _wordings()
     texts = {**_read("frames.yaml"), **_read("normal.yaml"), **_read("layouts.yaml")}
-    slots: dict[str, list] = {name: [] for name in texts}
-    for name, value in texts.items():
-        slots[name].extend(parse(entry, slots.get) for entry in _entries(value, style))
+    slots: dict[str, list] = {name: [] for name in {**texts, **more["frames"]}}
+    for name in slots:
+        entries = _entries(texts.get(name), style)
+        if style == "general":
+            dropped = more["without"].get(name, ())
+            entries = [e for e in entries if e not in dropped] + _entries(more["frames"].get(name), style)
+        slots[name].extend(parse(entry, slots.get) for entry in entries)
     words = _read("words.yaml")
     settings = {key: value[style] for key, value in words["settings"].items()}
     places = {name: _places(records, style, slots) for name, records in words["places"].items()}
@@ -216,11 +224,26 @@ def load_grammar(style: str) -> Grammar:
         for name, entry in _read(f"findings_{number}.yaml").items():
             if name not in FINDINGS:
                 raise RadbookError(f"grammar names the finding {name!r}, which resources/findings.csv lacks")
+            if style == "general":
+                entry = _joined(entry, wordings.get(name, {}), style)
             concepts[name] = _concept(name, entry, style, slots, places, levels)
     settings["masks"] = {w: float(p) for p, ws in words["masks"].items() for w in ws}
-    settings["clusters"] = words["clusters"]
+    settings["clusters"] = words["clusters"] + (more["clusters"] if style == "general" else [])
+    settings["spellings"] = more["spellings"]
+    settings["twins"] = more["twins"] if style == "general" else {}
     settings["denied"] = words["denied"]
     return Grammar(style, slots, concepts, settings)
+
+
+def _wordings() -> dict[str, dict]:
+    """Give the wordings of the findings that only the general style has."""
+    return {**_read("hospital_findings_1.yaml"), **_read("hospital_findings_2.yaml")}
+
+
+def _joined(entry: Mapping, more: Mapping, style: str) -> dict:
+    """Add the wordings of the general style to those that both styles have."""
+    lists = {k: _entries(entry.get(k), style) + _entries(v, style) for k, v in more.items()}
+    return {**entry, **lists}
 
 
 def _places(records: list, style: str, slots: Mapping[str, list]) -> list[dict]:
@@ -256,6 +279,8 @@ def _concept(
         acute=bool(entry.get("acute", False)),
         causes=_entries(entry.get("causes"), style),
         either=_entries(entry.get("either"), style),
+        gone=[parse(_marked(e), slots.get) for e in _entries(entry.get("gone"), style)],
+        opposite=[parse(e, slots.get) for e in _entries(entry.get("opposite"), style)],
         quiet=bool(entry.get("quiet", False)),
     )
 

@@ -7,10 +7,14 @@ Evidence marks (private-use characters, see `dictation`) pass through unharmed.
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["soil"]
+__all__ = ["respelled", "soil", "wrapped"]
 
 _WORD = re.compile(r"\b[A-Za-z]{5,}")
 _STOP = re.compile(r"(?<=[a-z])([.]) (?=[\ue000-\uf8fe]?[A-Z])")
+# What a statement turns on is left legible.
+_TURNS = re.compile(
+    r"(?i)resol|remov|clear|discont|withdr|absen|witho|longer|suspe|possib|quest|exclu|negat|neith|consider|pulled|taken|versus"
+)
 _PATTERNS: dict[int, re.Pattern] = {}
 
 
@@ -35,6 +39,45 @@ def soil(texts: Sequence[str], settings: Mapping, random: Callable[[], float]) -
     return [t.upper() for t in texts] if random() < settings["capitals"] else list(texts)
 
 
+def respelled(text: str, spellings: Mapping[str, str], random: Callable[[], float], share: float) -> str:
+    """Write words in another way of spelling or in short, each with the chance `share`.
+
+    >>> respelled("Edema of the tumor.", {"edema": "oedema", "tumor": "tumour"}, lambda: 0.5, 1.0)
+    'Oedema of the tumour.'
+    """
+    key = id(spellings)
+    if key not in _PATTERNS:
+        longest = sorted(spellings, key=len, reverse=True)
+        _PATTERNS[key] = re.compile(rf"\b({'|'.join(longest)})\b", re.IGNORECASE)
+
+    def other(match: re.Match) -> str:
+        if random() >= share:
+            return match[0]
+        word = spellings[match[0].lower()]
+        return word[0].upper() + word[1:] if match[0][0].isupper() else word
+
+    return _PATTERNS[key].sub(other, text)
+
+
+def wrapped(text: str, width: int, indent: str = "") -> str:
+    """Break the lines of a text at blanks, as systems do that print on paper; line breaks in it stay.
+
+    >>> wrapped("Heart size is normal.\\nNo effusion.", 12, " ")
+    ' Heart size\\n is normal.\\n No effusion.'
+    """
+    lines = []
+    for line in text.split("\n"):
+        start = 0
+        while len(line) - start > width:
+            at = line.rfind(" ", start + 1, start + width)
+            if at < 0:
+                break
+            lines.append(indent + line[start:at].rstrip(" "))
+            start = at + 1
+        lines.append(indent + line[start:] if line[start:] else "")
+    return "\n".join(lines)
+
+
 def _masked(text: str, masks: Mapping[str, float], random: Callable[[], float]) -> str:
     """Replace words by XXXX: those the collection's de-identification took for names, and now and then
     another one."""
@@ -44,7 +87,7 @@ def _masked(text: str, masks: Mapping[str, float], random: Callable[[], float]) 
     text = _PATTERNS[key].sub(lambda m: "XXXX" if random() < masks[m[0].lower()] else m[0], text)
     if random() < 0.25:
         word = _word(text, random)
-        if word and not _in_evidence(text, word.start()):
+        if word and not _TURNS.match(word[0]) and not _in_evidence(text, word.start()):
             text = text[: word.start()] + "XXXX" + text[word.end() :]
     return text
 

@@ -75,8 +75,10 @@ def plan_visits(grammar: Grammar, random: Random) -> list[list[Seen]]:
             changes = ("stable", "stable", "stable", "new", "improved", "worse")
             many = 6 if s.concept.region != "devices" else 4
             s.change = changes[int(random() * many)] if s.concept.acute else "stable"
-    if random() < 0.05:
+    if random() < settings["gone"]:
         now.append(_gone(grammar, tables, random))
+        while settings["gone_more"] and random() < settings["gone_more"]:
+            now.append(_gone(grammar, tables, random))
     visits = [now]
     for _ in range((random() < 0.4) + (random() < 0.2) + (random() < 0.1)):
         now = [t for s in now if s.change not in ("resolved", "removed") for t in _later(s, random)]
@@ -110,6 +112,9 @@ def _seen(concept: Concept, settings: Mapping, random: Random) -> Seen:
 
 def _gone(grammar: Grammar, tables: Mapping, random: Random) -> Seen:
     name = _draw(tables["devices" if random() < 0.4 else "acute"], random)
+    # Valves, stents and clips stay.
+    while grammar.settings["gone_more"] and grammar.concepts[name].region == "devices" and not grammar.concepts[name].gone:
+        name = _draw(tables["devices"], random)
     s = _seen(grammar.concepts[name], {"hedged": 0.0}, random)
     s.change = "removed" if s.concept.region == "devices" else "resolved"
     return s

@@ -21,7 +21,7 @@ import pandas as pd
 
 from radbook.corpora.dictation import CLOSE, OPEN, Dictation, Seen, finish
 from radbook.corpora.grammar import Concept, Grammar, load_grammar, write
-from radbook.corpora.noise import soil
+from radbook.corpora.noise import respelled, soil, wrapped
 from radbook.corpora.patients import choose_denials, plan_visits
 from radbook.corpora.splits import assign_splits
 from radbook.errors import RadbookError
@@ -83,7 +83,7 @@ def generate_reports(n_reports: int, *, style: str, seed: int) -> tuple[pd.DataF
             report_id = f"{name}-{number + 1}"
             text, findings, impression, marks = _report(grammar, random, seen)
             rows.append((report_id, name, text, findings, impression))
-            labels += _labels(report_id, marks)
+            labels += _labels(report_id, [twin for mark in marks for twin in _twins(grammar, mark)])
         patient += 1
     reports = pd.DataFrame(rows[:n_reports], columns=list(REPORTS.columns)[:5])
     reports["split"] = assign_splits(reports["patient_id"], seed=seed).astype(object)
@@ -109,33 +109,47 @@ def _report(grammar: Grammar, random: Callable[[], float], seen: list[Seen]) -> 
     if form == "layout_impression":
         end = body + end if random() < 0.6 or not body else body
         body = []
+    by_organ = any("\x02" in s for s in end)
     if not body and not end:
         (end if form == "layout_impression" else body).append(dictation.say("impression_normal"))
     if random() < 0.03:
         (end or body).append(dictation.say("communication"))
     run_on = random() < settings["run_on"]
     context = dictation.context
+    later = end.pop() if len(end) > 1 and settings["addendum"] and random() < settings["addendum"] else ""
     context["F"] = _paragraph(body, random, run_on)
     context["I"] = (
-        _numbered(end, random) if len(end) > 1 and random() < 0.45 else _paragraph(end, random, False)
+        _numbered(end, random) if len(end) > 1 and random() < 0.45 and not by_organ else _paragraph(end, random, False)
     )
     dictation.marks, kept = [], dictation.marks
     for name, slot in (("N", "indication"), ("C", "comparison"), ("E", "exam")):
         text = dictation.say(slot)
         context[name] = text[:1].upper() + text[1:] + ("." if name != "E" and random() < 0.8 else "")
     context["F"], context["I"] = soil([context["F"], context["I"]], settings, random)
+    for name in ("british", "abbreviated"):
+        if settings[name] and random() < settings[name]:
+            share = 0.85 if name == "british" else 0.3 + 0.6 * random()
+            for part in ("F", "I"):
+                context[part] = respelled(context[part], settings["spellings"][name], random, share)
+    impression = context["I"]
+    if later:
+        later = finish(later, random)
+        context["I"] = f"{impression}\n\nADDENDUM: {later}"
+        impression += f"\n{later}"
     text = write(grammar.slots[form], random, context)
+    if settings["wrapped"] and random() < settings["wrapped"]:
+        text = wrapped(text, 66 + int(random() * 16), " " if random() < 0.2 else "")
     plain, marks = _settle(text, kept)
-    return plain, _MARK.sub("", context["F"]), _MARK.sub("", context["I"]), marks
+    return plain, _MARK.sub("", context["F"]), _MARK.sub("", impression), marks
 
 
 def _paragraph(statements: list[str], random: Callable[[], float], run_on: bool) -> str:
     done = [finish(s, random) for s in statements]
-    if run_on and len(done) > 2:
+    if run_on and len(done) > 2 and "\n" not in "".join(done):
         at = int(random() * (len(done) - 1))
         second = done[at + 1]
         done[at : at + 2] = [done[at].rstrip(". ") + ", " + second[:1].lower() + second[1:]]
-    return " ".join(done)
+    return " ".join(done).replace(" \n", "\n").lstrip("\n")
 
 
 def _numbered(statements: list[str], random: Callable[[], float]) -> str:
@@ -160,6 +174,15 @@ def _settle(text: str, kept: list[tuple[Concept, str]]) -> tuple[str, list]:
             found.append((*kept[mark], start, position))
     whole = "".join(plain)
     return whole, [(c, presence, whole[a:b], a, b) for c, presence, a, b in found]
+
+
+def _twins(grammar: Grammar, mark: tuple) -> list[tuple]:
+    """Give a piece of evidence, once for each thing its wording says."""
+    concept, phrase = mark[0], " ".join(mark[2].lower().split())
+    for wording, names in grammar.settings["twins"].items():
+        if wording in phrase and concept.id in names:
+            return [(grammar.concepts[name], *mark[1:]) for name in names]
+    return [mark]
 
 
 def _labels(report_id: str, marks: list) -> list[dict]:

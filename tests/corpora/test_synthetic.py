@@ -199,3 +199,64 @@ def test_unbalanced_templates_are_refused(template):
 @settings(max_examples=50, deadline=None)
 def test_plain_text_is_its_own_template(text):
     assert write(parse(text, {}.get), lambda: 0.5, {}) == text
+
+
+def test_of_a_versus_b_the_second_is_doubted_in_the_general_style():
+    reports, curated = corpus("general", 6000)
+    text = reports.set_index("report_id").text
+    checked = 0
+    for row in curated[curated.task == "choice"].itertuples():
+        for f in row.findings:
+            if text[row.report_id][: f["start"]].lower().endswith((" versus ", " vs ")):
+                assert f["presence"] == "uncertain", (row.report_id, f)
+                checked += 1
+    assert checked > 20
+
+
+def test_what_a_wording_suggests_is_doubted_in_the_general_style():
+    reports, curated = corpus("general", 6000)
+    text = reports.set_index("report_id").text
+    suggested = [
+        f["presence"]
+        for row in curated[curated.task == "choice"].itertuples()
+        for f in row.findings
+        if text[row.report_id][: f["start"]].lower().endswith((" suggesting ", " suggestive of ", " suggests "))
+    ]
+    assert suggested.count("uncertain") > 20 and "present" not in suggested
+
+
+def test_removed_devices_are_absent():
+    reports, curated = corpus("general", 6000)
+    text = reports.set_index("report_id").text
+    checked = 0
+    for row in curated[curated.task == "choice"].itertuples():
+        for f in row.findings:
+            if text[row.report_id][: f["start"]].lower().endswith(("interval removal of the ", "interval removal of ")):
+                assert f["presence"] == "absent", (row.report_id, f)
+                checked += 1
+    assert checked > 10
+
+
+def test_one_wording_can_be_evidence_of_two_findings():
+    reports, curated = corpus("general", 6000)
+    text = reports.set_index("report_id").text
+    checked = 0
+    for row in curated[curated.task == "choice"].itertuples():
+        codes = {f["code"]: f for f in row.findings}
+        if "hydropneumothorax" in " ".join(f["phrase"] or "" for f in row.findings).lower():
+            assert {"Pleural Effusion", "Pneumothorax"} <= set(codes), text[row.report_id]
+            checked += 1
+    assert checked > 5
+
+
+def test_only_the_general_style_speaks_of_several_findings_at_once():
+    several = r"(?i)(?:apart|aside) from |have (?:all |both )?(?:resolved|been removed)|but there (?:is|are) "
+    rate = {style: corpus(style)[0].text.str.contains(several).mean() for style in STYLES}
+    assert rate["general"] > 0.02 and rate["general"] > 5 * rate["cohort"]
+
+
+def test_some_general_reports_have_wrapped_lines_and_organ_headings():
+    texts = corpus("general")[0].text
+    assert texts.str.contains(r"\n[a-z]").mean() > 0.15
+    assert texts.str.contains(r"(?m)^ ?(?:LUNGS|Lungs): ").mean() > 0.02
+    assert not corpus("cohort")[0].text.str.contains(r"\n[a-z]").any()
