@@ -69,11 +69,11 @@ def book(run: Annotated[str, typer.Argument(help="Name of the run.")] = "default
 @app.command()
 def pretrain(
     out: Annotated[str, typer.Option(metavar="FOLDER", help="Where to write the model; the packaged one if left out.")] = "",
-    minutes: Annotated[float, typer.Option(help="Minutes to train.")] = 35.0,
+    minutes: Annotated[float, typer.Option(help="Minutes to train.")] = 86.0,
     seed: Annotated[int, typer.Option(help="Seed of the reports, the weights and the order.")] = 0,
     openi: Annotated[str, typer.Option(metavar="PATH", help="Open-I reports to score the finished base on.")] = "",
 ) -> None:
-    """Make the packaged tiny base model again."""
+    """Make the packaged tiny base model again; after an interruption the same command goes on."""
     from radbook.student.base import TINY
     from radbook.student.pretrain import pretrain as train
 

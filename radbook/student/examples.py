@@ -3,7 +3,7 @@
 import itertools
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from radbook.corpora.sections import report_body
@@ -17,49 +17,73 @@ CHOICE_SHARE = 0.6
 LONG_SHARE = 0.05  # examples made of two or three reports, so that long notes are no surprise
 MASKED_SHARE = 0.35  # examples in which some words are blotted out as de-identification does
 TEXT_SHARE = 0.3  # of the report's tokens, how many the language loss is computed on
+LONGEST = 1100  # tokens of an example
 TEXT, REPLY = 1, 2  # which loss a token belongs to
+Example = tuple[list[int], int]  # token ids, and how many of them are the prompt
 _KEPT = re.compile(
     r"(?i)^(no|not|non|nor|without|free|absent|negative|resol\w*|clear\w*|remov\w*|possib\w*|probab\w*|likely|may|might|could|"
     r"suspect\w*|question\w*|cannot|exclude\w*|rule\w*|versus|or|suggest\w*|concern\w*|evidence|normal|unremarkable|with|and)\W*$"
 )
 
 
-def batches(tokenizer: Any, seed: int, batch_tokens: int) -> Iterator[dict]:
-    """Yield batches of similar length without end, each report used once."""
+def batches(
+    tokenizer: Any, seed: int, n_tokens: int, *, longest: Callable[[], int] = lambda: LONGEST, chunk: int = 0
+) -> Iterator[dict]:
+    """Yield batches of `n_tokens` tokens without end, each report used once.
+
+    Parameters
+    ----------
+    tokenizer
+        The base's own.
+    seed
+        Decides the reports, the tasks and the order.
+    n_tokens
+        Tokens of a batch, padding included.
+    longest
+        Asked before a chunk of reports is written: longer examples are left out of it.
+    chunk
+        Where to begin: each chunk has its own seed, so that an interrupted training can go on.
+
+    Yields
+    ------
+    dict
+        `ids` and `kind` (0, TEXT or REPLY), both of shape (n_tokens,): rows of `width` tokens one after the other;
+        `tokens` counts those that are no padding; `chunk` says which one they are of.
+    """
     import torch
 
-    rng, torch_rng = random.Random(seed), torch.Generator().manual_seed(seed)
-    for chunk in itertools.count():
-        groups = _grouped(make_examples(tokenizer, CHUNK, seed * 1_000_003 + chunk), batch_tokens)
+    for number in itertools.count(chunk):
+        own_seed = seed * 1_000_003 + number
+        rng, torch_rng = random.Random(own_seed), torch.Generator().manual_seed(own_seed)
+        limit = min(longest(), n_tokens)
+        groups = _grouped([e for e in make_examples(tokenizer, CHUNK, own_seed) if len(e[0]) <= limit], n_tokens)
         rng.shuffle(groups)
-        for group in groups:
-            # Few distinct shapes, by padding: the CPU's matrix kernels keep memory for every shape they meet.
-            width, height = _up(max(len(ids) for ids, _ in group), 16), _up(len(group), 8)
-            ids = torch.full((height, width), tokenizer.pad_token_id)
-            kind = torch.zeros(height, width, dtype=torch.int8)
-            for row, (tokens, prompt) in enumerate(group):
-                ids[row, : len(tokens)] = torch.tensor(tokens)
-                kind[row, 1:prompt] = TEXT
-                kind[row, prompt : len(tokens)] = REPLY
+        for width, group in groups:
+            ids = torch.full((n_tokens,), tokenizer.pad_token_id)
+            kind = torch.zeros(n_tokens, dtype=torch.int8)
+            for start, (tokens, prompt) in zip(range(0, n_tokens, width), group, strict=False):
+                ids[start : start + len(tokens)] = torch.tensor(tokens)
+                kind[start + 1 : start + prompt] = TEXT
+                kind[start + prompt : start + len(tokens)] = REPLY
             read = torch.rand(kind.shape, generator=torch_rng) < TEXT_SHARE
             kind[(kind == TEXT) & ~read] = 0
-            yield {"ids": ids, "kind": kind, "tokens": sum(len(t) for t, _ in group)}
+            tokens = sum(len(ids) for ids, _ in group)
+            yield {"ids": ids, "kind": kind, "width": width, "tokens": tokens, "chunk": number}
 
 
-def _up(number: int, multiple: int) -> int:
-    return -(-number // multiple) * multiple
-
-
-def _grouped(examples: list[tuple[list[int], int]], batch_tokens: int) -> list[list]:
-    groups: list[list] = [[]]
-    for example in sorted(examples, key=lambda e: len(e[0])):
-        if groups[-1] and (len(groups[-1]) + 1) * _up(len(example[0]), 16) > batch_tokens:
-            groups.append([])
-        groups[-1].append(example)
+def _grouped(examples: list[Example], n_tokens: int) -> list[tuple[int, list[Example]]]:
+    """Cut batches of similar length, the longest first; return the width and the examples of each."""
+    groups = []
+    waiting = sorted(examples, key=lambda e: -len(e[0]))
+    while waiting:
+        width = -(-len(waiting[0][0]) // 16) * 16  # few distinct widths: the kernels keep memory for each one
+        rows = n_tokens // width
+        groups.append((width, waiting[:rows]))
+        waiting = waiting[rows:]
     return groups
 
 
-def make_examples(tokenizer: Any, n_reports: int, seed: int) -> list[tuple[list[int], int]]:
+def make_examples(tokenizer: Any, n_reports: int, seed: int) -> list[Example]:
     """Generate reports and return token ids with the length of the prompt part, one example per report."""
     from radbook.corpora.synthetic import generate_reports
 
@@ -81,7 +105,7 @@ def make_examples(tokenizer: Any, n_reports: int, seed: int) -> list[tuple[list[
     prompts = encode_prompts(tokenizer, [p for p, _ in pairs])
     replies = tokenizer([" " + r for _, r in pairs], add_special_tokens=False)["input_ids"]
     end = [tokenizer.eos_token_id]
-    return [(p + r + end, len(p)) for p, r in zip(prompts, replies, strict=True) if len(p) < 1000]
+    return [(p + r + end, len(p)) for p, r in zip(prompts, replies, strict=True) if len(p) + len(r) < LONGEST]
 
 
 def _example(name: str, parts: list[tuple[str, list[dict]]], rng: random.Random) -> tuple[str, str]:

@@ -5,7 +5,7 @@ import pytest
 
 from radbook.errors import RadbookError
 from radbook.schema import finding
-from radbook.student import Student
+from radbook.student import Student, examples
 from radbook.student.base import load_tokenizer
 from radbook.student.examples import CHUNK, batches, make_examples, mask_words
 from radbook.student.pretrain import pretrain
@@ -23,9 +23,52 @@ def test_a_small_base_is_made_twice_the_same(tmp_path):
     assert first["steps"] == second["steps"] == 3
     assert "building the tokenizer" in lines
     card = (tmp_path / "a" / "README.md").read_text()
-    assert first["grammar"] in card and json.dumps(first, indent=1) in card
+    assert first["grammar"] in card
+    assert json.loads((tmp_path / "a" / "training.json").read_text()) == first
     student = Student.untuned(str(tmp_path / "a"))
     assert student.style == "short" and student.model()[0].config.hidden_size == 32
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_base(tmp_path, monkeypatch):
+    from radbook.student import loop
+
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
+    monkeypatch.setattr(examples, "CHUNK", 60)
+    settings = SMALL | {"steps": 12, "n_eval": 2}
+    whole = pretrain(tmp_path / "whole", seed=5, **settings)
+
+    class Killed(Exception):
+        pass
+
+    def kill_at(step):
+        def tell(number, entry):
+            if number == step:
+                raise Killed
+
+        return tell
+
+    lines = []
+    snap = loop.train
+    monkeypatch.setattr(loop, "train", lambda *a, **k: snap(*a, **{**k, "snap": kill_at(8)}))
+    with pytest.raises(Killed):
+        pretrain(tmp_path / "killed", seed=5, **settings)
+    assert (tmp_path / "killed" / ".pretraining" / "state.pt").is_file()
+    monkeypatch.setattr(loop, "train", snap)
+    again = pretrain(tmp_path / "killed", seed=5, progress=lines.append, **settings)
+    assert any(line.startswith("continuing from step") for line in lines)
+    assert not (tmp_path / "killed" / ".pretraining").exists()
+    assert again["tokens"] == whole["tokens"]
+    first, second = (tmp_path / name / "model.safetensors" for name in ("whole", "killed"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_scores_grow_over_the_training_and_are_kept(tmp_path):
+    card = pretrain(tmp_path, **{**SMALL, "steps": 10, "n_eval": 4})
+    assert [set(entry) for entry in card["curve"]] == [{"minutes", "tokens", "general", "cohort"}] * 9
+    assert sorted(entry["tokens"] for entry in card["curve"]) == [entry["tokens"] for entry in card["curve"]]
+    assert card["curve"][-1]["tokens"] < card["tokens"]
+    assert set(card["scores"]) == {"general", "cohort"}
+    assert "| general |" in (tmp_path / "README.md").read_text()
 
 
 def test_each_report_becomes_one_example_that_ends_with_its_reply():
@@ -40,15 +83,42 @@ def test_each_report_becomes_one_example_that_ends_with_its_reply():
 
 def test_no_batch_repeats_an_earlier_one():
     stream = batches(load_tokenizer("tiny"), 0, 20_000)
-    seen, rows, shapes = set(), 0, set()
+    seen, rows, widths = set(), 0, set()
     while rows < 1.5 * CHUNK:
         batch = next(stream)
-        real = batch["ids"][(batch["kind"] > 0).any(1)]
-        rows += len(real)
-        seen |= {tuple(row) for row in real.tolist()}
-        shapes.add(tuple(batch["ids"].shape))
+        assert batch["ids"].shape == batch["kind"].shape == (20_000,)
+        whole = 20_000 // batch["width"] * batch["width"]
+        ids = batch["ids"][:whole].view(-1, batch["width"])
+        ids = ids[ids[:, 0] != 0]
+        assert (ids != 0).sum() == (batch["ids"] != 0).sum() == batch["tokens"]
+        rows += len(ids)
+        seen |= {tuple(row) for row in ids.tolist()}
+        widths.add(batch["width"])
     assert len(seen) > 0.9 * rows  # only short reports ("Normal chest.") may come twice
-    assert all(height % 8 == 0 and width % 16 == 0 for height, width in shapes)
+    assert len(widths) > 4 and all(width % 16 == 0 for width in widths)
+
+
+def test_short_examples_can_come_first():
+    limits = iter([40, 40, 2000])
+    stream = batches(load_tokenizer("tiny"), 0, 6000, longest=lambda: next(limits, 2000))
+    widths = [next(stream)["width"] for _ in range(40)]
+    assert widths[0] <= 48 < max(widths)
+
+
+def test_the_packed_forward_pass_is_that_of_the_model():
+    import torch
+
+    from radbook.student.base import load_base
+    from radbook.student.packed import PackedLlama
+
+    model, tokenizer, _ = load_base("tiny", backend="peft")
+    batch = next(batches(tokenizer, 5, 2048))
+    packed = PackedLlama(model, 2048, dtype=torch.float32, compiled=False)
+    width, rows = batch["width"], 2048 // batch["width"]
+    with torch.no_grad():
+        ours = packed.logits(packed.hidden(batch["ids"], width)[: rows * width])
+        theirs = model(input_ids=batch["ids"][: rows * width].view(rows, width)).logits.flatten(0, 1)
+    torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=1e-3)
 
 
 def test_masking_spares_phrases_negations_and_hedges():
