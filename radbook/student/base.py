@@ -7,26 +7,32 @@ Heavy libraries are imported inside functions, after the environment variables t
 
 import contextlib
 import hashlib
-import io
+import importlib.util
 import json
-import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from radbook.errors import RadbookError
+from radbook.student.chat import encode_prompts, template_hash
+from radbook.student.environment import cpu_has_bfloat16, import_unsloth, prepare_environment, quiet
 
 __all__ = [
     "BACKENDS",
     "TINY",
     "base_hash",
     "base_name",
+    "cpu_has_bfloat16",
     "encode_prompts",
+    "import_unsloth",
     "load_base",
     "load_tokenizer",
+    "prepare_environment",
+    "prepare_training",
     "prompt_style",
+    "quiet",
     "resolve_base",
     "template_hash",
 ]
@@ -102,61 +108,13 @@ def base_hash(base_model: str) -> str:
         return hashlib.sha256(location.encode()).hexdigest()[:16]
     digest = hashlib.sha256()
     for path in sorted(Path(location).glob("*")):
-        if path.suffix in (".json", ".safetensors", ".jinja", ".model"):
+        told = path.name == "training.json"  # a record of what it could do, which decides nothing
+        if path.suffix in (".json", ".safetensors", ".jinja", ".model") and not told:
             digest.update(path.name.encode())
             with path.open("rb") as file:
                 while block := file.read(1 << 20):
                     digest.update(block)
     return digest.hexdigest()[:16]
-
-
-def prepare_environment(local: bool) -> None:
-    """Set, before the heavy imports, what keeps the libraries quiet, offline and quick beside other processes."""
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # spinning threads cost a factor of three on busy machines
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
-    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(Path.home() / ".cache" / "radbook" / "unsloth"))
-    if local:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-
-def cpu_has_bfloat16() -> bool:
-    """Say whether this CPU multiplies bfloat16 natively; where it does not, torch emulates it, many times slower."""
-    try:
-        flags = set(
-            Path("/proc/cpuinfo").read_text(encoding="utf-8").split("flags", 1)[1].split("\n", 1)[0].split()
-        )
-    except (OSError, IndexError):
-        return False
-    return bool(flags & {"amx_bf16", "avx512_bf16"})
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Swallow banners, bars and advice; warnings and errors that are raised still come through."""
-    from transformers.utils import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    sink = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
-            yield
-    finally:
-        logging.set_verbosity(before)
-
-
-def import_unsloth() -> Any:
-    """Import Unsloth without its banner; raises ImportError or NotImplementedError where it does not run."""
-    sink = io.StringIO()
-    with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import unsloth
-    return unsloth
 
 
 def prepare_training(base_model: str, backend: str) -> None:
@@ -168,7 +126,7 @@ def prepare_training(base_model: str, backend: str) -> None:
 
 
 def load_base(
-    base_model: str = "tiny", *, backend: str = "auto", max_seq_length: int = 2048
+    base_model: str = "tiny", *, backend: str = "auto", max_seq_length: int = 2048, load_in_4bit: bool = False
 ) -> tuple[Any, Any, str]:
     """Load a base model and its tokenizer.
 
@@ -181,19 +139,28 @@ def load_base(
         imported, else PEFT, said in one warning.
     max_seq_length
         Longest sequence that will be trained.
+    load_in_4bit
+        Keep the weights in 4 bits, which needs CUDA and bitsandbytes.
 
     Returns
     -------
     model, tokenizer, backend
         The weights are float32 on a CPU, bfloat16 (else float16) on CUDA; `backend` says which one loaded them.
+
+    Raises
+    ------
+    RadbookError
+        If there is no such model or backend, or 4 bits are asked for where they cannot be had.
     """
     if backend not in BACKENDS:
         raise RadbookError(f"backend {backend!r} is none of {', '.join(BACKENDS)}")
     location, local = resolve_base(base_model)
     prepare_environment(local)
+    if load_in_4bit:
+        _check_4bit()
     if backend != "peft":
         try:
-            return *_load_with_unsloth(location, max_seq_length), "unsloth"
+            return *_load_with_unsloth(location, max_seq_length, load_in_4bit), "unsloth"
         except (ImportError, NotImplementedError) as error:
             reason = str(error).strip().partition("\n")[0][:200]
             if backend == "unsloth":
@@ -201,7 +168,18 @@ def load_base(
                     f"backend unsloth cannot be used here ({reason}); set backend to peft"
                 ) from error
             warnings.warn(f"Unsloth cannot be used here ({reason}); plain PEFT takes over", stacklevel=2)
-    return *_load_plain(location), "peft"
+    return *_load_plain(location, load_in_4bit), "peft"
+
+
+def _check_4bit() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise RadbookError(
+            "load_in_4bit is true, but there is no CUDA device here: set it to false, weights then stay in 32 bits"
+        )
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise RadbookError("load_in_4bit is true, but bitsandbytes is missing: pip install bitsandbytes")
 
 
 @contextlib.contextmanager
@@ -216,7 +194,7 @@ def _named(base_model: str) -> Iterator[None]:
         raise RadbookError(f"base_model {base_model!r} cannot be loaded: {reason}") from error
 
 
-def _load_with_unsloth(location: str, max_seq_length: int) -> tuple[Any, Any]:
+def _load_with_unsloth(location: str, max_seq_length: int, load_in_4bit: bool) -> tuple[Any, Any]:
     unsloth = import_unsloth()
     import torch
 
@@ -225,20 +203,29 @@ def _load_with_unsloth(location: str, max_seq_length: int) -> tuple[Any, Any]:
             location,
             max_seq_length=max_seq_length,
             dtype=None if unsloth.DEVICE_TYPE == "cuda" else torch.float32,
-            load_in_4bit=False,
+            load_in_4bit=load_in_4bit,
         )
     return model, tokenizer
 
 
-def _load_plain(location: str) -> tuple[Any, Any]:
+def _load_plain(location: str, load_in_4bit: bool) -> tuple[Any, Any]:
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     cuda = torch.cuda.is_available()
     half = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float16
+    options: dict[str, Any] = {"dtype": half if cuda else torch.float32}
+    if load_in_4bit:
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=half,
+        )
+        options["device_map"] = {"": torch.cuda.current_device()}
     with quiet(), _named(location):
-        model = AutoModelForCausalLM.from_pretrained(location, dtype=half if cuda else torch.float32)
-    return model.to("cuda") if cuda else model, load_tokenizer(location)
+        model = AutoModelForCausalLM.from_pretrained(location, **options)
+    return model.to("cuda") if cuda and not load_in_4bit else model, load_tokenizer(location)
 
 
 def load_tokenizer(base_model: str = "tiny") -> Any:
@@ -256,27 +243,3 @@ def load_tokenizer(base_model: str = "tiny") -> Any:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
-
-
-def _as_chat(tokenizer: Any, prompt: str) -> str:
-    if tokenizer.chat_template:
-        # A fixed date: templates that print today's would make tomorrow's prompts differ from the trained ones.
-        turn = [{"role": "user", "content": prompt}]
-        return tokenizer.apply_chat_template(
-            turn, tokenize=False, add_generation_prompt=True, date_string="26 Jul 2024"
-        )
-    return (tokenizer.bos_token or "") + prompt
-
-
-def encode_prompts(tokenizer: Any, prompts: Iterable[str]) -> list[list[int]]:
-    """Turn prompts into the token ids that training and generation both start from (chat template included)."""
-    texts = [_as_chat(tokenizer, p) for p in prompts]
-    return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-
-
-def template_hash(tokenizer: Any, style: str) -> str:
-    """Hash both tasks' prompts of an example report as this tokenizer's model would read them."""
-    from radbook.tasks import TASKS
-
-    texts = [_as_chat(tokenizer, task.prompt("Heart is enlarged.", style)) for task in TASKS.values()]
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]

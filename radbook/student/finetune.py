@@ -2,13 +2,18 @@
 
 A run can be killed at any moment: the same call goes on from the newest complete checkpoint and ends with the same
 adapter, and a finished run returns at once.
+
+On several GPUs the same training is started by `accelerate launch -m radbook.student.finetune CONFIG`, where CONFIG is a
+YAML file with `instructions` (a Parquet table), `out_dir` and any of the options of `finetune`.
 """
 
 import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,32 +21,17 @@ from typing import Any
 import pandas as pd
 
 from radbook.errors import RadbookError
-from radbook.schema import INSTRUCTIONS, check
-from radbook.student.base import (
-    base_hash,
-    cpu_has_bfloat16,
-    encode_prompts,
-    import_unsloth,
-    load_base,
-    prepare_training,
-    quiet,
-    resolve_base,
-    template_hash,
-)
-from radbook.student.settings import Settings
+from radbook.schema import INSTRUCTIONS, check, read_table
+from radbook.student.adapter import save_adapter
+from radbook.student.base import base_hash, load_base, prepare_training, quiet, resolve_base, template_hash
+from radbook.student.checkpoints import begin, finished, newest, remove_broken, sealer, write_json
+from radbook.student.settings import Settings, read_config
+from radbook.student.trainer import add_lora, make_trainer, per_process, tokenize, world_size
 from radbook.student.watch import watcher
 from radbook.tasks import STYLES, TASKS
 
-__all__ = ["finetune", "tokenize"]
+__all__ = ["finetune", "main"]
 
-# A checkpoint without one of these resumes silently with another result.
-_CHECKPOINT_FILES = (
-    "trainer_state.json",
-    "optimizer.pt",
-    "scheduler.pt",
-    "rng_state.pth",
-    "adapter_model.safetensors",
-)
 _PACKAGES = ("torch", "transformers", "trl", "peft", "unsloth")
 
 
@@ -61,6 +51,7 @@ def finetune(
     weight_decay: float = 0.01,
     seed: int = 0,
     backend: str = "auto",
+    load_in_4bit: bool = False,
     checkpoint_steps: int = 50,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
@@ -76,14 +67,19 @@ def finetune(
         "tiny", a folder, or a hub id; see `radbook.student.base.load_base`.
     rank, alpha, targets
         LoRA's rank, its scale, and the layers it adapts: "all-linear", or names separated by commas ("q_proj,v_proj").
-    learning_rate, epochs, batch_size, accumulation, weight_decay
-        AdamW with a cosine schedule; one step sees batch_size x accumulation rows.
+    learning_rate, epochs, weight_decay
+        AdamW with a cosine schedule.
+    batch_size, accumulation
+        One step sees batch_size x accumulation rows, whatever the number of processes: several share them, each with
+        its part of the accumulation, or of the batch if the accumulation cannot be divided.
     warmup
         Below 1 a fraction of all steps, from 1 on a number of steps.
     seed
         Seed of the adapter's first weights and of the order of the rows.
     backend
         "auto", "unsloth" or "peft".
+    load_in_4bit
+        Keep the base in 4 bits while training (CUDA and bitsandbytes only); the finished student runs in 16.
     checkpoint_steps
         Save the state every so many steps.
     progress
@@ -104,8 +100,9 @@ def finetune(
         base_model = resolve_base(base_model)[0]
     settings = Settings(
         base_model, rank, alpha, targets, learning_rate, epochs, batch_size, accumulation, warmup, weight_decay, seed,
-        backend, checkpoint_steps,
+        backend, load_in_4bit, checkpoint_steps,
     )  # fmt: skip
+    per_process(settings, world_size())
     instructions = check(instructions, INSTRUCTIONS)
     if instructions.empty:
         raise RadbookError("the instructions table has no row: there is nothing to train on")
@@ -117,24 +114,14 @@ def finetune(
         "data_hash": _data_hash(instructions),
     }
     out_dir = Path(out_dir).absolute()
-    say = progress or (lambda line: None)
-    finished = _finished(out_dir, identity)
-    if finished:
+    # Of several processes only the first speaks.
+    say = progress if progress and os.environ.get("RANK", "0") == "0" else (lambda line: None)
+    done = finished(out_dir, identity)
+    if done:
         say("the student is already trained with these settings and data")
-        return finished
-    _start_or_continue(out_dir, identity)
+        shutil.rmtree(out_dir / "checkpoints", ignore_errors=True)  # killed while it tidied up
+        return done
     return _train(instructions, out_dir, settings, identity, say)
-
-
-def tokenize(instructions: pd.DataFrame, tokenizer: Any) -> dict[str, list]:
-    """Return `input_ids` and `labels` of every row; labels are -100 on the prompt, so only the reply is learned."""
-    prompts = encode_prompts(tokenizer, instructions["prompt"])
-    replies = tokenizer(instructions["completion"].tolist(), add_special_tokens=False)["input_ids"]
-    end = [tokenizer.eos_token_id]
-    return {
-        "input_ids": [p + r + end for p, r in zip(prompts, replies, strict=True)],
-        "labels": [[-100] * len(p) + r + end for p, r in zip(prompts, replies, strict=True)],
-    }
 
 
 def _train(
@@ -142,9 +129,16 @@ def _train(
 ) -> dict[str, Any]:
     say("loading the base model")
     prepare_training(settings.base_model, settings.backend)
+    processes = world_size()
+    with _first_process_first():
+        begin(out_dir, identity)
+        remove_broken(out_dir / "checkpoints", processes=processes)
     longest_known = int(instructions["prompt_tokens"].max() + instructions["completion_tokens"].max()) + 256
     model, tokenizer, backend = load_base(
-        settings.base_model, backend=settings.backend, max_seq_length=longest_known
+        settings.base_model,
+        backend=settings.backend,
+        max_seq_length=longest_known,
+        load_in_4bit=settings.load_in_4bit,
     )
     rows = tokenize(instructions, tokenizer)
     lengths = [len(ids) for ids in rows["input_ids"]]
@@ -154,23 +148,22 @@ def _train(
             f"{sum(n > limit for n in lengths)} instruction rows are longer than the {limit} tokens that base_model "
             f"{settings.base_model} reads: lower max_prompt_tokens when the instructions are built"
         )
-    model = _add_lora(model, settings, backend)
-    trainer = _trainer(model, tokenizer, rows, out_dir, settings)
+    model = add_lora(model, settings, backend)
+    trainer = make_trainer(model, tokenizer, rows, out_dir, settings, backend=backend)
     trainer.add_callback(watcher(say, sum(lengths) * settings.epochs))
-    checkpoint = _newest_checkpoint(out_dir / "checkpoints")
+    trainer.add_callback(sealer())
+    checkpoint = newest(out_dir / "checkpoints", processes=processes)
     if checkpoint:
         say(f"continuing from step {checkpoint.name.rpartition('-')[2]}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    with quiet():
-        _save_adapter(trainer.model, out_dir)
     losses = pd.DataFrame([e for e in trainer.state.log_history if "loss" in e])
     losses = losses[["step", "epoch", "loss", "learning_rate", "seconds"]]
-    losses.to_parquet(out_dir / "losses.parquet", index=False)
     seconds = float(losses["seconds"].iloc[-1])
     result = {
         **identity,
         "template_hash": template_hash(tokenizer, identity["prompt_style"]),
         "backend_used": backend,
+        "processes": processes,
         "device": str(model.device),
         "precision": next((f"{p} autocast" for p in ("bf16", "fp16") if getattr(trainer.args, p)), "float32"),
         "rows": len(lengths),
@@ -181,113 +174,24 @@ def _train(
         "tokens_per_second": round(sum(lengths) * settings.epochs / seconds),
         "versions": {name: _version(name) for name in _PACKAGES},
     }
-    _write_json(out_dir / "settings.json", result)
-    shutil.rmtree(out_dir / "checkpoints", ignore_errors=True)
+    if trainer.is_world_process_zero():  # the settings last: they say that all of it is there
+        with quiet():
+            save_adapter(trainer.accelerator.unwrap_model(trainer.model), out_dir / "adapter", result)
+        losses.to_parquet(out_dir / "losses.parquet", index=False)
+        write_json(out_dir / "settings.json", result)
+        shutil.rmtree(out_dir / "checkpoints", ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
     return result
 
 
-def _add_lora(model: Any, settings: Settings, backend: str) -> Any:
+def _first_process_first() -> Any:
+    """Let the first of several processes go ahead, then the others; joins them on the first call."""
+    if world_size() == 1:
+        return nullcontext()
     import torch
+    from accelerate import PartialState
 
-    linear = sorted(
-        {n.rpartition(".")[2] for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
-    )
-    linear = [name for name in linear if name != "lm_head"]
-    names = linear if settings.targets == "all-linear" else settings.target_names()
-    unknown = [name for name in names if name not in linear]
-    if unknown:
-        raise RadbookError(
-            f"targets names {', '.join(unknown)}, which base_model {settings.base_model} does not have: give "
-            f"'all-linear' or some of {', '.join(linear)}"
-        )
-    options = {"r": settings.rank, "lora_alpha": settings.alpha, "lora_dropout": 0.0, "bias": "none"}
-    with quiet():
-        if backend == "unsloth":
-            unsloth = import_unsloth()
-            return unsloth.FastLanguageModel.get_peft_model(
-                model,
-                target_modules=names,
-                use_gradient_checkpointing="unsloth" if unsloth.DEVICE_TYPE == "cuda" else False,
-                random_state=settings.seed,
-                **options,
-            )
-        from peft import LoraConfig, get_peft_model
-
-        torch.manual_seed(settings.seed)
-        return get_peft_model(model, LoraConfig(target_modules=names, task_type="CAUSAL_LM", **options))
-
-
-def _trainer(model: Any, tokenizer: Any, rows: dict, out_dir: Path, settings: Settings) -> Any:
-    import torch
-    from datasets import Dataset
-    from transformers import PrinterCallback
-    from trl import SFTConfig, SFTTrainer
-
-    cuda = model.device.type == "cuda"
-    with quiet():
-        arguments = SFTConfig(
-            output_dir=str(out_dir / "checkpoints"),
-            per_device_train_batch_size=settings.batch_size,
-            gradient_accumulation_steps=settings.accumulation,
-            learning_rate=settings.learning_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=settings.warmup,
-            weight_decay=settings.weight_decay,
-            num_train_epochs=settings.epochs,
-            optim="adamw_torch_fused",
-            bf16=torch.cuda.is_bf16_supported() if cuda else cpu_has_bfloat16(),
-            fp16=cuda and not torch.cuda.is_bf16_supported(),
-            gradient_checkpointing=cuda,
-            train_sampling_strategy="group_by_length",
-            packing=False,
-            padding_free=False,
-            pad_to_multiple_of=16,  # few distinct shapes: the CPU kernels keep memory for each one they meet
-            max_length=None,
-            dataset_kwargs={"skip_prepare_dataset": True},
-            seed=settings.seed,
-            save_steps=settings.checkpoint_steps,
-            save_total_limit=2,
-            logging_steps=1,
-            report_to="none",
-            disable_tqdm=True,
-            dataloader_pin_memory=cuda,
-            use_cpu=not cuda,
-        )
-        trainer = SFTTrainer(
-            model=model, args=arguments, train_dataset=Dataset.from_dict(rows), processing_class=tokenizer
-        )
-    trainer.remove_callback(PrinterCallback)  # it would print every step
-    return trainer
-
-
-def _save_adapter(model: Any, out_dir: Path) -> None:
-    partial = out_dir / ".adapter"
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial, safe_serialization=True)
-    shutil.rmtree(out_dir / "adapter", ignore_errors=True)
-    os.replace(partial, out_dir / "adapter")
-
-
-def _newest_checkpoint(folder: Path) -> Path | None:
-    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]), reverse=True)
-    return next((p for p in found if all((p / name).is_file() for name in _CHECKPOINT_FILES)), None)
-
-
-def _finished(out_dir: Path, identity: dict) -> dict | None:
-    stored = _read_json(out_dir / "settings.json")
-    done = stored and (out_dir / "losses.parquet").is_file() and (out_dir / "adapter").is_dir()
-    return stored if done and all(stored.get(k) == v for k, v in identity.items()) else None
-
-
-def _start_or_continue(out_dir: Path, identity: dict) -> None:
-    """Keep the checkpoints of an interrupted run of the same settings and data; remove what another run left."""
-    out_dir.mkdir(parents=True, exist_ok=True)
-    if _read_json(out_dir / "training.json") != identity or (out_dir / "settings.json").is_file():
-        for name in ("adapter", "checkpoints"):
-            shutil.rmtree(out_dir / name, ignore_errors=True)
-        for name in ("settings.json", "losses.parquet"):
-            (out_dir / name).unlink(missing_ok=True)
-        _write_json(out_dir / "training.json", identity)
+    return PartialState(cpu=not torch.cuda.is_available()).main_process_first()
 
 
 def _style_of(instructions: pd.DataFrame) -> str:
@@ -316,14 +220,20 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _read_json(path: Path) -> dict | None:
+def main(arguments: list[str] | None = None) -> int:
+    """Train what a configuration file says; exit status 2 and one line if it cannot be."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+        if len(arguments) != 1:
+            raise RadbookError("give one configuration file: python -m radbook.student.finetune CONFIG")
+        config = read_config(arguments[0])
+        table, out_dir = read_table(config.pop("instructions"), INSTRUCTIONS), config.pop("out_dir")
+        finetune(table, out_dir, progress=lambda line: print(line, flush=True), **config)
+    except RadbookError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
 
 
-def _write_json(path: Path, content: dict) -> None:
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(partial, path)
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,13 +1,17 @@
 """The parameters of a fine-tuning run: checked before anything loads, each refusal naming the parameter."""
 
+import difflib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from radbook.errors import RadbookError
 from radbook.student.base import BACKENDS
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "read_config"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Settings:
     weight_decay: float = 0.01
     seed: int = 0
     backend: str = "auto"
+    load_in_4bit: bool = False
     checkpoint_steps: int = 50
 
     def __post_init__(self) -> None:
@@ -52,6 +57,8 @@ class Settings:
             )
         if self.backend not in BACKENDS:
             raise RadbookError(f"backend is {self.backend!r}: give one of {', '.join(BACKENDS)}")
+        if not isinstance(self.load_in_4bit, bool):
+            raise RadbookError(f"load_in_4bit is {self.load_in_4bit!r}: give true or false")
         if not isinstance(self.targets, str) or not self.target_names():
             raise RadbookError(
                 f"targets is {self.targets!r}: give 'all-linear' or layer names such as 'q_proj,v_proj'"
@@ -63,6 +70,48 @@ class Settings:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Read the YAML (or JSON) file of a training that several processes share.
+
+    Returns
+    -------
+    dict
+        `instructions` and `out_dir`, relative to the current folder where they are, and the options of `finetune`
+        that the file sets.
+
+    Raises
+    ------
+    RadbookError
+        For a file that is no flat mapping, a key that is missing or unknown, or a value that cannot be meant.
+    """
+    path = Path(path)
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise RadbookError(f"the configuration {path} cannot be read: {reason}") from None
+    if not isinstance(config, dict):
+        raise RadbookError(f"the configuration {path} is not a mapping: write one `name: value` per line")
+    kinds = {field.name: field.type for field in fields(Settings)}
+    known = ["instructions", "out_dir", *kinds]
+    for key in config:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"keys are {', '.join(known)}"
+            raise RadbookError(f"{path.name} {key}: there is no such key; {hint}")
+    for key in ("instructions", "out_dir"):
+        if not isinstance(config.get(key), str) or not config[key]:
+            raise RadbookError(f"{path.name} {key}: give a path, it is {config.get(key)!r}")
+    for key, value in config.items():  # YAML reads 1e-4 as text
+        if kinds.get(key) is float and isinstance(value, str):
+            try:
+                config[key] = float(value)
+            except ValueError:
+                raise RadbookError(f"{path.name} {key}: {value!r} is not a number") from None
+    Settings(**{k: v for k, v in config.items() if k in kinds})
+    return config
 
 
 def _whole(name: str, value: Any, *, least: int) -> None:

@@ -11,9 +11,11 @@ import pytest
 
 from radbook.errors import RadbookError
 from radbook.schema import INSTRUCTIONS, write_table
-from radbook.student.base import load_base, load_tokenizer
-from radbook.student.finetune import _CHECKPOINT_FILES, _newest_checkpoint, _trainer, finetune, tokenize
+from radbook.student.base import TINY, load_base, load_tokenizer
+from radbook.student.checkpoints import newest
+from radbook.student.finetune import finetune
 from radbook.student.settings import Settings
+from radbook.student.trainer import add_lora, length_grouped, make_trainer, tokenize
 
 QUICK = {"epochs": 3.0, "batch_size": 8, "rank": 4, "alpha": 8, "checkpoint_steps": 4, "learning_rate": 1e-3}
 RUN = """
@@ -57,7 +59,7 @@ def test_only_the_reply_and_the_end_token_are_trained(instructions):
 def test_the_trainer_sees_exactly_these_labels(instructions, tmp_path):
     model, tokenizer, _ = load_base("tiny", backend="peft")
     rows = tokenize(instructions, tokenizer)
-    trainer = _trainer(model, tokenizer, rows, tmp_path, Settings(batch_size=4))
+    trainer = make_trainer(model, tokenizer, rows, tmp_path, Settings(batch_size=4))
     seen = 0
     for batch in trainer.get_train_dataloader():
         for ids, labels, mask in zip(
@@ -96,8 +98,29 @@ def test_what_a_finished_student_leaves(trained):
 def test_warmup_is_a_fraction_below_one_and_steps_from_one_on(instructions, tmp_path, warmup, steps):
     model, tokenizer, _ = load_base("tiny", backend="peft")
     rows = tokenize(instructions, tokenizer)
-    trainer = _trainer(model, tokenizer, rows, tmp_path, Settings(warmup=warmup))
+    trainer = make_trainer(model, tokenizer, rows, tmp_path, Settings(warmup=warmup))
     assert trainer.args.get_warmup_steps(24) == steps
+
+
+def test_the_adapter_loads_in_plain_peft_onto_the_packaged_base(trained, instructions):
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    folder, result, _ = trained
+    config = json.loads((folder / "adapter" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] is None, "a path on this machine means nothing on another"
+    assert (config["r"], config["lora_alpha"]) == (4, 8)
+    assert config["target_modules"] == sorted(config["target_modules"])
+    card = (folder / "adapter" / "README.md").read_text()
+    assert str(TINY) not in card and result["base_hash"] in card and result["template_hash"] in card
+    base = AutoModelForCausalLM.from_pretrained(TINY, dtype=torch.float32).eval()
+    rows = tokenize(instructions.head(1), load_tokenizer("tiny"))
+    ids, labels = torch.tensor(rows["input_ids"]), torch.tensor(rows["labels"])
+    with torch.inference_mode():
+        before = base(input_ids=ids, labels=labels).loss
+        after = PeftModel.from_pretrained(base, str(folder / "adapter"))(input_ids=ids, labels=labels).loss
+    assert after < before
 
 
 def test_a_finished_student_returns_at_once(trained, instructions):
@@ -119,6 +142,7 @@ def test_other_settings_or_data_start_afresh(trained, instructions, tmp_path):
     assert third["rows"] == 32 and third["data_hash"] != second["data_hash"]
 
 
+@pytest.mark.slow
 def test_killed_training_goes_on_and_ends_with_the_same_adapter(trained, instructions, tmp_path):
     folder, _, _ = trained
     table = write_table(instructions, tmp_path / "instructions.parquet", INSTRUCTIONS)
@@ -131,7 +155,7 @@ def test_killed_training_goes_on_and_ends_with_the_same_adapter(trained, instruc
     )
     try:
         deadline = time.monotonic() + 240
-        while _newest_checkpoint(home / "checkpoints") is None:
+        while newest(home / "checkpoints") is None:
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.02)
     finally:
@@ -149,18 +173,6 @@ def test_killed_training_goes_on_and_ends_with_the_same_adapter(trained, instruc
     )
 
 
-def test_an_incomplete_checkpoint_is_passed_over(tmp_path):
-    for step in (4, 8, 12):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        for name in _CHECKPOINT_FILES:
-            (tmp_path / f"checkpoint-{step}" / name).touch()
-    assert _newest_checkpoint(tmp_path).name == "checkpoint-12"
-    (tmp_path / "checkpoint-12" / "trainer_state.json").unlink()
-    (tmp_path / "checkpoint-8" / "rng_state.pth").unlink()
-    assert _newest_checkpoint(tmp_path).name == "checkpoint-4"
-    assert _newest_checkpoint(tmp_path / "none") is None
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -168,11 +180,73 @@ def test_an_incomplete_checkpoint_is_passed_over(tmp_path):
         ({"rank": 0}, "^rank is 0"),
         ({"targets": "q_proj,value"}, "targets names value, which base_model tiny does not have.*q_proj"),
         ({"base_model": "/nowhere"}, "base_model '/nowhere'"),
+        ({"load_in_4bit": "yes"}, "^load_in_4bit is 'yes'"),
     ],
 )
 def test_bad_parameters_are_refused_by_name(instructions, tmp_path, change, message):
     with pytest.raises(RadbookError, match=message):
         finetune(instructions, tmp_path, **{**QUICK, "backend": "peft", **change})
+
+
+def test_four_bits_are_refused_on_a_cpu(instructions, tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    with pytest.raises(RadbookError, match="load_in_4bit is true, but there is no CUDA device here"):
+        finetune(instructions, tmp_path, load_in_4bit=True, **QUICK)
+
+
+def test_every_epoch_has_an_order_of_its_own_that_a_restart_finds_again(instructions, tmp_path):
+    model, tokenizer, _ = load_base("tiny", backend="peft")
+    rows = tokenize(instructions, tokenizer)
+    orders = []
+    for epoch in (0.0, 1.0, 1.75):
+        trainer = make_trainer(model, tokenizer, rows, tmp_path, Settings(batch_size=4))
+        trainer.state.epoch = epoch
+        orders.append(list(trainer._get_train_sampler()))
+    assert orders[0] != orders[1] == orders[2]
+    assert sorted(orders[0]) == list(range(len(instructions)))
+
+
+def test_rows_of_like_length_come_together_and_none_is_lost():
+    lengths = [(7 * k) % 200 + 10 for k in range(330)]
+    order = length_grouped(lengths, 16, seed=3)
+    assert sorted(order) == list(range(330)) and order == length_grouped(lengths, 16, seed=3)
+    assert order != length_grouped(lengths, 16, seed=4)
+    steps = [[lengths[k] for k in order[i : i + 16]] for i in range(0, 330, 16)]
+    assert max(steps[0]) == max(lengths), "the longest first"
+    padded = sum(max(step) * len(step) for step in steps)
+    assert padded < 1.1 * sum(lengths)
+    assert length_grouped([5, 4, 3], 16, seed=0) == [0, 1, 2]
+
+
+def test_the_quick_layers_compute_what_the_adapter_of_peft_computes(instructions, tmp_path):
+    import torch
+
+    settings = Settings(rank=4, alpha=8, seed=1)
+    model, tokenizer, backend = load_base("tiny", backend="peft")
+    rows = tokenize(instructions.head(4), tokenizer)
+    model = add_lora(model, settings, backend).eval()
+    if model.device.type != "cpu":
+        pytest.skip("only on a CPU")
+    ids, labels = torch.tensor(rows["input_ids"][:1]), torch.tensor(rows["labels"][:1])
+    up = {n: p for n, p in model.named_parameters() if "lora_B" in n}
+    for weight in up.values():
+        torch.nn.init.normal_(weight, std=0.05)
+
+    def loss_and_gradients():
+        model.zero_grad()
+        loss = model(input_ids=ids, labels=labels).loss
+        loss.backward()
+        return loss.detach(), {n: p.grad.clone() for n, p in up.items()}
+
+    slow, slow_gradients = loss_and_gradients()
+    make_trainer(model, tokenizer, rows, tmp_path, settings)
+    quick, quick_gradients = loss_and_gradients()
+    assert torch.allclose(slow, quick, rtol=1e-4)
+    for name, gradient in slow_gradients.items():
+        assert torch.allclose(gradient, quick_gradients[name], rtol=1e-2, atol=1e-5), name
 
 
 def test_bad_tables_are_refused(instructions, tmp_path):

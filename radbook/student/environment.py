@@ -1,0 +1,60 @@
+"""What surrounds the heavy libraries: variables set before their import, silence, and what this processor can do."""
+
+import contextlib
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["cpu_has_bfloat16", "import_unsloth", "prepare_environment", "quiet"]
+
+
+def prepare_environment(local: bool) -> None:
+    """Set, before the heavy imports, what keeps the libraries quiet, offline and quick beside other processes."""
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # spinning threads cost a factor of three on busy machines
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
+    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(Path.home() / ".cache" / "radbook" / "unsloth"))
+    if local:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def cpu_has_bfloat16() -> bool:
+    """Say whether this CPU multiplies bfloat16 natively; where it does not, torch emulates it, many times slower."""
+    try:
+        flags = set(
+            Path("/proc/cpuinfo").read_text(encoding="utf-8").split("flags", 1)[1].split("\n", 1)[0].split()
+        )
+    except (OSError, IndexError):
+        return False
+    return bool(flags & {"amx_bf16", "avx512_bf16"})
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Swallow banners, bars and advice; warnings and errors that are raised still come through."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    sink = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
+            yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def import_unsloth() -> Any:
+    """Import Unsloth without its banner; raises ImportError or NotImplementedError where it does not run."""
+    sink = io.StringIO()
+    with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import unsloth
+    return unsloth

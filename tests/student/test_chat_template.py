@@ -1,0 +1,74 @@
+"""Prompts through the tokenizer's own template: Llama-3.1-like ones, and no date that changes."""
+
+from datetime import datetime
+
+import pytest
+
+from radbook.student.base import load_tokenizer
+from radbook.student.chat import encode_prompts, freeze_date, template_hash
+from radbook.student.trainer import tokenize
+
+# In the manner of Llama 3.1: a system turn that says what day it is, headers, and an end for every turn.
+LIKE_LLAMA = (
+    "{{- bos_token }}"
+    "{%- if not date_string is defined %}{%- if strftime_now is defined %}"
+    "{%- set date_string = strftime_now('%d %b %Y') %}{%- else %}{%- set date_string = '01 Jan 2020' %}"
+    "{%- endif %}{%- endif %}"
+    "{{- '<|start_header_id|>system<|end_header_id|>\\n\\nToday Date: ' + date_string + '\\n\\n<|eot_id|>' }}"
+    "{%- for message in messages %}"
+    "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] + '<|eot_id|>' }}"
+    "{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{%- endif %}"
+)
+WITHOUT_ASKING = "{{ bos_token }}{{ strftime_now('%d %b %Y') }}: {{ messages[0]['content'] }}"
+ANSWER = "<|start_header_id|>assistant<|end_header_id|>\n\n"
+
+
+@pytest.fixture(params=[LIKE_LLAMA, WITHOUT_ASKING], ids=["like Llama", "without asking"])
+def dated(request):
+    tokenizer = load_tokenizer("tiny")
+    tokenizer.chat_template = request.param
+    return tokenizer
+
+
+def today():
+    return datetime.now().strftime("%d %b %Y").lower()
+
+
+def test_a_prompt_never_holds_the_date_of_the_day(dated):
+    turn = [{"role": "user", "content": "Clear lungs."}]
+    assert today() in dated.apply_chat_template(turn, tokenize=False).lower(), "else this test tests nothing"
+    text = dated.decode(encode_prompts(dated, ["Clear lungs."])[0])
+    assert today() not in text and "26 jul 2024" in text and "clear lungs." in text
+
+
+def test_a_frozen_template_writes_the_same_words_without_being_told_the_date(dated):
+    expected = dated.decode(encode_prompts(dated, ["Clear lungs."])[0])
+    before = template_hash(dated, "short")
+    dated.chat_template = freeze_date(dated.chat_template)
+    turn = [{"role": "user", "content": "Clear lungs."}]
+    assert (
+        dated.apply_chat_template(turn, tokenize=False, add_generation_prompt=True).lower()
+        == expected.lower()
+    )
+    assert template_hash(dated, "short") == before
+    assert freeze_date(dated.chat_template) == dated.chat_template
+
+
+def test_behind_such_a_template_the_reply_alone_is_learned(instructions):
+    tokenizer = load_tokenizer("tiny")
+    tokenizer.chat_template = LIKE_LLAMA
+    rows = tokenize(instructions.head(8), tokenizer)
+    for row, ids, labels in zip(
+        instructions.head(8).itertuples(), rows["input_ids"], rows["labels"], strict=True
+    ):
+        first = labels.index(next(label for label in labels if label != -100))
+        assert tokenizer.decode(ids[:first]).endswith(row.prompt.lower() + "<|eot_id|>" + ANSWER)
+        assert tokenizer.decode(ids[first:]) == row.completion.lower() + tokenizer.eos_token
+        assert labels[:first] == [-100] * first and labels[first:] == ids[first:]
+
+
+def test_the_hash_follows_the_template():
+    plain, other = load_tokenizer("tiny"), load_tokenizer("tiny")
+    other.chat_template = LIKE_LLAMA
+    assert template_hash(plain, "short") != template_hash(other, "short")
