@@ -12,11 +12,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import bench_evaluation
+import bench_generation
 import bench_icd10
 import bench_medspacy
 import bench_notes
 import bench_processes
 import bench_rules
+import bench_scaling
+import bench_training
 from rounds import Ended
 
 from radbook.errors import RadbookError
@@ -35,6 +38,9 @@ def figures(*, openi: str | None = None, quick: bool = False) -> Iterator[list[F
     if openi:
         yield bench_rules.measure("openi", path=openi, n_reports=50 if quick else None)
     yield from _against_medspacy(openi, quick)
+    yield bench_training.measure(**({"n_reports": 30, "rounds": 1} if quick else {}))
+    yield bench_generation.measure(**({"n_reports": 4, "n_alone": 2, "rounds": 1} if quick else {}))
+    yield bench_scaling.measure(**({"sizes": (30, 60), "steps": ("scores",)} if quick else {}))
     yield bench_processes.measure(**({"n_reports": 50, "rounds": 1} if quick else {}))
 
 

@@ -52,7 +52,13 @@ CHAPTERS = (
     ),
     Chapter(
         "07_f1_analysis",
-        ("reports.parquet", *_LABELS, "instructions.parquet", "predictions.parquet"),
+        (
+            "reports.parquet",
+            *_LABELS,
+            "instructions.parquet",
+            "student/adapter/adapter_model.safetensors",
+            "predictions.parquet",
+        ),
         ("scores.parquet",),
     ),
 )

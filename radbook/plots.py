@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from radbook.canvas import GREY, MARKERS, PALETTE, ROW, WIDTH, canvas, dots, legend, mark, offset, row_names
+from radbook.curves import growth_curve, loss_curve, risk_curve
 from radbook.errors import RadbookError
 
 __all__ = [
@@ -23,10 +24,12 @@ __all__ = [
     "disagreement_heatmap",
     "error_shares",
     "f1_bars",
+    "growth_curve",
     "loss_curve",
     "paired_forest",
     "quality_dial",
     "report_lengths",
+    "risk_curve",
     "score_forest",
     "sensitivity_specificity",
     "token_lengths",
@@ -166,25 +169,6 @@ def paired_forest(differences: Sequence[Mapping[str, object]] | Mapping[str, Map
         ax.set(xlabel=f"difference in {metric} (fraction) with 95 % interval", title="Paired differences")
         reach = 1.15 * np.nanmax(np.abs(np.append(rows[["low", "high", "value"]].to_numpy(float), 0.01)))
         ax.set_xlim(-reach, reach)
-    return figure
-
-
-def loss_curve(losses: pd.DataFrame) -> Figure:
-    """Training loss over steps; `losses` has the columns step and loss, and a running mean is drawn from 20 steps on."""
-    lacking = [c for c in ("step", "loss") if c not in losses]
-    if lacking:
-        raise RadbookError(f"loss_curve: losses lacks the columns {', '.join(lacking)}")
-    with canvas(3.4) as (figure, ax):
-        window = len(losses) // 20
-        pale = {"alpha": 0.45} if window > 1 else {}
-        ax.plot(losses["step"], losses["loss"], color=PALETTE[0], label="each step", **pale)
-        if window > 1:
-            smooth = losses["loss"].rolling(window, min_periods=1, center=True).mean()
-            ax.plot(losses["step"], smooth, color=PALETTE[3], linewidth=2, label=f"mean of {window} steps")
-            legend(figure, ax)
-        ax.set(xlabel="optimizer step", ylabel="loss (nats per token)", title="Training loss")
-        ax.set_ylim(bottom=0)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 

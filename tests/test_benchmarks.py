@@ -25,8 +25,10 @@ def bench(request):
 def test_every_figure_is_a_finite_number_or_says_why_there_is_none(bench):
     rows = [row for part in bench.figures(quick=True) for row in part]
     assert [why for _, figure, why in rows if figure is None] == ["--quick installs nothing"]
-    measured = [figure for _, figure, _ in rows if figure is not None]
-    assert len(measured) > 10 and all(math.isfinite(figure) and figure >= 0 for figure in measured)
+    measured = {what: figure for what, figure, _ in rows if figure is not None}
+    assert len(measured) > 10 and all(map(math.isfinite, measured.values()))
+    # Noise decides the growth between two sizes as small as these.
+    assert all(figure >= 0 for what, figure in measured.items() if "to the power of" not in what)
 
 
 def test_the_table_is_printed_and_a_missing_corpus_is_one_line(bench, capsys):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from radbook.errors import RadbookError
-from radbook.instructions import build_instructions
+from radbook.instructions import build_instructions, quality_of_agreement
 from radbook.schema import finding, label_row
 
 
@@ -69,9 +69,11 @@ def test_every_label_row_is_accounted_for():
     ]  # fmt: skip
     assert counts == {
         "label_rows": 8, "choice": 2, "open": 1, "not_train": 2, "failed_labels": 1, "empty_reports": 1,
-        "over_length": 1, "not_drawn": 0, "repaired_labels": 1, "unlabelled": 4,
+        "disputed": 0, "over_length": 1, "not_drawn": 0, "repaired_labels": 1, "unlabelled": 4,
     }  # fmt: skip
-    gone = ("choice", "open", "not_train", "failed_labels", "empty_reports", "over_length", "not_drawn")
+    gone = (
+        "choice", "open", "not_train", "failed_labels", "empty_reports", "disputed", "over_length", "not_drawn",
+    )  # fmt: skip
     assert sum(counts[k] for k in gone) == counts["label_rows"]
 
 
@@ -138,3 +140,27 @@ def test_labels_of_another_corpus_are_refused():
     reports = make_reports(["Edema."] * 2)
     with pytest.raises(RadbookError, match=r"1 choice labels name reports that are not .*'r1'"):
         build(reports[:1], make_labels(reports, "choice"))
+
+
+def test_a_second_opinion_leaves_out_the_rows_it_disputes():
+    reports = make_reports([f"Report {i}." for i in range(4)])
+    choice, open_ = make_labels(reports, "choice"), make_labels(reports, "open")
+    opinion = pd.DataFrame(
+        [
+            label_row("r0", "base", "choice", [finding("Edema"), finding("Fracture", "absent")]),
+            label_row("r1", "base", "choice", [finding("Edema", "uncertain")]),
+            label_row("r2", "base", "choice", [finding("Edema"), finding("Fracture")]),
+            label_row("r3", "base", "choice", [finding("Edema")], status="failed"),
+            label_row("r0", "base", "open", [finding("J81.0", phrase="acute edema")]),
+            label_row("r1", "base", "open", [finding("J90", phrase="effusion")]),
+        ]
+    )
+    frame, counts = build(reports, choice, open_, second_opinion=opinion)
+    assert set(zip(frame["report_id"], frame["task"], strict=True)) == {("r0", "choice"), ("r0", "open")}
+    assert (counts["choice"], counts["open"], counts["disputed"]) == (1, 1, 6)
+    assert counts["label_rows"] == 8
+    more = make_labels(make_reports([f"Report {i}." for i in range(6)]), "choice")  # two of them nobody else was asked about
+    table = quality_of_agreement(pd.concat([more, open_]), opinion, more)
+    assert table.loc[("choice", "agreed")].tolist() == [1, 1, 1.0]
+    assert table.loc[("choice", "disputed"), "reports"] == 3
+    assert table.loc[("open", "agreed"), "reports"] == 0  # without a reference

@@ -46,6 +46,10 @@ SHARES = pd.DataFrame(
     [("a list", "rules", 1200, 0.1, 0.0, 0.3), ("a hedge", "rules", 30, 0.2, 0.1, 0.4), ("a list", "chat", 1200, 0, 0, 0.1)],
     columns=["label", "source", "tries", "value", "low", "high"],
 )
+RISKS = pd.DataFrame(
+    [(s, c, round(100 * c), c / 40, c / 60, c / 20) for s in ("student:default", "rules") for c in (0.2, 0.6, 1.0)],
+    columns=["source", "coverage", "n_reports", "value", "low", "high"],
+)
 COUNTS = pd.DataFrame({"train": range(13), "test": range(13)}, index=list(CATEGORIES))
 
 FIGURES = {
@@ -56,6 +60,10 @@ FIGURES = {
     "f1_bars": lambda: plots.f1_bars(SCORES[(SCORES["label"] == "micro") & (SCORES["metric"] == "f1")]),
     "paired_forest": lambda: plots.paired_forest(DIFFERENCES),
     "named differences": lambda: plots.paired_forest({"tuned against untuned": DIFFERENCES[1]}),
+    "risk_curve": lambda: plots.risk_curve(RISKS, levels={"rules, all reports": 0.03}),
+    "growth_curve": lambda: plots.growth_curve(
+        pd.DataFrame({"reports": ["general", "cohort"] * 2, "minutes": [1, 1, 2, 2], "f1": [0.1, 0.2, 0.5, 0.4]})
+    ),
     "loss_curve": lambda: plots.loss_curve(
         pd.DataFrame({"step": range(1, 101), "loss": 3 / np.arange(1, 101)})
     ),
@@ -158,5 +166,7 @@ def test_bad_input_is_named():
         plots.score_forest(SCORES, metric="f2")
     with pytest.raises(RadbookError, match="lacks the columns loss"):
         plots.loss_curve(pd.DataFrame({"step": [1]}))
+    with pytest.raises(RadbookError, match="no curve to draw"):
+        plots.risk_curve(RISKS.iloc[:0])
     with pytest.raises(RadbookError, match="no difference"):
         plots.paired_forest([])

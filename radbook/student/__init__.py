@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from radbook.corpora.sections import report_body
 from radbook.errors import RadbookError
-from radbook.schema import PREDICTIONS, check, label_row
+from radbook.ontology import CATEGORIES
+from radbook.schema import PREDICTIONS, Presence, check, label_row
 from radbook.student.base import (
     base_hash,
     base_name,
@@ -20,7 +22,8 @@ from radbook.student.base import (
     resolve_base,
     template_hash,
 )
-from radbook.tasks import TASKS
+from radbook.student.generate import PORTION, generate
+from radbook.tasks import TASKS, Task
 
 __all__ = ["Student"]
 
@@ -101,7 +104,7 @@ class Student:
         tasks: Sequence[str] = ("choice", "open"),
         *,
         max_new_tokens: int = 150,
-        batch_size: int = 32,
+        batch_size: int = 64,
         progress: Callable[[str], None] | None = None,
     ) -> pd.DataFrame:
         """Label every report for every task.
@@ -112,36 +115,103 @@ class Student:
             The `predictions` table, one row per report and task, none left out: an empty report, a prompt too long for
             the model and an unreadable reply have status "failed" and a note that says so.
         """
-        from radbook.student.generate import generate
-
         unknown = [t for t in tasks if t not in TASKS]
         if unknown:
             raise RadbookError(
                 f"tasks names {', '.join(map(repr, unknown))}: the tasks are {', '.join(TASKS)}"
             )
-        model, tokenizer = self.model()
-        limit = getattr(model.config, "max_position_embeddings", 2048) - max_new_tokens
         ids, texts = reports["report_id"].tolist(), reports["text"].tolist()
-        bodies = [report_body(text).strip() for text in texts]
         rows: list[dict] = []
         for name in tasks:
             task = TASKS[name]
-            prompts = {k: task.prompt(body, self.style) for k, body in enumerate(bodies) if body}
-            lengths = dict(zip(prompts, map(len, encode_prompts(tokenizer, prompts.values())), strict=True))
-            asked = [k for k in prompts if lengths[k] <= limit]
+            asked, notes = self._prompts(task, texts, max_new_tokens)
+            model, tokenizer = self.model()
             tell = (lambda line, name=name: progress(f"{name}: {line}")) if progress else None
             replies = generate(
-                model, tokenizer, [prompts[k] for k in asked], max_new_tokens=max_new_tokens, batch_size=batch_size,
+                model, tokenizer, list(asked.values()), max_new_tokens=max_new_tokens, batch_size=batch_size,
                 progress=tell,
             )  # fmt: skip
             answered = dict(zip(asked, replies, strict=True))
             for k, report_id in enumerate(ids):
-                findings, status, note, reply = [], "failed", "empty report", ""
+                findings, status, note, reply = [], "failed", notes.get(k, ""), ""
                 if k in answered:
                     reply = answered[k]
                     findings, status, note = task.parse(reply, texts[k])
-                elif k in prompts:
-                    note = f"prompt of {lengths[k]} tokens is longer than the {limit} that the model can read"
                 row = label_row(report_id, self.source, name, findings, status=status, note=note)
                 rows.append({**row, "reply": reply})
         return check(pd.DataFrame(rows, columns=list(PREDICTIONS.columns)), PREDICTIONS)
+
+    def confidence(
+        self,
+        reports: pd.DataFrame,
+        predictions: pd.DataFrame,
+        *,
+        batch_size: int = 64,
+        progress: Callable[[str], None] | None = None,
+    ) -> pd.DataFrame:
+        """Say how sure the student was of each of the 13 categories when it answered the choice task.
+
+        It reads every prompt with its list once more and writes nothing, so it takes about as long as labeling the
+        choice task; `radbook.student.confidence` says what the probabilities mean.
+
+        Parameters
+        ----------
+        reports
+            The reports to look at.
+        predictions
+            What `label` returned for them, the choice task among it.
+        batch_size, progress
+            As in `label`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per report and category: report_id, code, named (whether the student named it), probability (that
+            the category is named, as the student sees it); unknown where the student gave no readable answer.
+        """
+        from radbook.student.confidence import list_probabilities
+
+        task = TASKS["choice"]
+        own = predictions[(predictions["task"] == task.name) & (predictions["source"] == self.source)]
+        answers = own.set_index("report_id").reindex(reports["report_id"])
+        if answers["status"].isna().any():
+            missing = answers.index[answers["status"].isna()]
+            raise RadbookError(
+                f"{len(missing)} reports have no choice answer of {self.source} in predictions ({missing[0]!r} is the "
+                "first): label them first"
+            )
+        named = [{f["code"] for f in row if f["presence"] == Presence.PRESENT} for row in answers["findings"]]
+        asked, _ = self._prompts(task, reports["text"].tolist(), 0)
+        read = [k for k in asked if answers["status"].iloc[k] != "failed"]
+        found = np.full((len(reports), len(CATEGORIES)), np.nan)
+        if read:
+            found[read] = list_probabilities(
+                *self.model(), [asked[k] for k in read], [named[k] for k in read], batch_size=batch_size,
+                progress=progress,
+            )  # fmt: skip
+        return pd.DataFrame(
+            {
+                "report_id": np.repeat(reports["report_id"].to_numpy(), len(CATEGORIES)),
+                "code": np.tile(CATEGORIES, len(reports)),
+                "named": [code in row for row in named for code in CATEGORIES],
+                "probability": found.ravel(),
+            }
+        )
+
+    def _prompts(self, task: Task, texts: list[str], room: int) -> tuple[dict[int, str], dict[int, str]]:
+        """Return the prompt of each report that can be asked, and for each of the others why it cannot, by position."""
+        model, tokenizer = self.model()
+        limit = getattr(model.config, "max_position_embeddings", 2048) - room
+        bodies = [report_body(text).strip() for text in texts]
+        prompts = {k: task.prompt(body, self.style) for k, body in enumerate(bodies) if body}
+        notes = {k: "empty report" for k, body in enumerate(bodies) if not body}
+        asked = list(prompts)
+        for start in range(0, len(asked), PORTION):
+            part = asked[start : start + PORTION]
+            for k, ids in zip(part, encode_prompts(tokenizer, [prompts[k] for k in part]), strict=True):
+                if len(ids) > limit:
+                    del prompts[k]
+                    notes[k] = (
+                        f"prompt of {len(ids)} tokens is longer than the {limit} that the model can read"
+                    )
+        return prompts, notes

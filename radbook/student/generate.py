@@ -1,16 +1,33 @@
-"""Let a model write its replies: greedy, many reports at a time, the shared beginning of the prompts read once."""
+"""Let a model write its replies: greedy, many reports at a time, the shared beginning of the prompts read once.
 
+Every reply is the one that `model.generate` gives to its prompt alone; what differs is the time.
+A reply ends at the model's end token and not with its list: what stands behind the list (evidence, or prose that lowers
+the status) belongs to what `Task.parse` reads.
+On CUDA, vLLM takes over where it is installed and many replies are wanted.
+"""
+
+import importlib.util
+import os
+import tempfile
 import time
-from collections.abc import Callable, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from radbook.errors import RadbookError
 from radbook.student.base import encode_prompts, quiet
+from radbook.student.memory import Memory, can_share, rows_at_once
 
-__all__ = ["generate"]
+__all__ = ["PORTION", "generate", "progress_of", "shared_prefix", "worth_vllm"]
 
-_LEAST_PREFIX = 48  # a shorter shared beginning costs more to copy than to read again
+_LEAST_PREFIX = 48  # a shorter shared beginning costs more to keep apart than to read again
+PORTION = 4096  # prompts
+_WORTH_VLLM = 500  # replies; vLLM takes about a minute to start
+# Each model's vLLM engine, so that a second task starts at once.
+_ENGINES: WeakKeyDictionary = WeakKeyDictionary()
+
+Answer = tuple[int, list[int]]  # which prompt, and the tokens of its reply
 
 
 def generate(
@@ -19,7 +36,7 @@ def generate(
     prompts: Sequence[str],
     *,
     max_new_tokens: int = 150,
-    batch_size: int = 32,
+    batch_size: int = 64,
     progress: Callable[[str], None] | None = None,
 ) -> list[str]:
     """Return the greedy reply to each prompt, in the order of the prompts.
@@ -29,92 +46,186 @@ def generate(
     model, tokenizer
         As `load_base` returns them; a LoRA adapter should be merged first, which is faster.
     prompts
-        Prompts as `Task.prompt` writes them.
+        Prompts as `Task.prompt` writes them; one that comes several times is answered once.
     max_new_tokens
         A reply that has not ended by then is cut there.
     batch_size
-        Prompts per batch. They are sorted by length, so that little padding is read; the replies do not depend on it.
+        Prompts answered at a time; the replies do not depend on it.
     progress
-        Called with one line of text now and then.
+        Called with one line of text now and then: replies written, replies per second, seconds left.
+
+    Examples
+    --------
+    >>> from radbook.student.base import load_base
+    >>> from radbook.tasks import CHOICE
+    >>> model, tokenizer, _ = load_base("tiny", backend="peft")
+    >>> replies = generate(model, tokenizer, [CHOICE.prompt("No acute disease.")], max_new_tokens=20)
+    >>> replies[0].startswith("[")
+    True
     """
     if max_new_tokens < 1 or batch_size < 1:
         name = "max_new_tokens" if max_new_tokens < 1 else "batch_size"
         raise RadbookError(f"{name} is {min(max_new_tokens, batch_size)}: give a whole number of at least 1")
-    import torch
-
-    ids = encode_prompts(tokenizer, prompts)
-    order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-    prefix = _shared_prefix(ids)
-    replies = [""] * len(ids)
-    start = told = time.monotonic()
+    tell = progress_of(progress, len(prompts), "replies")
+    write = _write_with_vllm if _takes_vllm(model, len(prompts)) else _write
+    replies = [""] * len(prompts)
     model.eval()
-    with torch.inference_mode(), quiet():
-        cache = _prefill(model, prefix) if prefix else None
-        for first in range(0, len(order), batch_size):
-            rows = order[first : first + batch_size]
-            for row, reply in zip(
-                rows,
-                _batch(model, tokenizer, [ids[i] for i in rows], prefix, cache, max_new_tokens),
-                strict=True,
-            ):
-                replies[row] = reply
-            done, now = first + len(rows), time.monotonic()
-            if progress and (now - told > 2 or done == len(order)):
-                rate = done / (now - start)
-                told = now
-                progress(
-                    f"{done} of {len(order)} replies, {rate:.1f}/s, {(len(order) - done) / rate:.0f} s left"
-                )
+    # A portion at a time: the tokens of a whole cohort's prompts would take more memory than anything else.
+    for start in range(0, len(prompts), PORTION):
+        places: dict[tuple[int, ...], list[int]] = {}
+        for place, ids in enumerate(encode_prompts(tokenizer, prompts[start : start + PORTION]), start):
+            places.setdefault(tuple(ids), []).append(place)
+        # The longest first: prompts of like length are read together, and the slots never have to grow.
+        asked = sorted(places, key=len, reverse=True)
+        with quiet():
+            for k, tokens in write(model, tokenizer, asked, max_new_tokens, batch_size):
+                reply = tokenizer.decode(tokens, skip_special_tokens=True).strip()
+                for place in places[asked[k]]:
+                    replies[place] = reply
+                tell(len(places[asked[k]]))
     return replies
 
 
-def _shared_prefix(ids: list[list[int]]) -> list[int]:
-    """Return the tokens all prompts begin with, or none if that is too few to be worth it."""
+def progress_of(progress: Callable[[str], None] | None, total: int, what: str) -> Callable[[int], None]:
+    """Return a function that is told how many more are done; it passes on a line every two seconds, and the last one."""
+    start = told = time.monotonic()
+    done = 0
+
+    def tell(more: int) -> None:
+        nonlocal told, done
+        done, now = done + more, time.monotonic()
+        if progress and (now - told > 2 or done == total):
+            told, rate = now, done / max(now - start, 1e-9)
+            progress(f"{done} of {total} {what}, {rate:.1f}/s, {(total - done) / rate:.0f} s left")
+
+    return tell
+
+
+def shared_prefix(ids: Sequence[Sequence[int]]) -> list[int]:
+    """Return the tokens all prompts begin with, or none if that is too few to be worth it.
+
+    Every prompt keeps at least one token of its own.
+    """
     if len(ids) < 2:
         return []
-    low, high = min(ids), max(ids)
-    length = next(
-        (k for k, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high))
-    )
-    length = min(length, min(map(len, ids)) - 1)  # every prompt keeps at least one token of its own
-    return low[:length] if length >= _LEAST_PREFIX else []
+    # What the first and the last in order share, all share.
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(min(ids), max(ids), strict=False))
+    shared = [token for token, _ in pairs][: min(map(len, ids)) - 1]
+    return shared if len(shared) >= _LEAST_PREFIX else []
 
 
-def _prefill(model: Any, prefix: list[int]) -> Any:
+def _write(
+    model: Any, tokenizer: Any, ids: list[tuple[int, ...]], max_new_tokens: int, batch_size: int
+) -> Iterator[Answer]:
+    """Write the replies with a constant number of slots: where a reply has ended, the next prompt moves in."""
+    if not can_share(model):
+        yield from _write_plainly(model, tokenizer, ids, max_new_tokens, batch_size)
+        return
+    prefix, stops = shared_prefix(ids), _stops(model, tokenizer)
+    head, size = len(prefix), min(batch_size, len(ids))
+    begun = 0  # how many prompts have moved in
+    active: list[tuple[int, list[int]]] = []  # who sits in the slots 0, 1, ..., and what is written so far
+    memory = Memory(model, prefix, rows=size, width=len(ids[0]) - head + max_new_tokens)
+    with memory.open():
+        while active or begun < len(ids):
+            # Enough prompts together to keep a core busy, few enough to stay in its cache.
+            new = range(begun, len(ids))[: rows_at_once(len(ids[min(begun, len(ids) - 1)]) - head, size // 8)]
+            if new and size - len(active) >= len(new):
+                begun = new.stop
+                first = memory.read([ids[k][head:] for k in new], len(active))
+                active += [(k, [token]) for k, token in zip(new, first, strict=True)]
+            else:
+                # The last token written is not read yet.
+                lengths = [len(ids[k]) - head + len(written) - 1 for k, written in active]
+                following = memory.step([written[-1] for _, written in active], lengths)
+                for (_, written), token in zip(active, following, strict=True):
+                    written.append(token)
+            for slot in range(len(active) - 1, -1, -1):
+                k, written = active[slot]
+                if written[-1] in stops or len(written) >= max_new_tokens:
+                    yield k, written
+                    moved = active.pop()
+                    if slot < len(active):
+                        active[slot] = moved
+                        memory.move(len(active), slot, len(ids[moved[0]]) - head + len(moved[1]) - 1)
+
+
+def _write_plainly(
+    model: Any, tokenizer: Any, ids: list[tuple[int, ...]], max_new_tokens: int, batch_size: int
+) -> Iterator[Answer]:
+    """Write the replies with `model.generate`, for models that see only part of what came before."""
     import torch
-    from transformers import DynamicCache
 
-    cache = DynamicCache(config=model.config)
-    model(input_ids=torch.tensor([prefix], device=model.device), past_key_values=cache, use_cache=True)
-    return cache
+    stops, pad = _stops(model, tokenizer), tokenizer.pad_token_id
+    for first in range(0, len(ids), batch_size):
+        rows = ids[first : first + batch_size]
+        width = max(map(len, rows))
+        tokens = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows], device=model.device)
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=model.device)
+        options = {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
+        written = model.generate(
+            input_ids=tokens,
+            attention_mask=mask,
+            max_new_tokens=max_new_tokens,
+            pad_token_id=pad,
+            eos_token_id=sorted(stops),
+            **options,
+        )
+        yield from enumerate(written[:, width:].tolist(), start=first)
 
 
-def _batch(
-    model: Any, tokenizer: Any, ids: list[list[int]], prefix: list[int], cache: Any, max_new_tokens: int
-) -> list[str]:
+def _stops(model: Any, tokenizer: Any) -> set[int]:
+    known = model.generation_config.eos_token_id
+    return {tokenizer.eos_token_id, *(known if isinstance(known, list) else [known])} - {None}
+
+
+def worth_vllm(*, device: str, installed: bool, n_prompts: int, free: int, weights: int) -> bool:
+    """Say whether vLLM should write: on CUDA, installed, worth its start, and with room (bytes) for a copy of the model.
+
+    >>> worth_vllm(device="cuda", installed=True, n_prompts=20_000, free=60 * 2**30, weights=16 * 2**30)
+    True
+    """
+    return device == "cuda" and installed and n_prompts >= _WORTH_VLLM and free > 2 * weights
+
+
+def _takes_vllm(model: Any, n_prompts: int) -> bool:
+    if model.device.type != "cuda":
+        return False
     import torch
 
-    # Left padding keeps the reply adjacent to the prompt; with a prefilled prefix the padding lies behind the prefix.
-    width, head = max(map(len, ids)), len(prefix)
-    pad = tokenizer.pad_token_id
-    rows = [prefix + [pad] * (width - len(row)) + row[head:] for row in ids]
-    mask = [[1] * head + [0] * (width - len(row)) + [1] * (len(row) - head) for row in ids]
-    tokens = torch.tensor(rows, device=model.device)
-    past = None
-    if cache is not None:
-        past = deepcopy(cache)
-        past.batch_repeat_interleave(len(ids))
-    written = model.generate(
-        input_ids=tokens,
-        attention_mask=torch.tensor(mask, device=model.device),
-        past_key_values=past,
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        num_beams=1,
-        temperature=None,
-        top_p=None,
-        pad_token_id=pad,
-        eos_token_id=tokenizer.eos_token_id,
-        use_cache=True,
+    return model in _ENGINES or worth_vllm(
+        device=model.device.type,
+        installed=importlib.util.find_spec("vllm") is not None,
+        n_prompts=n_prompts,
+        free=torch.cuda.mem_get_info()[0],
+        weights=sum(p.numel() * p.element_size() for p in model.parameters()),
     )
-    return [text.strip() for text in tokenizer.batch_decode(written[:, width:], skip_special_tokens=True)]
+
+
+def _write_with_vllm(
+    model: Any, tokenizer: Any, ids: list[tuple[int, ...]], max_new_tokens: int, batch_size: int
+) -> Iterator[Answer]:
+    import torch
+
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    from vllm import LLM, SamplingParams
+
+    if model not in _ENGINES:
+        free, total = torch.cuda.mem_get_info()
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            _ENGINES[model] = LLM(
+                model=folder,
+                dtype=str(model.dtype).removeprefix("torch."),
+                enable_prefix_caching=True,
+                gpu_memory_utilization=0.9 * free / total,
+            )
+    greedy = SamplingParams(
+        temperature=0.0, max_tokens=max_new_tokens, stop_token_ids=sorted(_stops(model, tokenizer))
+    )
+    share = max(1000, batch_size)  # vLLM makes its own batches; this is how often it can be asked for news
+    for first in range(0, len(ids), share):
+        asked = [{"prompt_token_ids": list(row)} for row in ids[first : first + share]]
+        outputs = _ENGINES[model].generate(asked, greedy, use_tqdm=False)
+        yield from enumerate((list(output.outputs[0].token_ids) for output in outputs), start=first)

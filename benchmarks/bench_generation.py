@@ -1,0 +1,124 @@
+"""Letting the tiny base write: replies per CPU second, against transformers' `generate` in the ways it is commonly used.
+
+One process, one thread; the ways take turns, and the rate of each is that of its best round.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from itertools import chain
+from typing import Any
+
+from radbook.corpora.sections import report_body
+from radbook.corpora.synthetic import generate_reports
+from radbook.student import Student
+from radbook.student.base import encode_prompts, quiet
+from radbook.student.generate import generate
+from radbook.tasks import STYLES, TASKS
+
+MAX_NEW_TOKENS = 150
+PEER_BATCH = (
+    8  # of 8, 16, 32 and 64 the fastest for `generate` on a CPU, whose cache is copied at every token
+)
+WAYS = {
+    "one": "generate, one prompt at a time",
+    "adapter": "generate, one at a time, adapter not merged",
+    "batched": f"generate in batches of {PEER_BATCH}, no prefix kept",
+}
+
+
+def measure(
+    *, n_reports: int = 128, n_alone: int = 12, batch_size: int = 64, rounds: int = 2
+) -> list[tuple[str, float, str]]:
+    """Answer both tasks for distinct reports in both prompt styles; the ways without batches answer `n_alone` of them."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    reports, _ = generate_reports(2 * n_reports, style="cohort", seed=1)
+    bodies = list(dict.fromkeys(report_body(text) for text in reports["text"]))[:n_reports]
+    model, tokenizer = Student.untuned().model()
+    # An adapter that has learned nothing: its replies are the base's, its cost is that of any adapter.
+    adapter = get_peft_model(deepcopy(model), LoraConfig(r=16, target_modules="all-linear")).eval()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        rows = [_confidence(reports.head(n_reports), rounds)]
+        for style in STYLES:
+            asked = {name: [task.prompt(body, style) for body in bodies] for name, task in TASKS.items()}
+            few = {name: prompts[:: max(1, len(prompts) // n_alone)] for name, prompts in asked.items()}
+            ways = {
+                "radbook": (asked, lambda p: generate(model, tokenizer, p, batch_size=batch_size)),
+                "one": (few, lambda p: in_batches(model, tokenizer, p, 1)),
+                "adapter": (few, lambda p: in_batches(adapter, tokenizer, p, 1)),
+                "batched": (asked, lambda p: in_batches(model, tokenizer, p, PEER_BATCH)),
+            }
+            rate, replies = _in_turn(ways, rounds)
+            own = dict(zip(chain.from_iterable(asked.values()), replies["radbook"], strict=True))
+            same = [
+                own[p] == r for p, r in zip(chain.from_iterable(few.values()), replies["one"], strict=True)
+            ]
+            what = f"{style} prompts"
+            rows += [(f"student, {what}, {len(own)} replies", rate["radbook"], "replies/CPU s")]
+            rows += [(f"{WAYS[way]}, {what}", rate[way], "replies/CPU s") for way in WAYS]
+            rows += [
+                (f"student / {WAYS[way]}, {what}", rate["radbook"] / rate[way], "times as fast")
+                for way in WAYS
+            ]
+            rows += [(f"replies that are those of one at a time, {what}", 100 * statistics.mean(same), "%")]
+    finally:
+        torch.set_num_threads(threads)
+    return rows
+
+
+def in_batches(model: Any, tokenizer: Any, prompts: Sequence[str], batch_size: int) -> list[str]:
+    """Answer with transformers' `generate`, the prompts sorted by length and padded on the left."""
+    import torch
+
+    ids = encode_prompts(tokenizer, prompts)
+    order = sorted(range(len(ids)), key=lambda k: -len(ids[k]))
+    replies = [""] * len(ids)
+    with torch.inference_mode(), quiet():
+        for first in range(0, len(order), batch_size):
+            rows = order[first : first + batch_size]
+            width = max(len(ids[k]) for k in rows)
+            pad = [[0] * (width - len(ids[k])) for k in rows]
+            written = model.generate(
+                input_ids=torch.tensor([p + ids[k] for p, k in zip(pad, rows, strict=True)]),
+                attention_mask=torch.tensor([p + [1] * len(ids[k]) for p, k in zip(pad, rows, strict=True)]),
+                max_new_tokens=MAX_NEW_TOKENS,
+                do_sample=False,
+            )
+            texts = tokenizer.batch_decode(written[:, width:], skip_special_tokens=True)
+            for k, text in zip(rows, texts, strict=True):
+                replies[k] = text.strip()
+    return replies
+
+
+def _in_turn(ways: dict[str, tuple[dict, Callable]], rounds: int) -> tuple[dict, dict]:
+    seconds, replies = dict.fromkeys(ways, float("inf")), {}
+    for _ in range(rounds):
+        for way, (asked, answer) in ways.items():
+            start = time.process_time()
+            replies[way] = [*chain.from_iterable(answer(prompts) for prompts in asked.values())]
+            seconds[way] = min(seconds[way], time.process_time() - start)
+    return {way: len(replies[way]) / seconds[way] for way in ways}, replies
+
+
+def _confidence(reports: Any, rounds: int) -> tuple[str, float, str]:
+    student = Student.untuned()
+    student.model()
+    taken = {"label": float("inf"), "confidence": float("inf")}
+    for _ in range(rounds):
+        start = time.process_time()
+        labels = student.label(reports, ["choice"])
+        middle = time.process_time()
+        student.confidence(reports, labels)
+        taken["label"] = min(taken["label"], middle - start)
+        taken["confidence"] = min(taken["confidence"], time.process_time() - middle)
+    return "confidence / labeling the choice task", taken["confidence"] / taken["label"], "times its CPU time"
+
+
+if __name__ == "__main__":
+    for row in measure():
+        print(*row, sep=" | ", flush=True)

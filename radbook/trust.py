@@ -1,0 +1,124 @@
+"""How far the student of a run can be trusted, answer by answer: what chapter 07 asks of it.
+
+Each step says what it could not do instead of ending the chapter: a run may have no curated labels, and its student may
+be gone or of a kind whose probabilities cannot be read.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from radbook.corpora.sections import report_body
+from radbook.errors import RadbookError
+from radbook.evaluation import Calibration, calibrate, certainty, reliability, risk_coverage
+from radbook.lesson import interval
+from radbook.reference import has_reference
+from radbook.student import Student
+
+__all__ = ["ask_student", "calibrated", "least_certain", "reliabilities", "risks", "side_by_side"]
+
+_STATED = ["report_id", "code", "named", "probability"]
+NO_REFERENCE = "there are no curated labels to compare with"
+
+
+def ask_student(
+    folder: str | Path,
+    reports: pd.DataFrame,
+    predictions: pd.DataFrame,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[pd.DataFrame, str]:
+    """Return what `Student.confidence` says of these reports, or no rows and why there are none."""
+    own = predictions[predictions["source"].str.startswith("student:")]
+    try:
+        student = Student.load(folder)
+        # The name it had when it answered: a run's folder may have been renamed since.
+        student.source = next(iter(own["source"]), student.source)
+        return student.confidence(reports, own, progress=progress), ""
+    except RadbookError as error:
+        return pd.DataFrame(columns=_STATED), str(error)
+
+
+def calibrated(
+    stated: pd.DataFrame, curated: pd.DataFrame, dev: pd.DataFrame, *, policy: str
+) -> tuple[pd.DataFrame, Calibration | None, str]:
+    """Add the column `calibrated`, fitted on `dev`; where that cannot be done it repeats the probability, with the reason."""
+    try:
+        line = calibrate(stated, curated, reports=dev, policy=policy) if len(stated) else None
+    except RadbookError as error:
+        line, why = None, str(error)
+    else:
+        why = "" if line else "no probability is known"
+    probability = stated["probability"].astype(float)
+    return stated.assign(calibrated=line.apply(probability) if line else probability), line, why
+
+
+def least_certain(
+    stated: pd.DataFrame, curated: pd.DataFrame, reports: pd.DataFrame, n: int = 4
+) -> pd.DataFrame:
+    """Return the `n` decisions on these reports of which the student is least certain, with report and curated answer."""
+    rows = stated[stated["report_id"].isin(reports["report_id"])].dropna(subset="probability")
+    p = rows["probability"].astype(float)
+    rows = rows.assign(certainty=p.where(rows["named"].astype(bool), 1 - p))
+    rows = rows.sort_values("certainty", kind="stable").drop_duplicates("report_id").head(n)
+    truth = curated[(curated["task"] == "choice") & (curated["status"] != "failed")].set_index("report_id")
+    said = [
+        {f["code"]: f["presence"] for f in truth["findings"][i]} if i in truth.index else None
+        for i in rows["report_id"]
+    ]
+    answers = [
+        "not known" if s is None else s.get(c, "not mentioned")
+        for s, c in zip(said, rows["code"], strict=True)
+    ]
+    bodies = reports.set_index("report_id")["text"].map(report_body)
+    shown = rows.assign(curated=answers, report=rows["report_id"].map(bodies))
+    return shown[["report", "code", "named", "probability", "curated"]].reset_index(drop=True)
+
+
+def reliabilities(
+    stated: pd.DataFrame, curated: pd.DataFrame, reports: pd.DataFrame, *, policy: str
+) -> dict[str, pd.DataFrame]:
+    """Return the `reliability` table of the probabilities as stated and as calibrated; none without a reference."""
+    known = curated[curated["report_id"].isin(reports["report_id"])]
+    if stated["probability"].isna().all() or not has_reference(known, "choice"):
+        return {}
+    columns = {"as stated": "probability", "calibrated": "calibrated"}
+    return {
+        name: reliability(curated, stated, reports=reports, column=column, policy=policy)
+        for name, column in columns.items()
+    }
+
+
+def side_by_side(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Lay `reliabilities` out for reading: one line per bin of the probability."""
+    shown = {}
+    for name, table in tables.items():
+        bins = [
+            f"{low:.1f} to {high:.1f}"
+            for low, high in zip(table["low_edge"], table["high_edge"], strict=True)
+        ]
+        cells = zip(table["observed"], table["low"], table["high"], strict=True)
+        columns = {"decisions": table["n"], "stated": table["stated"].round(3)}
+        shown[name] = pd.DataFrame(columns | {"there": [interval(*c) for c in cells]}).set_axis(bins)
+    frame = pd.concat(shown, axis=1).sort_index()
+    return frame.astype(dict.fromkeys([c for c in frame if c[1] == "decisions"], "Int64"))
+
+
+def risks(
+    stated: pd.DataFrame,
+    curated: pd.DataFrame,
+    tables: list[pd.DataFrame],
+    reports: pd.DataFrame,
+    **options: object,
+) -> pd.DataFrame:
+    """Return `risk_coverage` of each labeler in `tables` on the reports of which the student is certain.
+
+    No rows without a reference or without probabilities.
+    """
+    known = curated[curated["report_id"].isin(reports["report_id"])]
+    if stated["probability"].isna().all() or not has_reference(known, "choice"):
+        return pd.DataFrame(columns=["source", "coverage", "n_reports", "certainty", "value", "low", "high"])
+    sure = certainty(stated, column="calibrated")
+    parts = [risk_coverage(curated, table, sure, reports=reports, **options) for table in tables]
+    return pd.concat(parts, ignore_index=True)
