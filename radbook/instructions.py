@@ -15,7 +15,7 @@ from radbook.errors import RadbookError
 from radbook.schema import INSTRUCTIONS, check
 from radbook.tasks import CHOICE, OPEN, Task
 
-__all__ = ["build_instructions"]
+__all__ = ["build_instructions", "quality_of_agreement"]
 
 _COUNTS = (
     *(
@@ -25,6 +25,7 @@ _COUNTS = (
         "not_train",
         "failed_labels",
         "empty_reports",
+        "disputed",
         "over_length",
         "not_drawn",
     ),
@@ -42,6 +43,7 @@ def build_instructions(
     n_open: int = 0,
     style: str = "short",
     max_prompt_tokens: int = 900,
+    second_opinion: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Merge the labels of both tasks into one instruction table.
@@ -60,6 +62,9 @@ def build_instructions(
         Prompt style, "short" or "full".
     max_prompt_tokens
         Prompts with more tokens are left out and counted under `over_length`.
+    second_opinion
+        A `labels` table of somebody else, such as the untuned base: rows on which it says something else is present are
+        left out and counted under `disputed`. The open task is compared at ICD-10 category level.
     seed
         Decides the draw and the order of the rows by a hash of each key: the order of the input does not matter.
 
@@ -70,7 +75,8 @@ def build_instructions(
         adds the end-of-sequence token.
     counts
         `label_rows` (rows that came in), then where they went: `choice`, `open` (rows of the table),
-        `not_train`, `failed_labels`, `empty_reports`, `over_length`, `not_drawn`; these add up to `label_rows`.
+        `not_train`, `failed_labels`, `empty_reports`, `disputed`, `over_length`, `not_drawn`; these add up to
+        `label_rows`.
         Beside them `repaired_labels` (used, though the parser had to repair them) and `unlabelled` (train
         reports without a label row, both tasks together).
 
@@ -93,7 +99,8 @@ def build_instructions(
             continue
         labels = labels[labels["task"] == task.name]
         _check_labels(labels, by_id, task)
-        ready = _task_rows(labels, train, bodies, task, tokenizer, style, max_prompt_tokens, counts)
+        agreed = None if second_opinion is None else _agreed(labels, second_opinion, task)
+        ready = _task_rows(labels, train, bodies, task, tokenizer, style, max_prompt_tokens, agreed, counts)
         if wanted > len(ready):
             raise RadbookError(
                 f"n_{task.name} asks for {wanted} rows, but {len(ready)} are available: "
@@ -112,6 +119,36 @@ def build_instructions(
     return check(frame, INSTRUCTIONS), counts
 
 
+def quality_of_agreement(
+    labels: pd.DataFrame, second_opinion: pd.DataFrame, reference: pd.DataFrame
+) -> pd.DataFrame:
+    """Count how many labels a second opinion shares and disputes, and how many of each a reference shares exactly.
+
+    Parameters
+    ----------
+    labels, second_opinion, reference
+        `labels` tables; only reports that the second one was asked about, and whose reference has not failed, count.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by task and "agreed" or "disputed": `reports`, `right` (as the reference has it) and `share_right`.
+    """
+    rows = []
+    for task in (CHOICE, OPEN):
+        said, true = (_present(table[table["task"] == task.name], task) for table in (labels, reference))
+        agreed = _agreed(labels[labels["task"] == task.name], second_opinion, task)
+        asked = set(second_opinion.loc[second_opinion["task"] == task.name, "report_id"])
+        for name, ids in (("agreed", agreed), ("disputed", (said.keys() & asked) - agreed)):
+            ids = [i for i in ids if i in true]
+            right = sum(said[i] == true[i] for i in ids)
+            share = right / len(ids) if ids else float("nan")
+            rows.append(
+                {"task": task.name, "second opinion": name, "reports": len(ids), "right": right, "share_right": share}
+            )
+    return pd.DataFrame(rows).set_index(["task", "second opinion"])
+
+
 def _task_rows(
     labels: pd.DataFrame,
     train: pd.DataFrame,
@@ -120,6 +157,7 @@ def _task_rows(
     tokenizer: Any,
     style: str,
     max_prompt_tokens: int,
+    agreed: set[str] | None,
     counts: dict[str, int],
 ) -> list[dict]:
     """Return every row that may be trained on, and count the others by reason."""
@@ -134,6 +172,8 @@ def _task_rows(
             counts["empty_reports"] += 1
         elif label.status == "failed":
             counts["failed_labels"] += 1
+        elif agreed is not None and label.report_id not in agreed:
+            counts["disputed"] += 1
         else:
             rows.append(
                 {
@@ -152,6 +192,21 @@ def _task_rows(
     fitting = [row for row in rows if row["prompt_tokens"] <= max_prompt_tokens]
     counts["over_length"] += len(rows) - len(fitting)
     return fitting
+
+
+def _agreed(labels: pd.DataFrame, opinion: pd.DataFrame, task: Task) -> set[str]:
+    """Return the reports of which both say that the same is present; what has failed says nothing."""
+    said, other = (_present(table[table["task"] == task.name], task) for table in (labels, opinion))
+    return {report_id for report_id, codes in said.items() if other.get(report_id) == codes}
+
+
+def _present(labels: pd.DataFrame, task: Task) -> dict[str, set[str]]:
+    width = 3 if task is OPEN else None
+    return {
+        row.report_id: {f["code"][:width] for f in row.findings if f["presence"] == "present"}
+        for row in labels.itertuples()
+        if row.status != "failed"
+    }
 
 
 def _lengths(tokenizer: Any, texts: list[str], *, special: bool) -> list[int]:
