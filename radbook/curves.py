@@ -85,6 +85,6 @@ def growth_curve(grown: pd.DataFrame) -> Figure:
             xlabel="minutes of training", ylabel="micro-F1, choice task", title="What the base can do untuned"
         )
         ax.set_xlim(left=0)
-        ax.set_ylim(0, 1)
+        ax.set_ylim(np.floor(10 * grown["f1"].min()) / 10, 1)
         legend(figure, ax)
     return figure
