@@ -73,7 +73,7 @@ def pretrain(
     seed: Annotated[int, typer.Option(help="Seed of the reports, the weights and the order.")] = 0,
     openi: Annotated[str, typer.Option(metavar="PATH", help="Open-I reports to score the finished base on.")] = "",
 ) -> None:
-    """Make the packaged tiny base model again; after an interruption the same command goes on."""
+    """Make a base model like the packaged one; after an interruption the same command goes on."""
     from radbook.student.base import TINY
     from radbook.student.pretrain import pretrain as train
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from radbook.corpora.sections import report_body
 from radbook.errors import RadbookError
-from radbook.schema import INSTRUCTIONS, check
+from radbook.schema import INSTRUCTIONS, check, present_codes
 from radbook.tasks import CHOICE, OPEN, Task
 
 __all__ = ["build_instructions", "quality_of_agreement"]
@@ -136,8 +136,8 @@ def quality_of_agreement(
     """
     rows = []
     for task in (CHOICE, OPEN):
-        said, true = (_present(table[table["task"] == task.name], task) for table in (labels, reference))
-        agreed = _agreed(labels[labels["task"] == task.name], second_opinion, task)
+        said, true = (_present(table, task) for table in (labels, reference))
+        agreed = _agreed(labels, second_opinion, task)
         asked = set(second_opinion.loc[second_opinion["task"] == task.name, "report_id"])
         for name, ids in (("agreed", agreed), ("disputed", (said.keys() & asked) - agreed)):
             ids = [i for i in ids if i in true]
@@ -196,17 +196,12 @@ def _task_rows(
 
 def _agreed(labels: pd.DataFrame, opinion: pd.DataFrame, task: Task) -> set[str]:
     """Return the reports of which both say that the same is present; what has failed says nothing."""
-    said, other = (_present(table[table["task"] == task.name], task) for table in (labels, opinion))
+    said, other = (_present(table, task) for table in (labels, opinion))
     return {report_id for report_id, codes in said.items() if other.get(report_id) == codes}
 
 
 def _present(labels: pd.DataFrame, task: Task) -> dict[str, set[str]]:
-    width = 3 if task is OPEN else None
-    return {
-        row.report_id: {f["code"][:width] for f in row.findings if f["presence"] == "present"}
-        for row in labels.itertuples()
-        if row.status != "failed"
-    }
+    return present_codes(labels[labels["task"] == task.name], width=3 if task is OPEN else None)
 
 
 def _lengths(tokenizer: Any, texts: list[str], *, special: bool) -> list[int]:

@@ -29,6 +29,7 @@ __all__ = [
     "check",
     "finding",
     "label_row",
+    "present_codes",
     "read_table",
     "write_table",
 ]
@@ -152,6 +153,19 @@ def label_row(
         "findings": findings,
         "status": status,
         "note": note,
+    }
+
+
+def present_codes(labels: pd.DataFrame, *, width: int | None = None) -> dict[str, set[str]]:
+    """Return the codes, cut to `width` characters, that rows of one task say are present; failed rows say nothing.
+
+    >>> present_codes(pd.DataFrame([label_row("a", "rules", "open", [finding("J81.1"), finding("J90", "absent")])]), width=3)
+    {'a': {'J81'}}
+    """
+    return {
+        row.report_id: {f["code"][:width] for f in row.findings if f["presence"] == Presence.PRESENT}
+        for row in labels.itertuples()
+        if row.status != "failed"
     }
 
 

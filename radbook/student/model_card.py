@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from radbook.schema import present_codes
 from radbook.student.base import resolve_base
 from radbook.tasks import TASKS
 
@@ -65,20 +66,13 @@ def growth(base_model: str) -> pd.DataFrame:
 
 def _micro_f1(curated: pd.DataFrame, predicted: pd.DataFrame, task: str) -> float:
     # A plain count for the model card; the book's figures come from radbook.evaluation, which stands further on.
-    def codes(frame: pd.DataFrame) -> dict[str, set[str]]:
-        frame = frame[(frame["task"] == task)]
-        return {
-            r.report_id: {
-                f["code"][: None if task == "choice" else 3] for f in r.findings if f["presence"] == "present"
-            }
-            for r in frame.itertuples()
-        }
-
-    kept = curated[(curated["task"] == task) & (curated["status"] != "failed")]
-    truth, said = codes(kept), codes(predicted)
-    shared = [i for i in truth if i in said]
-    hits = sum(len(truth[i] & said[i]) for i in shared)
-    total = sum(len(truth[i]) + len(said[i]) for i in shared)
+    truth, said = (
+        present_codes(table[table["task"] == task], width=None if task == "choice" else 3)
+        for table in (curated, predicted)
+    )
+    pairs = [(codes, said.get(report_id, set())) for report_id, codes in truth.items()]
+    hits = sum(len(true & found) for true, found in pairs)
+    total = sum(len(true) + len(found) for true, found in pairs)
     return 2 * hits / total if total else float("nan")
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from radbook.schema import INSTRUCTIONS, check, finding
-from radbook.student.base import load_tokenizer
+from radbook.student.base import load_base, load_tokenizer
 from radbook.tasks import TASKS
 
 SENTENCES = [
@@ -17,6 +17,13 @@ SENTENCES = [
     ("The lungs are clear.", None, None, None),
     ("No effusion and no pneumothorax.", None, None, None),
 ]
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """The packaged base and its tokenizer, one pair for each file of tests."""
+    model, tokenizer, _ = load_base("tiny", backend="peft")
+    return model, tokenizer
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from radbook.errors import RadbookError
 from radbook.evaluation import certainty
 from radbook.ontology import CATEGORIES
 from radbook.student import Student
-from radbook.student.base import encode_prompts, load_base
+from radbook.student.base import encode_prompts
 from radbook.student.confidence import list_probabilities
 from radbook.tasks import CHOICE
 
@@ -18,12 +18,6 @@ LISTS = [
     ["Pleural Effusion", "Pneumonia", "Support Devices"],
     ["Atelectasis", "Pleural Other"],
 ]
-
-
-@pytest.fixture(scope="module")
-def loaded():
-    model, tokenizer, _ = load_base("tiny", backend="peft")
-    return model, tokenizer
 
 
 @pytest.fixture(scope="module")

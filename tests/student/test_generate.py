@@ -6,18 +6,12 @@ from radbook.corpora.sections import report_body
 from radbook.corpora.synthetic import generate_reports
 from radbook.errors import RadbookError
 from radbook.student import generate as module
-from radbook.student.base import encode_prompts, load_base
+from radbook.student.base import encode_prompts
 from radbook.student.generate import generate, shared_prefix, worth_vllm
 from radbook.student.memory import can_share
 from radbook.tasks import CHOICE, OPEN, STYLES, TASKS
 
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-
-
-@pytest.fixture(scope="module")
-def loaded():
-    model, tokenizer, _ = load_base("tiny", backend="peft")
-    return model, tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,11 @@
 """The merged student: a folder that plain transformers loads and serves, and that answers as the student does."""
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from serving import transformers_serve
 from test_chat_template import LIKE_LLAMA
 
 from radbook.corpora.synthetic import generate_reports
@@ -114,35 +109,6 @@ def test_a_base_that_dates_its_prompts_is_frozen_and_its_license_comes_along(ins
         served(text, add_special_tokens=False)["input_ids"]
         == encode_prompts(load_tokenizer(str(base)), ["Clear lungs."])[0]
     )
-
-
-@contextmanager
-def transformers_serve(model, log):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        str(Path(sys.executable).with_name("transformers")),
-        "serve",
-        str(model),
-        "--host",
-        "127.0.0.1",
-    ]
-    command += ["--port", str(port), "--device", "cpu", "--dtype", "float32", "--default-seed", "0"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with log.open("w") as stream:
-        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=subprocess.STDOUT)
-    try:
-        for _ in range(600):
-            assert process.poll() is None, log.read_text()
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.mark.slow

@@ -2,18 +2,17 @@
 
 import json
 import math
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from typing import ClassVar
 
 import pandas as pd
 import pytest
 from chatservers import FaultyProxy, Server, listening, send
+from serving import transformers_serve
 
 from radbook.corpora import load_corpus
 from radbook.errors import RadbookError
@@ -434,43 +433,12 @@ def test_a_file_that_is_no_cache_is_named(teach, tmp_path):
         teach("http://127.0.0.1:9/v1", cache=tmp_path / "notes.txt")
 
 
-@contextmanager
-def transformers_serve(log):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        os.path.join(os.path.dirname(sys.executable), "transformers"),
-        "serve",
-        str(TINY),
-        "--host",
-        "127.0.0.1",
-    ]
-    options = ["--port", str(port), "--device", "cpu", "--dtype", "float32", "--default-seed", "0"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [*command, *options], env=environment, stdout=stream, stderr=subprocess.STDOUT
-        )
-    try:
-        for _ in range(600):
-            assert process.poll() is None, log.read_text()
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
 @pytest.mark.slow
 def test_a_served_model_labels_as_it_does_here_also_through_the_faulty_proxy(tmp_path):
     reports = load_corpus("synthetic", n_reports=8, style="general", seed=3)[0]
     expected = Student.untuned("tiny").label(reports)
     model = {"cache": tmp_path / "chat.sqlite", "style": "short", "max_new_tokens": 150, "concurrency": 2}
-    with transformers_serve(tmp_path / "serve.log") as url:
+    with transformers_serve(TINY, tmp_path / "serve.log") as url:
         proxy = FaultyProxy(url, ["429", "none", "reset", "500"])
         with listening(proxy) as faulty:
             labels = ChatTeacher(str(TINY), base_url=faulty, **model).label(reports)
