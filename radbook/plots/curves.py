@@ -1,7 +1,4 @@
-"""Figures with a line over a scale: training loss over steps, and what is wrong over the share of reports kept.
-
-Chapters find them in `radbook.plots`, among the other figures.
-"""
+"""Figures with a line over a scale: training loss over steps, and what is wrong over the share of reports kept."""
 
 from collections.abc import Mapping
 
@@ -10,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from radbook.canvas import PALETTE, canvas, legend
 from radbook.errors import RadbookError
+from radbook.plots.canvas import PALETTE, canvas, legend
 
 __all__ = ["growth_curve", "loss_curve", "risk_curve"]
 

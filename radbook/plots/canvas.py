@@ -10,17 +10,22 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from radbook.errors import RadbookError
+
 __all__ = [
+    "FEW_POSITIVES",
     "GREY",
     "MARKERS",
     "PALETTE",
     "ROW",
     "WIDTH",
+    "about",
     "canvas",
     "dots",
     "legend",
     "mark",
     "offset",
+    "only_one",
     "row_names",
 ]
 
@@ -29,6 +34,7 @@ ROW = 0.34  # inches per row of a forest
 PALETTE = sns.color_palette("colorblind")
 MARKERS = "osD^vPX"
 GREY = "0.6"
+FEW_POSITIVES = 10  # a label with fewer positives is greyed: its score rests on a handful of reports
 _STYLE = {
     "font.size": 12,
     "axes.titlesize": 13,
@@ -100,3 +106,17 @@ def dots(
     ax.scatter(rows["value"].to_numpy(float), y, c=list(colors), marker=marker, s=38, zorder=3)
     if label is not None:
         ax.scatter([], [], color=PALETTE[position % 10], marker=marker, s=38, label=label)
+
+
+def only_one(scores: pd.DataFrame, figure: str, *columns: str) -> None:
+    """Refuse a table that mixes what one figure cannot."""
+    for column in columns:
+        values = sorted(scores[column].unique())
+        if len(values) != 1:
+            several = ", ".join(values) or "nothing"
+            raise RadbookError(f"{figure} shows one {column}, but scores has {several}: filter it first")
+
+
+def about(row: pd.Series) -> str:
+    """Task, policy and size of a score, as a title."""
+    return f"Task {row['task']}, policy {row['policy']}, {row['n_reports']:,} reports"

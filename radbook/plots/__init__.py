@@ -1,0 +1,30 @@
+"""The book's figures: each function takes tables and returns a matplotlib Figure, and draws the same picture every time.
+
+Figures are 7.5 inches wide, on white so that they read on a dark page too, in a palette that color-blind readers can tell
+apart; sources also differ by marker.
+Titles are neutral: what a figure shows is said by its caption, which comes from the run.
+"""
+
+from radbook.plots.canvas import FEW_POSITIVES, WIDTH
+from radbook.plots.corpus import category_counts, report_lengths, token_lengths
+from radbook.plots.curves import growth_curve, loss_curve, risk_curve
+from radbook.plots.quality import disagreement_heatmap, error_shares, quality_dial, sensitivity_specificity
+from radbook.plots.scores import f1_bars, paired_forest, score_forest
+
+__all__ = [
+    "FEW_POSITIVES",
+    "WIDTH",
+    "category_counts",
+    "disagreement_heatmap",
+    "error_shares",
+    "f1_bars",
+    "growth_curve",
+    "loss_curve",
+    "paired_forest",
+    "quality_dial",
+    "report_lengths",
+    "risk_curve",
+    "score_forest",
+    "sensitivity_specificity",
+    "token_lengths",
+]

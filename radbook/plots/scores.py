@@ -1,0 +1,115 @@
+"""Figures of scores and of their differences, each with its interval."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from radbook.errors import RadbookError
+from radbook.plots.canvas import (
+    FEW_POSITIVES,
+    GREY,
+    PALETTE,
+    ROW,
+    about,
+    canvas,
+    dots,
+    legend,
+    offset,
+    only_one,
+    row_names,
+)
+
+__all__ = ["f1_bars", "paired_forest", "score_forest"]
+
+_NAMES = {"f1": "F1", "exact_match": "exact match"}
+_POOLED = ("micro", "macro")
+
+
+def score_forest(scores: pd.DataFrame, *, metric: str = "f1", labels: Sequence[str] | None = None) -> Figure:
+    """One row per label and one dot with its 95 % interval per source; labels with fewer than 10 positives are grey and marked.
+
+    Parameters
+    ----------
+    scores
+        A `scores` table of one task and one policy.
+    metric
+        "f1", "precision" or "recall".
+    labels
+        Rows to show, in this order; None shows "micro", "macro" and every label in the table's order.
+    """
+    only_one(scores, "score_forest", "task", "policy")
+    shown = scores[scores["metric"] == metric]
+    shown = shown[shown["label"].isin(labels)] if labels is not None else shown
+    if shown.empty:
+        raise RadbookError(f"score_forest: no score for metric={metric!r}, labels={labels or 'all'}")
+    order = list(labels if labels is not None else dict.fromkeys(shown["label"]))
+    positives = shown.groupby("label")["n_positive"].max()
+    grey = {name for name in order if name not in _POOLED and positives.get(name, 0) < FEW_POSITIVES}
+    sources = list(dict.fromkeys(shown["source"]))
+    with canvas(1.5 + max(ROW, 0.17 * len(sources)) * len(order)) as (figure, ax):
+        for position, source in enumerate(sources):
+            rows = shown[shown["source"] == source].set_index("label").reindex(order)
+            shift = offset(position, len(sources))
+            colors = [GREY if name in grey else PALETTE[position % 10] for name in order]
+            dots(ax, rows, np.arange(len(order)) + shift, colors, position, source)
+        row_names(ax, [f"{name} *" if name in grey else name for name in order])
+        pooled = sum(name in _POOLED for name in order)
+        if 0 < pooled < len(order) and set(order[:pooled]) <= set(_POOLED):
+            ax.axhline(pooled - 0.5, color="0.3", linewidth=1)
+        note = f"\n* grey: fewer than {FEW_POSITIVES} positives" if grey else ""
+        ax.set_xlim(-0.02, 1.02)
+        ax.set_xlabel(f"{_NAMES.get(metric, metric)} (fraction) with 95 % interval{note}")
+        ax.set_title(about(shown.iloc[0]))
+        legend(figure, ax)
+    return figure
+
+
+def f1_bars(scores: pd.DataFrame) -> Figure:
+    """One bar with its 95 % interval per source, for a single label and metric of a `scores` table.
+
+    Parameters
+    ----------
+    scores
+        Rows of one task, policy, label and metric, such as micro-F1.
+    """
+    only_one(scores, "f1_bars", "task", "policy", "label", "metric")
+    first = scores.iloc[0]
+    name = " ".join((first["label"], _NAMES.get(first["metric"], first["metric"])))
+    y = np.arange(len(scores))
+    with canvas(1.2 + 0.45 * len(scores)) as (figure, ax):
+        ax.barh(y, scores["value"], height=0.6, color=PALETTE[0], alpha=0.5)
+        dots(ax, scores, y, ["0.15"] * len(y), 0, None)
+        row_names(ax, scores["source"])
+        ax.grid(axis="y", visible=False)
+        ax.set_xlim(0, 1.02)
+        ax.set(xlabel=f"{name} (fraction) with 95 % interval", title=about(first))
+    return figure
+
+
+def paired_forest(differences: Sequence[Mapping[str, object]] | Mapping[str, Mapping[str, object]]) -> Figure:
+    """Differences between two sources with their 95 % intervals around a line at zero.
+
+    Parameters
+    ----------
+    differences
+        Results of `radbook.evaluation.paired_difference`; a dict names the rows, a list takes "a minus b" and the label.
+    """
+    if not isinstance(differences, Mapping):
+        differences = {
+            f"{d['a']} minus {d['b']}" + ("" if d["label"] in ("micro", "all") else f", {d['label']}"): d
+            for d in differences
+        }
+    if not differences:
+        raise RadbookError("paired_forest: there is no difference to draw")
+    rows = pd.DataFrame(differences.values(), index=list(differences))
+    metric = ", ".join(dict.fromkeys(_NAMES.get(m, m) for m in rows["metric"]))
+    with canvas(1.3 + 0.45 * len(rows)) as (figure, ax):
+        ax.axvline(0, color="0.3", linewidth=1)
+        dots(ax, rows, np.arange(len(rows)), [PALETTE[0]] * len(rows), 0, None)
+        row_names(ax, rows.index)
+        ax.set(xlabel=f"difference in {metric} (fraction) with 95 % interval", title="Paired differences")
+        reach = 1.15 * np.nanmax(np.abs(np.append(rows[["low", "high", "value"]].to_numpy(float), 0.01)))
+        ax.set_xlim(-reach, reach)
+    return figure
