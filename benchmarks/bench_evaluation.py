@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import f1_score
 
-from radbook.evaluation import label_matrix, paired_difference, score
+from radbook.evaluation import label_matrix, paired_difference, paired_power, paired_table, score
 from radbook.ontology import CATEGORIES
 from radbook.schema import finding, label_row
 
@@ -16,7 +16,7 @@ from radbook.schema import finding, label_row
 def measure(
     *, n_reports: int = 10_000, n_bootstrap: int = 2000, n_loop: int = 20
 ) -> list[tuple[str, float, str]]:
-    """Time `score` and `paired_difference`, and `n_loop` draws of two loops that are scaled up to `n_bootstrap`."""
+    """Time the scores, the paired comparisons and their power, and `n_loop` draws of two loops, scaled to `n_bootstrap`."""
     curated, one, two = (
         _labels(name, n_reports, error) for name, error in zip("cab", (0, 0.03, 0.04), strict=True)
     )
@@ -24,6 +24,8 @@ def measure(
     options = {"task": "choice", "reports": reports, "n_bootstrap": n_bootstrap}
     seconds = _seconds(lambda: score(curated, one, **options))
     paired = _seconds(lambda: paired_difference(curated, one, two, **options))
+    every = _seconds(lambda: paired_table(curated, one, two, **options))
+    power = _seconds(lambda: paired_power(curated, one, two, task="choice", reports=reports))
     tracemalloc.start()
     score(curated, one, **options)
     peak = tracemalloc.get_traced_memory()[1] / 2**20
@@ -38,6 +40,8 @@ def measure(
         (f"score, {size}", seconds, "s"),
         ("peak memory of that", peak, "MiB"),
         ("paired_difference, same size", paired, "s"),
+        ("paired_table, same size, every label", every, "s"),
+        ("paired_power, same reports, 7 sizes x 1,000 test sets", power, "s"),
         (f"numpy loop (F1 only, scaled from {n_loop} draws)", loop, "s"),
         (f"scikit-learn loop (F1 only, scaled from {n_loop} draws)", peer, "s"),
         ("score against the numpy loop", loop / seconds, "times faster"),

@@ -6,13 +6,14 @@ namesake in `radbook.evaluation` does; without a reference it returns the same s
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from radbook.evaluation.counts import compare
 from radbook.evaluation.errors import confusion, disagreements
-from radbook.evaluation.intervals import paired_difference
+from radbook.evaluation.paired import paired_difference, paired_table
+from radbook.evaluation.power import SIZES, paired_power
 from radbook.evaluation.scores import METRICS, score_all
 from radbook.ontology import CATEGORIES
 from radbook.schema import SCORES, finding, label_row
@@ -24,6 +25,8 @@ __all__ = [
     "difference_of",
     "disagreements_of",
     "has_reference",
+    "paired_power_of",
+    "paired_table_of",
     "scores_of",
 ]
 
@@ -80,7 +83,7 @@ def difference_of(
     curated: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, *, task: str, **options: object
 ) -> dict[str, object]:
     """Compare like `paired_difference`; where there is no reference or one side has no rows, every value is unknown."""
-    if has_reference(curated, task) and (a["task"] == task).any() and (b["task"] == task).any():
+    if _comparable(curated, a, b, task):
         return paired_difference(curated, a, b, task=task, **options)
     names = {
         "a": "".join(a["source"].head(1)),
@@ -91,6 +94,51 @@ def difference_of(
     }
     counts = dict.fromkeys(("n_reports", "n_patients", "n_positive"), 0)
     return names | counts | dict.fromkeys(("value", "low", "high", "p", "value_a", "value_b"), math.nan)
+
+
+def paired_table_of(
+    curated: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, *, task: str, **options: object
+) -> pd.DataFrame:
+    """Compare like `paired_table`; where there is no reference or one side has no rows, every value is unknown.
+
+    >>> rows = pd.DataFrame([label_row("1", "rules", "choice", [])])
+    >>> unknown = paired_table_of(rows.iloc[:0], rows, rows, task="choice")
+    >>> len(unknown), unknown.attrs["family"], int(unknown["value"].notna().sum())
+    (15, [], 0)
+    """
+    if _comparable(curated, a, b, task):
+        return paired_table(curated, a, b, task=task, **options)
+    labels = CATEGORIES if task == "choice" else ()
+    names = ("value_a", "value_b", "value", "low", "high", "p", "p_holm")
+    frame = pd.DataFrame(
+        {"label": ["micro", "macro", *labels], **dict.fromkeys(names, math.nan), "n_positive": 0}
+    )
+    frame.attrs = {"few": list(labels), "family": [], "n_reports": 0, "n_patients": 0}
+    return frame
+
+
+def paired_power_of(
+    curated: pd.DataFrame,
+    a: pd.DataFrame,
+    b: pd.DataFrame,
+    *,
+    task: str,
+    gap: float,
+    sizes: Sequence[int] = SIZES,
+    **options: object,
+) -> pd.DataFrame:
+    """Play test sets through like `paired_power`; where there is no reference or one side has no rows, nothing is known.
+
+    >>> rows = pd.DataFrame([label_row("1", "rules", "choice", [])])
+    >>> paired_power_of(rows.iloc[:0], rows, rows, task="choice", gap=0.04)["width"].isna().all().item()
+    True
+    """
+    if _comparable(curated, a, b, task):
+        return paired_power(curated, a, b, task=task, gap=gap, sizes=sizes, **options)
+    names = ("width", "width_low", "width_high", "told", "told_gap")
+    frame = pd.DataFrame({"n_reports": sizes, "n_patients": 0, **dict.fromkeys(names, math.nan)})
+    frame.attrs = {"value": math.nan, "error": math.nan, "n_reports": 0, "gap": gap}
+    return frame
 
 
 def counts_of(curated: pd.DataFrame, labels: pd.DataFrame, *, task: str, **options: object) -> pd.DataFrame:
@@ -137,3 +185,7 @@ def disagreements_of(
             "status",
         ]
     )
+
+
+def _comparable(curated: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, task: str) -> bool:
+    return has_reference(curated, task) and (a["task"] == task).any() and (b["task"] == task).any()

@@ -9,7 +9,8 @@ import pytest
 
 from radbook import plots
 from radbook.errors import RadbookError
-from radbook.evaluation import agreement, confusion, paired_difference, score_all
+from radbook.evaluation import agreement, confusion, paired_difference, paired_power, score_all
+from radbook.evaluation.power import SIZES
 from radbook.ontology import CATEGORIES
 from radbook.schema import finding, label_row
 
@@ -41,6 +42,10 @@ LENGTHS = pd.DataFrame(
     {"task": ["choice", "open"] * 20, "prompt_tokens": np.arange(40) * 10, "completion_tokens": 5}
 )
 DIFFERENCES = [paired_difference(CURATED, TABLES[1], t, task="choice", n_bootstrap=40) for t in TABLES[::2]]
+POWER = {
+    f"rules and {t['source'][0]}": paired_power(CURATED, TABLES[0], t, task="choice", n_draws=40)
+    for t in TABLES[1:]
+}
 DIAL = pd.DataFrame({"setting": [0.5, 1.0], "f1": [0.5, 1.0], "recall": [0.5, 1.0], "precision": [0.5, 1.0]})
 SHARES = pd.DataFrame(
     [("a list", "rules", 1200, 0.1, 0.0, 0.3), ("a hedge", "rules", 30, 0.2, 0.1, 0.4), ("a list", "chat", 1200, 0, 0, 0.1)],
@@ -50,6 +55,16 @@ RISKS = pd.DataFrame(
     [(s, c, round(100 * c), c / 40, c / 60, c / 20) for s in ("student:default", "rules") for c in (0.2, 0.6, 1.0)],
     columns=["source", "coverage", "n_reports", "value", "low", "high"],
 )
+BUCKET_RATES = pd.DataFrame(
+    [
+        (task, role, label, n, 0.1, 0.0, 0.3)
+        for task in ("choice", "open")
+        for role in ("student", "teacher")
+        for label, n in (("all decisions", 900), ("hedge", 12))
+    ],
+    columns=["task", "role", "label", "tries", "value", "low", "high"],
+)
+FATES = pd.DataFrame({"corrected": [9, 2], "inherited": [3, 0], "added": [1, 4]}, index=["Edema", "Fracture"])
 COUNTS = pd.DataFrame({"train": range(13), "test": range(13)}, index=list(CATEGORIES))
 
 FIGURES = {
@@ -74,6 +89,9 @@ FIGURES = {
     "agreement": lambda: plots.disagreement_heatmap(agreement([CURATED, *TABLES], task="choice")),
     "error counts": lambda: plots.disagreement_heatmap(COUNTS, title="Errors", unit="reports"),
     "error_shares": lambda: plots.error_shares(SHARES),
+    "bucket_shares": lambda: plots.bucket_shares(BUCKET_RATES),
+    "fate_bars": lambda: plots.fate_bars(FATES),
+    "power_curve": lambda: plots.power_curve(POWER, gap=0.04, n_reports=100),
     "quality_dial": lambda: plots.quality_dial(DIAL, SCORES),
     "token_lengths": lambda: plots.token_lengths(LENGTHS, 300),
 }
@@ -116,6 +134,19 @@ def test_few_positives_are_marked_and_grey():
     assert "fewer than 10 positives" in figure.axes[0].get_xlabel()
     pooled = plots.score_forest(SCORES, labels=["micro", "macro"])
     assert not any("*" in w for w in words(pooled)) and "positives" not in pooled.axes[0].get_xlabel()
+
+
+def test_few_decisions_are_marked_and_grey():
+    figure = plots.bucket_shares(BUCKET_RATES)
+    assert {w for w in words(figure) if w.endswith(" *")} == {"hedge *"}
+    assert "fewer than 30 decisions" in figure.axes[0].get_xlabel()
+
+
+def test_corrected_errors_lie_left_and_those_of_the_student_right():
+    bars = plots.fate_bars(FATES).axes[0].containers
+    reach = {bar.get_label(): [(p.get_x(), p.get_x() + p.get_width()) for p in bar] for bar in bars}
+    assert reach["corrected"] == [(-9, 0), (-2, 0)]
+    assert reach["inherited"] == [(0, 3), (0, 0)] and reach["added"] == [(3, 4), (0, 4)]
 
 
 def test_dots_sit_at_the_scores():
@@ -170,3 +201,16 @@ def test_bad_input_is_named():
         plots.risk_curve(RISKS.iloc[:0])
     with pytest.raises(RadbookError, match="no difference"):
         plots.paired_forest([])
+
+
+def test_the_power_curve_marks_the_difference_and_the_size():
+    figure = plots.power_curve(POWER, gap=0.04, n_reports=100)
+    assert {*POWER, "twice 0.04", "100 reports"} <= set(words(figure))
+    ax = figure.axes[0]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == [str(n) for n in SIZES]
+    drawn = [list(line.get_ydata()) for line in ax.lines]
+    assert drawn[: len(POWER)] == [rows["width"].tolist() for rows in POWER.values()]
+    assert [0.08, 0.08] in drawn
+    unknown = {name: rows.assign(width=np.nan) for name, rows in POWER.items()}
+    with pytest.raises(RadbookError, match="no pair with a known width"):
+        plots.power_curve(unknown, gap=0.04, n_reports=100)

@@ -1,25 +1,21 @@
 """Read the user's own reports: a CSV or Parquet table with a column mapping."""
 
 import io
-import re
 from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 from rapidfuzz import fuzz, process
 
+from radbook.corpora.names import is_repair, read_names
 from radbook.corpora.sections import compose_text, split_sections
 from radbook.corpora.splits import assign_splits
 from radbook.errors import RadbookError
-from radbook.ontology import CATEGORIES, NORMAL
+from radbook.ontology import CATEGORIES
 from radbook.schema import LABELS, finding, label_row
 
-__all__ = ["nearest", "read_columns", "read_table_corpus"]
+__all__ = ["nearest", "read_columns", "read_table_corpus", "row_ids"]
 
-_CATEGORY_OF = {c.lower(): c for c in CATEGORIES}
-_EMPTY_LABELS = {NORMAL.lower(), "no finding", "no findings", "none", "nothing"}
-# Below this similarity a category name is taken for another word, not for a misspelling.
-_NEAR_MISS = 85
 _SHOWN = 5
 
 
@@ -110,7 +106,7 @@ def read_table_corpus(
     for name, values in parts.items():
         if values is None:
             parts[name] = [_section(text, name) for text in texts]
-    ids = _ids(path, frame, id_column or None)
+    ids = row_ids(path, frame, id_column or None)
     patients = frame[patient_column].tolist() if patient_column else ids
     reports = pd.DataFrame(
         {
@@ -182,7 +178,8 @@ def _no_column(path: Path, parameter: str, column: str, columns: list[str]) -> s
     return f"{path} has no column {column!r} ({parameter}); the columns are: {there}{nearest(column, columns)}"
 
 
-def _ids(path: Path, frame: pd.DataFrame, id_column: str | None) -> list[str]:
+def row_ids(path: Path, frame: pd.DataFrame, id_column: str | None) -> list[str]:
+    """Return the ids of a column, which must be there for every row and differ, or the row numbers from 1."""
     if id_column is None:
         return [str(i) for i in range(1, len(frame) + 1)]
     ids = [i.strip() for i in frame[id_column]]
@@ -206,7 +203,10 @@ def _curated(ids: list[str], cells: list[str]) -> pd.DataFrame:
     repairs: Counter[str] = Counter()
     rows = []
     for report_id, cell in zip(ids if cells else [], cells, strict=True):
-        found, unknown, notes = _read_labels(cell)
+        names = read_names(cell)
+        found = {category for _, category in names}
+        unknown = [name for name, category in names if category is None]
+        notes = [f"read {n!r} as {c}" for n, c in names if c and is_repair(n, c)]
         repairs.update(notes)
         if unknown:
             note = f"no category: {', '.join(map(repr, unknown))}"
@@ -218,25 +218,6 @@ def _curated(ids: list[str], cells: list[str]) -> pd.DataFrame:
     curated = pd.DataFrame(rows, columns=list(LABELS.columns))
     curated.attrs["repaired_labels"] = repairs
     return curated
-
-
-def _read_labels(cell: str) -> tuple[set[str], list[str], list[str]]:
-    found, unknown, notes = set(), [], []
-    for name in re.split(r"[,;|]", cell):
-        name = name.strip(" \t\r\n[](){}'\"")
-        lowered = " ".join(name.lower().replace("_", " ").split())
-        if not lowered or lowered in _EMPTY_LABELS:
-            continue
-        if lowered in _CATEGORY_OF:
-            found.add(_CATEGORY_OF[lowered])
-            continue
-        match = process.extractOne(lowered, list(_CATEGORY_OF), scorer=fuzz.ratio, score_cutoff=_NEAR_MISS)
-        if match is None:
-            unknown.append(name)
-        else:
-            found.add(_CATEGORY_OF[match[0]])
-            notes.append(f"read {name!r} as {_CATEGORY_OF[match[0]]}")
-    return found, unknown, notes
 
 
 def _line(error: Exception) -> str:

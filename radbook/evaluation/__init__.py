@@ -1,25 +1,35 @@
 """How good is a source of labels: scores with intervals, paired comparisons, and lists of its errors."""
 
 from radbook.evaluation.calibration import Calibration, calibrate, calibration_error, reliability
+from radbook.evaluation.ceiling import ceiling
 from radbook.evaluation.coverage import certainty, risk_coverage
 from radbook.evaluation.errors import agreement, confusion, disagreements
-from radbook.evaluation.intervals import exact_interval, paired_difference
+from radbook.evaluation.intervals import exact_interval
 from radbook.evaluation.matrix import POLICIES, label_matrix
+from radbook.evaluation.metrics import FEW_POSITIVES
+from radbook.evaluation.paired import holm, paired_difference, paired_table
+from radbook.evaluation.power import paired_power, reports_needed
 from radbook.evaluation.scores import score, score_all
 
 __all__ = [
+    "FEW_POSITIVES",
     "POLICIES",
     "Calibration",
     "agreement",
     "calibrate",
     "calibration_error",
+    "ceiling",
     "certainty",
     "confusion",
     "disagreements",
     "exact_interval",
+    "holm",
     "label_matrix",
     "paired_difference",
+    "paired_power",
+    "paired_table",
     "reliability",
+    "reports_needed",
     "risk_coverage",
     "score",
     "score_all",

@@ -13,7 +13,7 @@ from radbook.evaluation.matrix import choose, fill_matrix, key_of
 from radbook.ontology import CATEGORIES
 from radbook.schema import Presence
 
-__all__ = ["agreement", "confusion", "disagreements"]
+__all__ = ["agreement", "confusion", "disagreements", "strongest"]
 
 MEASURES = ("f1", "kappa")
 _EVIDENCE = ("phrase", "start", "end", "rule")
@@ -56,7 +56,7 @@ def disagreements(
     """
     found = compare(curated, labels, task=task, policy=policy, reports=reports, level=level)
     key = key_of(level if task == "open" else "code")
-    reference, answers = (_strongest(rows_of(t, task, "the labels"), key) for t in (curated, labels))
+    reference, answers = (strongest(rows_of(t, task, "the labels"), key) for t in (curated, labels))
     status = labels[labels["task"] == task].set_index("report_id")["status"]
     rows = []
     for kind, cells in (("invention", found.fp), ("miss", found.fn)):
@@ -200,8 +200,14 @@ def _agree(one: np.ndarray, two: np.ndarray, measure: str) -> float:
     return float(((a == b).mean() - chance) / (1 - chance)) if chance < 1 else float("nan")
 
 
-def _strongest(table: pd.DataFrame, key) -> dict[tuple[str, str], dict]:
-    """(report, label) -> the finding that decided the cell; answers that failed say nothing."""
+def strongest(table: pd.DataFrame, key) -> dict[tuple[str, str], dict]:
+    """Return, per report and label of `key`, the finding that decided the cell; answers that failed say nothing.
+
+    >>> from radbook.schema import finding, label_row
+    >>> twice = [finding("J90", "absent"), finding("J90")]
+    >>> strongest(pd.DataFrame([label_row("r", "rules", "open", twice)]), str)["r", "J90"]["presence"]
+    'present'
+    """
     best: dict[tuple[str, str], dict] = {}
     answered = table[table["status"] != "failed"]
     for report, findings in zip(answered["report_id"], answered["findings"], strict=True):

@@ -1,25 +1,21 @@
-"""How sure is a score: intervals and tests that draw patients, not reports.
+"""How sure is a score: intervals that draw patients, not reports.
 
 Reports of one patient repeat each other, so a draw takes a patient with all of his or her reports or leaves
 all of them out.
 Because counts add up, a draw is a weight per patient and 2,000 draws are one matrix product.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from math import nan
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 from scipy.stats import beta
 
 from radbook.errors import RadbookError
-from radbook.evaluation.counts import compare
-from radbook.evaluation.matrix import choose
-from radbook.evaluation.metrics import METRICS, check_zero_division, derive, score_names
 
-__all__ = ["bootstrap_scores", "exact_interval", "paired_difference"]
+__all__ = ["Statistic", "bootstrap_scores", "check_draws", "chunks", "draw_weights", "exact_interval"]
 
 CONFIDENCE = 0.95
 _TAILS = np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
@@ -68,104 +64,19 @@ def bootstrap_scores(
     >>> bool(low[0] < 0.7 < high[0])
     True
     """
-    _check_draws(n_bootstrap)
+    check_draws(n_bootstrap)
     counts = np.asarray(counts, dtype=float)
     value = statistic(counts.sum(axis=0))
     if len(counts) < 2:
         return value, np.full_like(value, nan), np.full_like(value, nan)
     rng = np.random.default_rng(seed)
-    draws = np.concatenate([statistic(weights @ counts) for weights in _draws(rng, len(counts), n_bootstrap)])
+    draws = np.concatenate(
+        [statistic(weights @ counts) for weights in draw_weights(rng, len(counts), n_bootstrap)]
+    )
     acceleration = _acceleration(counts, statistic, value)
     bounds = [_interval(v, d, a) for v, d, a in zip(value, draws.T, acceleration, strict=True)]
     low, high = np.array(bounds).T
     return value, low, high
-
-
-def paired_difference(
-    curated: pd.DataFrame,
-    a: pd.DataFrame,
-    b: pd.DataFrame,
-    *,
-    task: str,
-    policy: str = "certain",
-    reports: pd.DataFrame | None = None,
-    metric: str = "f1",
-    label: str = "micro",
-    level: str = "category",
-    zero_division: float = nan,
-    n_bootstrap: int = 2000,
-    seed: int = 0,
-) -> dict[str, object]:
-    """Compare two sources on the same reports: is `a` better than `b`, or could it be the draw of patients?
-
-    Parameters
-    ----------
-    curated, a, b
-        `labels` tables; `a` and `b` hold one source each.
-    task, policy, reports, level, zero_division, n_bootstrap, seed
-        As in `score`.
-    metric, label
-        Which score: "precision", "recall" or "f1" of "micro", "macro" or one label; "exact_match" of label
-        "all".
-
-    Returns
-    -------
-    A dict of `a` and `b` (source names), `value_a`, `value_b`, `value` (a minus b), `low`, `high` (95 %
-    paired bootstrap over patients), `p` (two-sided permutation test), `task`, `policy`, `label`, `metric`,
-    `n_reports`, `n_patients`, `n_positive`.
-
-    Notes
-    -----
-    The test exchanges the two sources' answers patient by patient, at random, `n_bootstrap` times; p is the
-    share of exchanges whose difference is at least as large, with the observed one counted in, so it is
-    never 0.
-
-    Examples
-    --------
-    >>> from radbook.schema import label_row, finding
-    >>> def table(source, n):
-    ...     rows = [label_row(str(i), source, "choice", [finding("Edema")] * (i < n)) for i in range(20)]
-    ...     return pd.DataFrame(rows)
-    >>> result = paired_difference(table("curated", 10), table("a", 10), table("b", 6), task="choice")
-    >>> result["value"], bool(result["low"] > 0)
-    (0.25, True)
-    """
-    _check_draws(n_bootstrap)
-    check_zero_division(zero_division)
-    options = {"task": task, "policy": policy, "reports": reports, "level": level}
-    one, two = compare(curated, a, **options), compare(curated, b, **options)
-    column = _score_column(one.labels, label, metric)
-    left, right = one.by_patient(), two.by_patient()
-    width = left.shape[1]
-
-    def difference(totals: np.ndarray) -> np.ndarray:
-        pair = [
-            derive(t, zero_division=zero_division)[..., column]
-            for t in (totals[..., :width], totals[..., width:])
-        ]
-        return (pair[0] - pair[1])[..., None]
-
-    both = np.hstack([left, right])
-    value, low, high = bootstrap_scores(both, difference, n_bootstrap=n_bootstrap, seed=seed)
-    values = [float(derive(c.sum(axis=0), zero_division=zero_division)[column]) for c in (left, right)]
-    positives = one.n_positive
-    return {
-        "a": one.source,
-        "b": two.source,
-        "task": task,
-        "policy": policy,
-        "label": label,
-        "metric": metric,
-        "value_a": values[0],
-        "value_b": values[1],
-        "value": float(value[0]),
-        "low": float(low[0]),
-        "high": float(high[0]),
-        "p": _permutation_p(both, difference, n_bootstrap, seed),
-        "n_reports": len(one.report_ids),
-        "n_patients": len(left),
-        "n_positive": int(positives[one.labels.index(label)] if label in one.labels else positives.sum()),
-    }
 
 
 def exact_interval(k: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -185,21 +96,26 @@ def exact_interval(k: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return np.where(n == 0, nan, low), np.where(n == 0, nan, high)
 
 
-def _check_draws(n_bootstrap: int) -> None:
+def check_draws(n_bootstrap: int) -> None:
+    """Refuse a number of draws that has no 2.5th percentile."""
     if n_bootstrap < _MIN_DRAWS:
         raise RadbookError(f"n_bootstrap={n_bootstrap}: a 95 % interval needs at least {_MIN_DRAWS} draws")
 
 
-def _chunks(total: int, width: int) -> Iterator[int]:
+def chunks(total: int, width: int) -> Iterator[int]:
+    """Cut `total` rows of `width` cells into sizes that fit in memory together."""
     size = max(1, _CELLS // width)
     for start in range(0, total, size):
         yield min(size, total - start)
 
 
-def _draws(rng: np.random.Generator, n_patients: int, n_bootstrap: int) -> Iterator[np.ndarray]:
-    """Weights of shape (draws, P): how often each patient is drawn."""
-    for rows in _chunks(n_bootstrap, n_patients):
-        drawn = rng.integers(n_patients, size=(rows, n_patients))
+def draw_weights(
+    rng: np.random.Generator, n_patients: int, n_bootstrap: int, *, size: int | None = None
+) -> Iterator[np.ndarray]:
+    """Weights of shape (draws, P): how often each patient is among the `size` (None: as many as there are) of a draw."""
+    size = size or n_patients
+    for rows in chunks(n_bootstrap, max(n_patients, size)):
+        drawn = rng.integers(n_patients, size=(rows, size))
         drawn += np.arange(rows)[:, None] * n_patients
         yield np.bincount(drawn.ravel(), minlength=rows * n_patients).reshape(rows, n_patients).astype(float)
 
@@ -209,7 +125,7 @@ def _acceleration(counts: np.ndarray, statistic: Statistic, value: np.ndarray) -
     total, n = counts.sum(axis=0), len(counts)
     sums = np.zeros((3, len(value)))
     start = 0
-    for rows in _chunks(n, counts.shape[1]):
+    for rows in chunks(n, counts.shape[1]):
         shift = value - statistic(total - counts[start : start + rows])
         sums += [(shift**power).sum(axis=0) for power in (1, 2, 3)]
         start += rows
@@ -237,31 +153,3 @@ def _interval(value: float, draws: np.ndarray, acceleration: float) -> tuple[flo
             tails = ndtr(bias + (bias + normal) / shrink)
     low, high = np.quantile(draws, tails)
     return float(low), float(high)
-
-
-def _permutation_p(both: np.ndarray, difference: Statistic, n_permutations: int, seed: int) -> float:
-    width = both.shape[1] // 2
-    observed = difference(both.sum(axis=0))[0]
-    if np.isnan(observed):
-        return nan
-    change = both[:, width:] - both[:, :width]
-    change = change[change.any(axis=1)]  # a patient answered alike by both changes nothing when exchanged
-    if not len(change):
-        return 1.0
-    change = np.hstack([change, -change])
-    total, rng, as_large = both.sum(axis=0), np.random.default_rng([seed, 1]), 1
-    for rows in _chunks(n_permutations, len(change)):
-        exchanged = rng.integers(2, size=(rows, len(change))).astype(float)
-        shuffled = difference(total + exchanged @ change)
-        # An exchange that leaves the score undefined counts against significance.
-        as_large += int((~(np.abs(shuffled) < abs(observed) - 1e-12)).sum())
-    return as_large / (n_permutations + 1)
-
-
-def _score_column(labels: Sequence[str], label: str, metric: str) -> int:
-    names = score_names(labels)
-    choose(metric, (*METRICS, "exact_match"), "metric")
-    choose(label, dict.fromkeys(name for name, _ in names), "label")
-    if (label, metric) not in names:
-        raise RadbookError(f"metric={metric!r} does not go with label={label!r} (exact_match: label 'all')")
-    return names.index((label, metric))

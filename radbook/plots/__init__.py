@@ -8,23 +8,32 @@ Titles are neutral: what a figure shows is said by its caption, which comes from
 from radbook.plots.canvas import FEW_POSITIVES, WIDTH
 from radbook.plots.corpus import category_counts, report_lengths, token_lengths
 from radbook.plots.curves import growth_curve, loss_curve, risk_curve
+from radbook.plots.errors import FEW_DECISIONS, bucket_shares, fate_bars
+from radbook.plots.power import power_curve
 from radbook.plots.quality import disagreement_heatmap, error_shares, quality_dial, sensitivity_specificity
 from radbook.plots.scores import f1_bars, paired_forest, score_forest
+from radbook.plots.sweep import sweep_curve, sweep_rows
 
 __all__ = [
+    "FEW_DECISIONS",
     "FEW_POSITIVES",
     "WIDTH",
+    "bucket_shares",
     "category_counts",
     "disagreement_heatmap",
     "error_shares",
     "f1_bars",
+    "fate_bars",
     "growth_curve",
     "loss_curve",
     "paired_forest",
+    "power_curve",
     "quality_dial",
     "report_lengths",
     "risk_curve",
     "score_forest",
     "sensitivity_specificity",
+    "sweep_curve",
+    "sweep_rows",
     "token_lengths",
 ]

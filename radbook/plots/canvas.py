@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from radbook.errors import RadbookError
+from radbook.evaluation import FEW_POSITIVES
 
 __all__ = [
     "FEW_POSITIVES",
@@ -34,7 +35,6 @@ ROW = 0.34  # inches per row of a forest
 PALETTE = sns.color_palette("colorblind")
 MARKERS = "osD^vPX"
 GREY = "0.6"
-FEW_POSITIVES = 10  # a label with fewer positives is greyed: its score rests on a handful of reports
 _STYLE = {
     "font.size": 12,
     "axes.titlesize": 13,

@@ -1,4 +1,4 @@
-"""Intervals and paired tests: known formulas, determinism, and patients as the unit that is drawn."""
+"""Intervals: known formulas, determinism, and patients as the unit that is drawn."""
 
 from math import nan
 
@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from radbook.errors import RadbookError
-from radbook.evaluation import exact_interval, paired_difference, score
+from radbook.evaluation import exact_interval, score
 from radbook.evaluation.intervals import bootstrap_scores
 
 
@@ -125,77 +125,6 @@ def test_points_do_not_depend_on_who_shares_a_patient(table, patients, noisy):
     assert (alone["n_patients"].iloc[0], shared["n_patients"].iloc[0]) == (60, 15)
 
 
-def test_identical_sources_do_not_differ(table, noisy):
-    truth, answer = noisy(80, 0.1)
-    result = paired_difference(table("curated", truth), table("a", answer), table("b", answer), task="choice")
-    assert [result[k] for k in ("value", "low", "high", "p")] == [0, 0, 0, 1]
-
-
-def test_a_clearly_better_source_is_told(table, patients, noisy):
-    truth, good = noisy(300, 0.03)
-    _, bad = noisy(300, 0.12)
-    curated, a, b = table("curated", truth), table("a", good), table("b", bad)
-    options = {"task": "choice", "reports": patients(np.arange(300) // 3)}
-    result = paired_difference(curated, a, b, **options)
-    assert result["low"] > 0 and result["p"] == pytest.approx(1 / 2001)
-    assert (result["a"], result["b"], result["n_reports"], result["n_patients"]) == ("a", "b", 300, 100)
-    back = paired_difference(curated, b, a, **options)
-    assert back["value"] == -result["value"] and back["high"] < 0
-    scores = [micro_f1(score(curated, t, n_bootstrap=40, **options))["value"] for t in (a, b)]
-    assert result["value"] == scores[0] - scores[1]
-
-
-def test_pairing_is_tighter_than_two_intervals(table, noisy):
-    truth, answer = noisy(200, 0.15)
-    better = [t if i % 8 == 0 else a for i, (t, a) in enumerate(zip(truth, answer, strict=True))]
-    curated, a, b = table("curated", truth), table("a", better), table("b", answer)
-    paired = paired_difference(curated, a, b, task="choice")
-    rows = [micro_f1(score(curated, t, task="choice")) for t in (a, b)]
-    assert rows[0]["low"] < rows[1]["high"]  # the two intervals overlap ...
-    assert paired["low"] > 0  # ... and the difference is still told
-
-
-def test_permutation_p_is_about_uniform_without_a_difference(table, noisy):
-    values = []
-    for seed in range(40):
-        truth, one = noisy(40, 0.1, seed)
-        flip = np.random.default_rng(1000 + seed).random((40, 13)) < 0.1
-        two = (np.array(truth, bool) ^ flip).astype(int).tolist()
-        curated, a, b = table("curated", truth), table("a", one), table("b", two)
-        values.append(paired_difference(curated, a, b, task="choice", n_bootstrap=200)["p"])
-    assert 0.3 < np.mean(values) < 0.7 and np.mean(np.array(values) < 0.05) <= 0.15
-
-
-@pytest.mark.parametrize(("label", "metric"), [("macro", "f1"), ("Edema", "recall"), ("all", "exact_match")])
-def test_any_score_can_be_compared(table, noisy, label, metric):
-    truth, good = noisy(100, 0.03)
-    _, bad = noisy(100, 0.2)
-    tables = table("curated", truth), table("a", good), table("b", bad)
-    assert paired_difference(*tables, task="choice", label=label, metric=metric, n_bootstrap=200)["value"] > 0
-
-
-def test_a_difference_that_is_undefined_says_so(table):
-    nobody = table("curated", [[0]] * 4)
-    result = paired_difference(nobody, nobody, nobody, task="choice", label="Edema")
-    assert np.isnan([result[k] for k in ("value", "low", "high", "p")]).all()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"metric": "f2"}, "metric='f2'.*did you mean 'f1'"),
-        ({"label": "Edemma"}, "did you mean 'Edema'"),
-        ({"label": "all"}, "does not go with label='all'"),
-        ({"policy": "u_one"}, "did you mean 'u-one'"),
-        ({"n_bootstrap": 0}, "at least 40"),
-    ],
-)
-def test_bad_options_are_named(table, options, message):
-    t = table("curated", [[1], [0]])
-    with pytest.raises(RadbookError, match=message):
-        paired_difference(t, t, t, **{"task": "choice", **options})
-
-
 def test_exact_interval_agrees_with_scipy():
     k, n = np.array([0, 1, 7, 20, 50]), np.array([10, 10, 20, 20, 100])
     low, high = exact_interval(k, n)
@@ -205,12 +134,3 @@ def test_exact_interval_agrees_with_scipy():
     assert np.isnan(exact_interval(0, 0)).all()
     with pytest.raises(RadbookError, match="between 0 and n"):
         exact_interval(3, 2)
-
-
-@pytest.mark.parametrize(("level", "values"), [("code", (1, 0)), ("category", (1, 1)), ("block", (1, 1))])
-def test_a_difference_of_codes_may_vanish_at_a_coarser_level(table, level, values):
-    options = {"task": "open", "codes": ["J98.11", "J98.59"]}
-    curated, b = ([[1, 0], [0, 1]] * 3, [[0, 1], [1, 0]] * 3)
-    tables = [table(n, m, **options) for n, m in (("curated", curated), ("a", curated), ("b", b))]
-    result = paired_difference(*tables, task="open", level=level, n_bootstrap=40)
-    assert (result["value_a"], result["value_b"]) == values

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from radbook.errors import RadbookError
 from radbook.evaluation import label_matrix, score, score_all
@@ -91,6 +91,63 @@ def test_agrees_with_scikit_learn(table, pair, zero_division):
         for metric, expected in zip(("precision", "recall", "f1"), theirs[:3], strict=True):
             ours = [value(scores, label, metric) for label in ([average] if average else CATEGORIES)]
             assert ours == pytest.approx(np.atleast_1d(expected).tolist(), nan_ok=True), (average, metric)
+
+
+said = st.integers(1, 12).flatmap(
+    lambda n: st.tuples(*(arrays(np.int8, (n, len(CATEGORIES)), elements=st.integers(0, 3)) for _ in "ab"))
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    said, st.sampled_from(["certain", "u-one", "ignore"]), st.sampled_from([np.nan, 0.0, 1.0]), st.booleans()
+)
+def test_agrees_with_scikit_learn_under_every_policy(table, pair, policy, zero_division, normal):
+    """Present, uncertain, absent and silent on both sides; a policy leaves scikit-learn zeros, ones and cells to skip."""
+    positive = {"certain": [1], "u-one": [1, 2], "ignore": [1]}[policy]
+    classes = [*CATEGORIES, NORMAL] if normal else list(CATEGORIES)
+    y_true, y_pred, skipped = [], [], []
+    for matrix in pair:
+        there = np.isin(matrix, positive)
+        # A report is normal unless something is there; under "ignore" a doubt alone leaves that open.
+        open_question = (matrix == 2).any(axis=1) & ~there.any(axis=1) & (policy == "ignore")
+        (y_pred if y_true else y_true).append(np.column_stack([there, ~there.any(axis=1)])[:, : len(classes)])
+        doubt = (matrix == 2) & (policy == "ignore")
+        skipped.append(np.column_stack([doubt, open_question])[:, : len(classes)])
+    (truth,), (answer,), used = y_true, y_pred, ~(skipped[0] | skipped[1])
+
+    def theirs(columns):
+        cells = used[:, columns]
+        if not cells.any():
+            return [zero_division] * 3  # scikit-learn refuses to score nothing
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # labels that nobody has
+            # Both classes are named, as scikit-learn guesses them from what is there.
+            found = precision_recall_fscore_support(
+                truth[:, columns][cells],
+                answer[:, columns][cells],
+                labels=[False, True],
+                zero_division=zero_division,
+            )
+        return [float(v[1]) for v in found[:3]]
+
+    tables = table("curated", pair[0].tolist()), table("rules", pair[1].tolist())
+    scores = score(
+        *tables, task="choice", policy=policy, zero_division=zero_division, vocabulary=classes, **QUICK
+    )
+    found = scores.set_index(["label", "metric"])["value"]
+    each = {label: theirs([column]) for column, label in enumerate(classes)}
+    for label, wanted in ({"micro": theirs(slice(None))} | each).items():
+        ours = [found[label, m] for m in ("precision", "recall", "f1")]
+        assert ours == pytest.approx(wanted, nan_ok=True), (label, policy)
+    active = (used & (truth | answer)).any(axis=0)
+    for place, metric in enumerate(("precision", "recall", "f1")):
+        means = [each[label][place] for label, seen in zip(classes, active, strict=True) if seen]
+        defined = [v for v in means if not np.isnan(v)]
+        assert found["macro", metric] == pytest.approx(
+            np.mean(defined) if defined else zero_division, nan_ok=True
+        )
+    assert found["all", "exact_match"] == accuracy_score(truth & used, answer & used)
 
 
 def test_macro_leaves_out_labels_that_nobody_has(table):

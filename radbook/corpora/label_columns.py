@@ -1,0 +1,149 @@
+"""Read labels as studies publish them: a table with a row per report and, per source, a column of category names.
+
+Such tables are written by hand or put together from several tools, so names are misspelled; what is repaired is listed,
+and what fits no category is refused.
+Only the columns that are asked for are looked at: a text column in the same file goes nowhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rapidfuzz import fuzz, process
+
+from radbook.corpora.names import is_repair, read_names
+from radbook.corpora.table import nearest, read_columns, row_ids
+from radbook.errors import RadbookError
+from radbook.ontology import CATEGORIES
+from radbook.schema import LABELS, check, finding, label_row
+
+__all__ = ["LabelColumns", "read_label_columns"]
+
+_SHOWN = 40  # characters of a misread name that a message repeats
+
+
+@dataclass(frozen=True)
+class LabelColumns:
+    """What a published label table says.
+
+    Attributes
+    ----------
+    tables
+        Source -> its `labels` table of task "choice".
+    reports
+        report_id and patient_id, as `score` and `paired_table` take them.
+    repairs
+        One row per name that was repaired: row (from 1, below the header), column, read, taken_for.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    reports: pd.DataFrame
+    repairs: pd.DataFrame
+
+
+def read_label_columns(
+    path: str | Path,
+    columns: Mapping[str, str],
+    *,
+    id_column: str | None = None,
+    patient_column: str | None = None,
+) -> LabelColumns:
+    """Read a CSV or Parquet file with a column of category names per source.
+
+    Parameters
+    ----------
+    path
+        The file; its ending says which kind it is.
+    columns
+        Source -> the column that holds its labels, such as {"reader 1": "human_label1"}.
+        A cell names categories between commas, semicolons or bars, in any case; "Normal", "No Finding" or nothing means none.
+    id_column
+        Column with a unique id; without one, the row number (from 1) is the id.
+    patient_column
+        Column with the patient's id; without one, every report counts as a patient of its own.
+
+    Returns
+    -------
+    LabelColumns
+        A row with a repaired name has the status "repaired", and its note says what was read.
+
+    Raises
+    ------
+    RadbookError
+        For a column that is not there, an id that comes twice, or a name that fits no category; the message names the row,
+        the column and the nearest category.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "published.csv"
+    ...     _ = file.write_text('id,first,second\\n7,"edema, ateletasis",Edema\\n8,,Normal\\n')
+    ...     read = read_label_columns(file, {"reader 1": "first", "reader 2": "second"}, id_column="id")
+    >>> [f["code"] for f in read.tables["reader 1"]["findings"][0]]
+    ['Atelectasis', 'Edema']
+    >>> read.repairs.values.tolist()
+    [[1, 'first', 'ateletasis', 'Atelectasis']]
+    """
+    path = Path(path)
+    frame = read_columns(path)
+    if not columns:
+        raise RadbookError(f"{path}: name at least one column of labels, as {{source: column}}")
+    for column in (*columns.values(), id_column, patient_column):
+        if column and column not in frame:
+            there = ", ".join(frame.columns) or "none"
+            raise RadbookError(
+                f"{path} has no column {column!r}; the columns are: {there}{nearest(column, list(frame))}"
+            )
+    if frame.empty:
+        raise RadbookError(f"{path} has a header but no rows: there is nothing to read")
+    ids = row_ids(path, frame, id_column or None)
+    patients = [p.strip() for p in frame[patient_column]] if patient_column else ids
+    repairs: list[tuple[int, str, str, str]] = []
+    tables = {
+        source: _labels(source, column, ids, frame[column].tolist(), path, repairs)
+        for source, column in columns.items()
+    }
+    return LabelColumns(
+        tables=tables,
+        reports=pd.DataFrame(
+            # A report whose patient is not named is a patient of its own, not one patient with all the others.
+            {
+                "report_id": ids,
+                "patient_id": [p or f"unknown-{i}" for p, i in zip(patients, ids, strict=True)],
+            }
+        ),
+        repairs=pd.DataFrame(repairs, columns=["row", "column", "read", "taken_for"]),
+    )
+
+
+def _labels(
+    source: str,
+    column: str,
+    ids: list[str],
+    cells: list[str],
+    path: Path,
+    repairs: list[tuple[int, str, str, str]],
+) -> pd.DataFrame:
+    rows = []
+    for row, (report_id, cell) in enumerate(zip(ids, cells, strict=True), start=1):
+        found, notes = set(), []
+        for name, category in read_names(cell):
+            if category is None:
+                shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+                near, _, _ = process.extractOne(
+                    name.lower(), CATEGORIES, processor=str.lower, scorer=fuzz.ratio
+                )
+                raise RadbookError(
+                    f"{path}, row {row}, column {column}: {shown!r} is no category and none is near enough to repair it "
+                    f"(the nearest is {near}); correct the cell, or read another column"
+                )
+            found.add(category)
+            if is_repair(name, category):
+                repairs.append((row, column, name, category))
+                notes.append(f"read {name!r} as {category}")
+        status = "repaired" if notes else "ok"
+        findings = [finding(category) for category in CATEGORIES if category in found]
+        rows.append(label_row(report_id, source, "choice", findings, status=status, note="; ".join(notes)))
+    return check(pd.DataFrame(rows), LABELS)

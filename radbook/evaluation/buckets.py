@@ -1,0 +1,285 @@
+"""Where errors sit: each decision beside the truth, the language around it, and what became of the teacher's errors.
+
+A *decision* is one report and one label that somebody mentions: the reference or any source, be it to deny it.
+Cells that nobody mentions are right by everyone's silence; counting them would make every rate look small.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from radbook.corpora.sections import report_body
+from radbook.errors import RadbookError
+from radbook.evaluation.counts import compare, rows_of
+from radbook.evaluation.errors import strongest
+from radbook.evaluation.intervals import exact_interval
+from radbook.evaluation.matrix import key_of
+from radbook.ontology import FINDINGS
+from radbook.schema import ERRORS
+from radbook.teachers.phenomena import TRAITS, sentence_traits
+from radbook.teachers.sentences import split_sentences
+
+__all__ = ["BUCKETS", "FATES", "PAIRS", "bucket_rates", "decisions", "error_rows", "fates", "pairs", "traits"]
+
+BUCKETS = (*TRAITS, "device", "rare_word", "long_report")
+# A word is rare below this many reports of the training split; a report is long above this quantile of the scored ones.
+RARE, LONG = 5, 0.9
+FATES = ("corrected", "inherited", "added")
+PAIRS = (
+    "both right",
+    "only the student wrong",
+    "only the teacher wrong",
+    "both wrong alike",
+    "both wrong differently",
+)
+SILENT = "not mentioned"
+_CELL = ["report_id", "code"]
+_COLUMNS = [*_CELL, "source", "curated", "predicted", "outcome", "status"]
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_DEVICE = "Support Devices"
+_DEVICE_CODES = frozenset(f.icd10 for f in FINDINGS.values() if f.category == _DEVICE and f.icd10)
+
+
+def decisions(
+    curated: pd.DataFrame,
+    tables: Iterable[pd.DataFrame],
+    *,
+    task: str,
+    reports: pd.DataFrame,
+    policy: str = "certain",
+    level: str = "category",
+) -> pd.DataFrame:
+    """Lay what each source says of each report and label beside the reference.
+
+    Parameters
+    ----------
+    curated, task, reports, policy, level
+        As in `radbook.evaluation.score`.
+    tables
+        `labels` tables, one source each.
+
+    Returns
+    -------
+    One row per report, label and source: report_id, code, source, curated and predicted ("present", "uncertain", "absent"
+    or "not mentioned"), outcome ("right", "miss" or "invention", as `score` counts them) and status.
+    Only labels that the reference or some source mentions; a cell that the policy leaves out is left out for every source.
+    `attrs["n_reports"]` is the number of reports compared, `attrs["silent"]` of cells that nobody mentions.
+
+    Examples
+    --------
+    >>> from radbook.schema import finding, label_row
+    >>> truth = pd.DataFrame([label_row("r", "curated", "choice", [finding("Edema")])])
+    >>> rules = pd.DataFrame([label_row("r", "rules", "choice", [finding("Edema", "absent"), finding("Fracture", "absent")])])
+    >>> reports = pd.DataFrame({"report_id": ["r"], "patient_id": ["p"]})
+    >>> decisions(truth, [rules], task="choice", reports=reports)[["code", "predicted", "outcome"]].values.tolist()
+    [['Edema', 'absent', 'miss'], ['Fracture', 'absent', 'right']]
+    """
+    tables = list(tables)
+    found = [compare(curated, t, task=task, policy=policy, reports=reports, level=level) for t in tables]
+    if not found:
+        raise RadbookError("decisions: there is no labels table to compare with the reference")
+    key, first = key_of(level if task == "open" else "code"), found[0]
+    truth, *said = (strongest(rows_of(t, task, "the labels"), key) for t in (curated, *tables))
+    place = {name: {v: i for i, v in enumerate(getattr(first, name))} for name in ("report_ids", "labels")}
+    scored = np.logical_and.reduce([f.scored for f in found])
+    cells = sorted(
+        (r, c)
+        for r, c in {cell for words in (truth, *said) for cell in words}
+        if r in place["report_ids"]
+        and c in place["labels"]
+        and scored[place["report_ids"][r], place["labels"][c]]
+    )
+    at = tuple(
+        np.array([(place["report_ids"][r], place["labels"][c]) for r, c in cells], dtype=int).reshape(-1, 2).T
+    )
+    parts = []
+    for counts, words, table in zip(found, said, tables, strict=True):
+        status = table[table["task"] == task].set_index("report_id")["status"]
+        part = pd.DataFrame(cells, columns=_CELL, dtype=object).assign(source=counts.source)
+        part["curated"] = [truth.get(cell, {}).get("presence", SILENT) for cell in cells]
+        part["predicted"] = [words.get(cell, {}).get("presence", SILENT) for cell in cells]
+        part["outcome"] = np.select([counts.fn[at], counts.fp[at]], ["miss", "invention"], "right")
+        parts.append(part.assign(status=[status[r] for r, _ in cells]))
+    frame = pd.concat(parts, ignore_index=True)[_COLUMNS]
+    frame.attrs = {"n_reports": len(first.report_ids), "silent": int(scored.sum()) - len(cells)}
+    return frame
+
+
+def traits(
+    decided: pd.DataFrame,
+    reports: pd.DataFrame,
+    train: pd.DataFrame,
+    tables: Sequence[pd.DataFrame],
+    *,
+    task: str,
+    level: str = "category",
+) -> pd.DataFrame:
+    """Say in which buckets each decision falls; one may fall in several, or in none.
+
+    Parameters
+    ----------
+    decided
+        A table of `decisions`; its cells are described.
+    reports, train
+        The reports that were decided, and those of the training split.
+    tables
+        `labels` tables, the reference among them: the first that gives the place of a label's evidence decides which
+        sentence is looked at.
+    task, level
+        As for `decisions`.
+
+    Returns
+    -------
+    Indexed by report_id and code, truth values in the columns of `BUCKETS` and `placed`:
+
+    negation, hedge, comparison
+        The sentence of the evidence holds such words (`radbook.teachers.phenomena.sentence_traits`).
+    device
+        The label is Support Devices, or an ICD-10-CM category of codes that stand for devices.
+    rare_word
+        A word of three or more letters in that sentence stands in fewer than 5 reports of the training split; where no
+        source gives a place, a word of the whole report.
+    long_report
+        The report's body, in characters, lies above the 0.9 quantile of `reports`.
+    placed
+        Some source gives the place of its evidence; where none does, the first three are False.
+
+    Examples
+    --------
+    >>> from radbook.schema import finding, label_row
+    >>> reports = pd.DataFrame({"report_id": ["r"], "patient_id": ["p"], "text": ["No effusion. Wet lungs."]})
+    >>> truth = pd.DataFrame([label_row("r", "curated", "choice", [finding("Edema", start=13, end=22)])])
+    >>> decided = decisions(truth, [truth.assign(source="rules")], task="choice", reports=reports)
+    >>> found = traits(decided, reports, reports, [truth], task="choice")
+    >>> found.columns[found.loc[("r", "Edema")]].tolist()
+    ['rare_word', 'placed']
+    """
+    key = key_of(level if task == "open" else "code")
+    text_of = reports.set_index("report_id")["text"]
+    bodies = text_of.map(report_body)
+    long = bodies.str.len() > bodies.str.len().quantile(LONG)
+    known = Counter(w for body in train["text"].map(report_body) for w in _words(body))
+    devices = {_DEVICE} if task == "choice" else {key(code) for code in _DEVICE_CODES}
+    places = _places(tables, task, key)
+    rows, cells = [], decided[_CELL].drop_duplicates()
+    for report_id, code in cells.itertuples(index=False):
+        place = places.get((report_id, code))
+        sentence = "" if place is None else _sentence(text_of[report_id], place)
+        rare = any(known[w] < RARE for w in _words(sentence or bodies[report_id]))
+        held = sentence_traits(sentence)
+        rows.append([*(t in held for t in TRAITS), code in devices, rare, long[report_id], place is not None])
+    frame = pd.DataFrame(rows, columns=[*BUCKETS, "placed"], index=pd.MultiIndex.from_frame(cells))
+    return frame.astype(bool)
+
+
+def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    """Count, per bucket of `traits` and source, the decisions that are wrong, with exact 95 % intervals.
+
+    Returns
+    -------
+    One row per label and source: label ("all decisions", the buckets, "none of these"), source, tries, hits, and value, low
+    and high (fractions). Exact intervals take decisions as independent; those of one report are not quite.
+
+    Examples
+    --------
+    >>> decided = pd.DataFrame([["r", "Edema", "rules", "miss"]], columns=["report_id", "code", "source", "outcome"])
+    >>> held = pd.DataFrame(False, columns=[*BUCKETS], index=pd.MultiIndex.from_frame(decided[["report_id", "code"]]))
+    >>> rates = bucket_rates(decided, held.assign(hedge=True)).set_index("label")
+    >>> rates.loc[["hedge", "device"], ["tries", "hits"]].values.tolist()
+    [[1, 1], [0, 0]]
+    """
+    flags = held[list(BUCKETS)].reindex(pd.MultiIndex.from_frame(decided[_CELL]))
+    buckets = {"all decisions": np.ones(len(decided), dtype=bool)}
+    buckets |= {name.replace("_", " "): flags[name].to_numpy(bool) for name in BUCKETS}
+    buckets["none of these"] = ~flags.to_numpy(bool).any(axis=1)
+    wrong, source = (decided["outcome"] != "right").to_numpy(), decided["source"].to_numpy()
+    rows = [
+        (label, name, int((inside & (source == name)).sum()), int((inside & wrong & (source == name)).sum()))
+        for label, inside in buckets.items()
+        for name in dict.fromkeys(source)
+    ]
+    frame = pd.DataFrame(rows, columns=["label", "source", "tries", "hits"])
+    low, high = exact_interval(frame["hits"].to_numpy(), frame["tries"].to_numpy())
+    return frame.assign(value=frame["hits"] / frame["tries"].where(frame["tries"] > 0), low=low, high=high)
+
+
+def fates(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.Series:
+    """Say what became of each error: corrected (the teacher's alone), inherited (of both) or added (the student's alone).
+
+    >>> cells = pd.DataFrame({"report_id": "r", "code": ["Edema", "Edema", "Fracture", "Fracture"]})
+    >>> decided = cells.assign(source=["rules", "student"] * 2, outcome=["miss", "right", "invention", "invention"])
+    >>> fates(decided, teacher="rules", student="student").to_dict()
+    {('r', 'Edema'): 'corrected', ('r', 'Fracture'): 'inherited'}
+    """
+    taught, learned = (_wrong(decided, source) for source in (teacher, student))
+    both = {cell: "inherited" if cell in learned else "corrected" for cell in taught}
+    both |= {cell: "added" for cell in learned if cell not in taught}
+    index = (
+        pd.MultiIndex.from_tuples(sorted(both), names=_CELL)
+        if both
+        else pd.MultiIndex.from_arrays([[], []], names=_CELL)
+    )
+    return pd.Series([both[cell] for cell in index], index=index, name="fate", dtype=object)
+
+
+def pairs(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.DataFrame:
+    """Count the reports whose whole answer teacher and student have right or wrong, alone or together.
+
+    Two wrong answers are alike if they miss and invent the same labels.
+
+    Returns
+    -------
+    Indexed by `PAIRS`: reports, and value, low and high (the share of all reports, with its exact 95 % interval).
+    """
+    taught, learned = ({} for _ in range(2))
+    for answers, source in ((taught, teacher), (learned, student)):
+        for (report_id, code), outcome in _wrong(decided, source).items():
+            answers.setdefault(report_id, set()).add((code, outcome))
+    named = [_pair(taught.get(r), learned.get(r)) for r in taught.keys() | learned.keys()]
+    n_reports = decided.attrs["n_reports"]
+    counts = pd.Series(Counter(named)).reindex(PAIRS, fill_value=0).astype(int)
+    counts["both right"] = n_reports - len(named)
+    low, high = exact_interval(counts.to_numpy(), np.full(len(PAIRS), n_reports))
+    return pd.DataFrame({"reports": counts, "value": counts / max(n_reports, 1), "low": low, "high": high})
+
+
+def error_rows(decided: pd.DataFrame, held: pd.DataFrame, fate: pd.Series, *, task: str) -> pd.DataFrame:
+    """Return the wrong decisions as rows of the `errors` contract, with their buckets and their fate."""
+    wrong = decided[decided["outcome"] != "right"].rename(columns={"outcome": "kind"})
+    cells = pd.MultiIndex.from_frame(wrong[_CELL])
+    flags = held[list(BUCKETS)].reindex(cells).reset_index(drop=True)
+    frame = wrong.assign(task=task, fate=fate.reindex(cells).to_numpy()).reset_index(drop=True)
+    return frame.join(flags)[list(ERRORS.columns)]
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower()))
+
+
+def _sentence(text: str, place: int) -> str:
+    return next((text[a:b] for a, b in split_sentences(text) if a <= place < b), "")
+
+
+def _places(tables: Sequence[pd.DataFrame], task: str, key) -> dict[tuple[str, str], int]:
+    places: dict[tuple[str, str], int] = {}
+    for table in tables:
+        for cell, entry in strongest(table[table["task"] == task], key).items():
+            if entry.get("start") is not None:
+                places.setdefault(cell, entry["start"])
+    return places
+
+
+def _wrong(decided: pd.DataFrame, source: str) -> dict[tuple[str, str], str]:
+    rows = decided[(decided["source"] == source) & (decided["outcome"] != "right")]
+    return {(r, c): o for r, c, o in zip(rows["report_id"], rows["code"], rows["outcome"], strict=True)}
+
+
+def _pair(taught: set | None, learned: set | None) -> str:
+    if not taught:
+        return "only the student wrong"
+    if not learned:
+        return "only the teacher wrong"
+    return "both wrong alike" if taught == learned else "both wrong differently"

@@ -1,0 +1,166 @@
+"""How many reports does a comparison take: the width of the paired interval over the size of the test set.
+
+A test set of any size is played through by drawing that many patients, with replacement, from those at hand.
+Each such study gets the interval that its own reports would give it, from the spread of its patients; because counts and
+their products add up over patients, all studies of one size are two matrix products.
+"""
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from radbook.errors import RadbookError
+from radbook.evaluation.counts import Comparison, compare
+from radbook.evaluation.intervals import draw_weights
+from radbook.evaluation.matrix import choose
+from radbook.evaluation.metrics import METRICS
+
+__all__ = ["SIZES", "paired_power", "reports_needed"]
+
+SIZES = (25, 50, 100, 200, 400, 800, 1600)
+_REACH = ndtri(0.975)  # standard errors to either side of a 95 % interval
+
+
+def paired_power(
+    curated: pd.DataFrame,
+    a: pd.DataFrame,
+    b: pd.DataFrame,
+    *,
+    task: str,
+    policy: str = "certain",
+    reports: pd.DataFrame | None = None,
+    metric: str = "f1",
+    level: str = "category",
+    sizes: Sequence[int] = SIZES,
+    gap: float = 0.0,
+    n_draws: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Play through test sets of several sizes: how wide is the paired interval of the micro score, how often does it tell?
+
+    Parameters
+    ----------
+    curated, a, b, task, policy, reports, metric, level
+        As in `paired_table`; the score is "micro".
+    sizes
+        Numbers of reports; a size may exceed the reports at hand.
+    gap
+        A difference to look for, such as a published one (fraction).
+    n_draws, seed
+        Number of test sets drawn for each size.
+
+    Returns
+    -------
+    One row per size: n_reports, n_patients, width (median width of the 95 % interval), width_low and width_high (which hold
+    95 % of the widths), told (share of the test sets whose interval excludes zero) and told_gap (the same if the two sources
+    differed by `gap`, spread as they are).
+    `attrs` holds `a`, `b`, `value` (the difference on all reports), `error` (its standard error), `n_reports` and `gap`.
+
+    Notes
+    -----
+    A study's standard error is that of a difference of two ratios over patients (the linearization, or delta method); its
+    interval reaches 1.96 of them to either side.
+    Patients are drawn from those at hand, so sizes far above them speak of more patients like these and of no others.
+    A size is met on average: reports come with their patients.
+
+    Examples
+    --------
+    >>> from radbook.schema import label_row, finding
+    >>> def table(source, wrong):
+    ...     rows = [label_row(str(i), source, "choice", [finding("Edema")] * (i % wrong > 0)) for i in range(90)]
+    ...     return pd.DataFrame(rows)
+    >>> found = paired_power(table("curated", 99), table("a", 9), table("b", 3), task="choice", sizes=[30, 120])
+    >>> found[["n_reports", "width"]].round(1).values.tolist()
+    [[30.0, 0.2], [120.0, 0.1]]
+    """
+    choose(metric, METRICS, "metric")
+    if not len(sizes) or min(sizes) < 2:
+        raise RadbookError(f"sizes={list(sizes)} must be numbers of reports, each at least 2")
+    if n_draws < 1:
+        raise RadbookError(f"n_draws={n_draws}: draw at least one test set of each size")
+    options = {"task": task, "policy": policy, "reports": reports, "level": level}
+    one, two = compare(curated, a, **options), compare(curated, b, **options)
+    parts = np.hstack([_ratio_parts(one, metric), _ratio_parts(two, metric)])  # (P, 4)
+    products = (parts[:, :, None] * parts[:, None, :]).reshape(len(parts), -1)  # (P, 16)
+    both = np.hstack([parts, products])
+    (value,), (error,) = _differences(both.sum(axis=0)[None], len(parts))
+    rng = np.random.default_rng(seed)
+    rows = []
+    for size in sizes:
+        n_patients = max(2, round(size * len(parts) / len(one.report_ids)))
+        draws = [weights @ both for weights in draw_weights(rng, len(parts), n_draws, size=n_patients)]
+        found, spread = _differences(np.concatenate(draws), n_patients)
+        reach = _REACH * spread
+        known = 2 * reach[~np.isnan(reach)]
+        low, width, high = np.quantile(known, [0.025, 0.5, 0.975]) if len(known) else [np.nan] * 3
+        # A study without a score or an error to measure its spread by tells nothing.
+        told, told_gap = (np.mean((np.abs(d) > reach) & (reach > 0)) for d in (found, found - value + gap))
+        rows.append((size, n_patients, width, low, high, told, told_gap))
+    columns = ["n_reports", "n_patients", "width", "width_low", "width_high", "told", "told_gap"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame.attrs = {
+        "a": one.source,
+        "b": two.source,
+        "value": float(value),
+        "error": float(error),
+        "n_reports": len(one.report_ids),
+        "gap": gap,
+    }
+    return frame
+
+
+def reports_needed(table: pd.DataFrame, *, power: float = 0.8) -> int:
+    """Return how many reports a 95 % interval takes to exclude zero in a share `power` of the studies, for the table's `gap`.
+
+    Parameters
+    ----------
+    table
+        As `paired_power` returns it, with a `gap` that is not zero.
+    power
+        Fraction of studies that should tell the gap.
+
+    Notes
+    -----
+    Standard errors shrink with the square root of the size, so n = n_reports * ((1.96 + z) * error / gap) ** 2, where z is
+    the normal quantile of `power` (0.84 for 0.8).
+
+    Examples
+    --------
+    >>> table = pd.DataFrame()
+    >>> table.attrs = {"error": 0.02, "n_reports": 100, "gap": 0.04}
+    >>> reports_needed(table)
+    197
+    """
+    gap, error = table.attrs["gap"], table.attrs["error"]
+    if not gap:
+        raise RadbookError("gap is 0: give paired_power the difference to look for")
+    if not 0 < power < 1:
+        raise RadbookError(f"power={power} must lie between 0 and 1")
+    if not np.isfinite(error):
+        raise RadbookError("these sources have no difference to measure: nothing is scored for one of them")
+    return ceil(table.attrs["n_reports"] * ((_REACH + ndtri(power)) * error / gap) ** 2)
+
+
+def _ratio_parts(found: Comparison, metric: str) -> np.ndarray:
+    """Above and below the line of a pooled score, per patient, shape (P, 2)."""
+    tp, fp, fn = (
+        np.bincount(found.patients, weights=cells.sum(axis=1)) for cells in (found.tp, found.fp, found.fn)
+    )
+    parts = {"precision": (tp, tp + fp), "recall": (tp, tp + fn), "f1": (2 * tp, 2 * tp + fp + fn)}
+    return np.column_stack(parts[metric])
+
+
+def _differences(totals: np.ndarray, n_patients: int) -> tuple[np.ndarray, np.ndarray]:
+    """Difference of two ratios and its standard error, for sums of shape (draws, 4 + 16) over `n_patients`."""
+    sums, moments = totals[:, :4], totals[:, 4:].reshape(-1, 4, 4)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio_a, ratio_b = sums[:, 0] / sums[:, 1], sums[:, 2] / sums[:, 3]
+        slopes = np.stack(
+            [1 / sums[:, 1], -ratio_a / sums[:, 1], -1 / sums[:, 3], ratio_b / sums[:, 3]], axis=1
+        )
+        # What one patient adds sums to zero over patients, so its squares alone give the variance.
+        variance = np.einsum("di,dij,dj->d", slopes, moments, slopes) * n_patients / (n_patients - 1)
+    return ratio_a - ratio_b, np.sqrt(np.maximum(variance, 0.0))
