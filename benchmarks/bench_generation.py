@@ -1,6 +1,6 @@
 """Letting the tiny base write: replies per CPU second, against transformers' `generate` in the ways it is commonly used.
 
-One process, one thread; the ways take turns, and the rate of each is that of its best round.
+One process, one thread; the ways take turns, and the rate of each is the median of its rounds.
 """
 
 import statistics
@@ -13,7 +13,8 @@ from typing import Any
 from radbook.corpora.sections import report_body
 from radbook.corpora.synthetic import generate_reports
 from radbook.student import Student
-from radbook.student.base import encode_prompts, quiet
+from radbook.student.chat import encode_prompts
+from radbook.student.environment import quiet
 from radbook.student.generate import generate
 from radbook.tasks import STYLES, TASKS
 
@@ -29,9 +30,9 @@ WAYS = {
 
 
 def measure(
-    *, n_reports: int = 128, n_alone: int = 12, batch_size: int = 64, rounds: int = 2
+    *, n_reports: int = 256, n_batched: int = 64, n_alone: int = 16, batch_size: int = 64, rounds: int = 3
 ) -> list[tuple[str, float, str]]:
-    """Answer both tasks for distinct reports in both prompt styles; the ways without batches answer `n_alone` of them."""
+    """Answer both tasks for distinct reports in both prompt styles; `generate` answers evenly spaced ones of them."""
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -46,12 +47,15 @@ def measure(
         rows = [_confidence(reports.head(n_reports), rounds)]
         for style in STYLES:
             asked = {name: [task.prompt(body, style) for body in bodies] for name, task in TASKS.items()}
-            few = {name: prompts[:: max(1, len(prompts) // n_alone)] for name, prompts in asked.items()}
+            some, few = (
+                {name: prompts[:: max(1, len(prompts) // n)] for name, prompts in asked.items()}
+                for n in (n_batched, n_alone)
+            )
             ways = {
                 "radbook": (asked, lambda p: generate(model, tokenizer, p, batch_size=batch_size)),
                 "one": (few, lambda p: in_batches(model, tokenizer, p, 1)),
                 "adapter": (few, lambda p: in_batches(adapter, tokenizer, p, 1)),
-                "batched": (asked, lambda p: in_batches(model, tokenizer, p, PEER_BATCH)),
+                "batched": (some, lambda p: in_batches(model, tokenizer, p, PEER_BATCH)),
             }
             rate, replies = _in_turn(ways, rounds)
             own = dict(zip(chain.from_iterable(asked.values()), replies["radbook"], strict=True))
@@ -96,27 +100,26 @@ def in_batches(model: Any, tokenizer: Any, prompts: Sequence[str], batch_size: i
 
 
 def _in_turn(ways: dict[str, tuple[dict, Callable]], rounds: int) -> tuple[dict, dict]:
-    seconds, replies = dict.fromkeys(ways, float("inf")), {}
+    seconds, replies = {way: [] for way in ways}, {}
     for _ in range(rounds):
         for way, (asked, answer) in ways.items():
             start = time.process_time()
             replies[way] = [*chain.from_iterable(answer(prompts) for prompts in asked.values())]
-            seconds[way] = min(seconds[way], time.process_time() - start)
-    return {way: len(replies[way]) / seconds[way] for way in ways}, replies
+            seconds[way].append(time.process_time() - start)
+    return {way: len(replies[way]) / statistics.median(seconds[way]) for way in ways}, replies
 
 
 def _confidence(reports: Any, rounds: int) -> tuple[str, float, str]:
     student = Student.untuned()
     student.model()
-    taken = {"label": float("inf"), "confidence": float("inf")}
+    ratios = []
     for _ in range(rounds):
         start = time.process_time()
         labels = student.label(reports, ["choice"])
         middle = time.process_time()
         student.confidence(reports, labels)
-        taken["label"] = min(taken["label"], middle - start)
-        taken["confidence"] = min(taken["confidence"], time.process_time() - middle)
-    return "confidence / labeling the choice task", taken["confidence"] / taken["label"], "times its CPU time"
+        ratios.append((time.process_time() - middle) / (middle - start))
+    return "confidence / labeling the choice task", statistics.median(ratios), "times its CPU time"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from work import work_per_token
 from radbook.corpora import load_corpus
 from radbook.instructions import build_instructions
 from radbook.schema import INSTRUCTIONS, write_table
-from radbook.student.base import TINY, cpu_has_bfloat16, load_tokenizer
+from radbook.student.base import TINY, load_tokenizer
+from radbook.student.environment import cpu_has_bfloat16
 
 SIDES = {"radbook": "radbook", "trl": "TRL's trainer as it comes", "loop": "a hand-written loop"}
 

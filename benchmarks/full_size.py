@@ -135,7 +135,9 @@ def write(folder: Path, *, n_replies: int, max_new_tokens: int) -> dict[str, Any
     """Write replies to the same prompts in both ways; random weights seldom end a reply, so each has full length."""
     import torch
 
-    from radbook.student.base import encode_prompts, load_base, quiet
+    from radbook.student.base import load_base
+    from radbook.student.chat import encode_prompts
+    from radbook.student.environment import quiet
     from radbook.student.generate import generate
 
     model, tokenizer, _ = load_base(str(folder), backend="peft")

@@ -19,13 +19,8 @@ from rounds import serve
 from work import matrix_rate
 
 from radbook.schema import INSTRUCTIONS, read_table
-from radbook.student.base import (
-    cpu_has_bfloat16,
-    import_unsloth,
-    load_base,
-    load_tokenizer,
-    prepare_environment,
-)
+from radbook.student.base import load_base, load_tokenizer
+from radbook.student.environment import cpu_has_bfloat16, import_unsloth, prepare_environment
 from radbook.student.settings import Settings
 
 # What decides the losses is the same for all; everything else is each one's own.

@@ -63,7 +63,7 @@ def _device() -> tuple[bool, str]:
 
 
 def _backend() -> tuple[bool, str]:
-    from radbook.student.base import import_unsloth
+    from radbook.student.environment import import_unsloth
 
     try:
         unsloth = import_unsloth()

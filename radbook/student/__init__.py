@@ -12,16 +12,8 @@ from radbook.corpora.sections import report_body
 from radbook.errors import RadbookError
 from radbook.ontology import CATEGORIES
 from radbook.schema import PREDICTIONS, Presence, check, label_row
-from radbook.student.base import (
-    base_hash,
-    base_name,
-    encode_prompts,
-    load_base,
-    load_tokenizer,
-    prompt_style,
-    resolve_base,
-    template_hash,
-)
+from radbook.student.base import base_hash, base_name, load_base, load_tokenizer, prompt_style, resolve_base
+from radbook.student.chat import encode_prompts, template_hash
 from radbook.student.generate import PORTION, generate
 from radbook.tasks import TASKS, Task
 

@@ -16,25 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from radbook.errors import RadbookError
-from radbook.student.chat import encode_prompts, template_hash
-from radbook.student.environment import cpu_has_bfloat16, import_unsloth, prepare_environment, quiet
+from radbook.student.environment import import_unsloth, prepare_environment, quiet
 
 __all__ = [
     "BACKENDS",
     "TINY",
     "base_hash",
     "base_name",
-    "cpu_has_bfloat16",
-    "encode_prompts",
-    "import_unsloth",
     "load_base",
     "load_tokenizer",
-    "prepare_environment",
     "prepare_training",
     "prompt_style",
-    "quiet",
     "resolve_base",
-    "template_hash",
 ]
 
 TINY = str(files("radbook") / "resources" / "tiny")

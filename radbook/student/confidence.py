@@ -19,7 +19,8 @@ import numpy as np
 
 from radbook.errors import RadbookError
 from radbook.ontology import CATEGORIES, NORMAL
-from radbook.student.base import encode_prompts, quiet
+from radbook.student.chat import encode_prompts
+from radbook.student.environment import quiet
 from radbook.student.generate import PORTION, progress_of, shared_prefix
 from radbook.student.memory import Memory, can_share, rows_at_once
 
@@ -184,14 +185,17 @@ def _read(memory: Memory, prompts: list[list[int]], plans: list[_Plan]) -> np.nd
         hidden[row, width:, n:width] = True
         if nodes:
             hidden[row, width : width + nodes, width : width + nodes] = ~plan.sees
-    ends = sorted({len(prompt) - 1 for prompt in prompts})
-    logits = memory.logits(
-        tokens, torch.from_numpy(positions), torch.from_numpy(hidden), [*ends, *range(width, total)]
-    )
+    # Only where the lists part does the next token matter; rows with fewer such places ask for column 0 too.
+    columns = np.zeros((len(prompts), max(len(plan.forks) for plan in plans)), dtype=np.int64)
+    for row, (prompt, plan) in enumerate(zip(prompts, plans, strict=True)):
+        columns[row, : len(plan.forks)] = [
+            width + plan.place[path] if path else len(prompt) - 1 for path in plan.forks
+        ]
+    logits = memory.logits(tokens, *map(torch.from_numpy, (positions, hidden, columns)))
     wanted = [
-        (row, ends.index(len(prompt) - 1) if not path else len(ends) + plan.place[path], token)
-        for row, (prompt, plan) in enumerate(zip(prompts, plans, strict=True))
-        for path, following in plan.forks.items()
+        (row, place, token)
+        for row, plan in enumerate(plans)
+        for place, following in enumerate(plan.forks.values())
         for token in following
     ]
     picked = iter(logits[tuple(torch.tensor(wanted, device=logits.device).T)].double().tolist())

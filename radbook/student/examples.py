@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from radbook.corpora.sections import report_body
-from radbook.student.base import encode_prompts
+from radbook.student.chat import encode_prompts
 from radbook.tasks import TASKS
 
 __all__ = ["CHUNK", "REPLY", "TEXT", "batches", "make_examples", "mask_words"]
@@ -56,7 +56,9 @@ def batches(
         own_seed = seed * 1_000_003 + number
         rng, torch_rng = random.Random(own_seed), torch.Generator().manual_seed(own_seed)
         limit = min(longest(), n_tokens)
-        groups = _grouped([e for e in make_examples(tokenizer, CHUNK, own_seed) if len(e[0]) <= limit], n_tokens)
+        groups = _grouped(
+            [e for e in make_examples(tokenizer, CHUNK, own_seed) if len(e[0]) <= limit], n_tokens
+        )
         rng.shuffle(groups)
         for width, group in groups:
             ids = torch.full((n_tokens,), tokenizer.pad_token_id)

@@ -23,8 +23,10 @@ import pandas as pd
 from radbook.errors import RadbookError
 from radbook.schema import INSTRUCTIONS, check, read_table
 from radbook.student.adapter import save_adapter
-from radbook.student.base import base_hash, load_base, prepare_training, quiet, resolve_base, template_hash
+from radbook.student.base import base_hash, load_base, prepare_training, resolve_base
+from radbook.student.chat import template_hash
 from radbook.student.checkpoints import begin, finished, newest, remove_broken, sealer, write_json
+from radbook.student.environment import quiet
 from radbook.student.settings import Settings, read_config
 from radbook.student.trainer import add_lora, make_trainer, per_process, tokenize, world_size
 from radbook.student.watch import watcher

@@ -16,7 +16,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from radbook.errors import RadbookError
-from radbook.student.base import encode_prompts, quiet
+from radbook.student.chat import encode_prompts
+from radbook.student.environment import quiet
 from radbook.student.memory import Memory, can_share, rows_at_once
 
 __all__ = ["PORTION", "generate", "progress_of", "shared_prefix", "worth_vllm"]

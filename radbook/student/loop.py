@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from radbook.student.base import cpu_has_bfloat16
+from radbook.student.environment import cpu_has_bfloat16
 from radbook.student.examples import LONGEST, REPLY, TEXT, batches
 from radbook.student.packed import PackedLlama, can_compile
 
@@ -86,7 +86,9 @@ def train(
             if spent["seconds"] - saved >= SAVE_SECONDS:
                 _keep(state_path, model, optimizers, spent)
                 saved = spent["seconds"]
-        losses.append(_step(packed, optimizers, batch, learning_rate * _schedule(done()), text_weight, device))
+        losses.append(
+            _step(packed, optimizers, batch, learning_rate * _schedule(done()), text_weight, device)
+        )
         spent["step"] += 1
         spent["tokens"] += batch["tokens"]
         spent["seconds"] = time.monotonic() - start
@@ -125,7 +127,12 @@ def _restored(path: Path, model: Any, optimizers: list[Any]) -> dict[str, Any] |
 
 
 def _step(
-    packed: PackedLlama, optimizers: list[Any], batch: dict, learning_rate: float, text_weight: float, device: str
+    packed: PackedLlama,
+    optimizers: list[Any],
+    batch: dict,
+    learning_rate: float,
+    text_weight: float,
+    device: str,
 ) -> float:
     """Take one step and return the loss of the replies."""
     for group in (g for o in optimizers for g in o.param_groups):
@@ -168,7 +175,9 @@ def _loss(packed: Any, batch: dict, text_weight: float, device: str) -> tuple[An
     ids, kind = batch["ids"].to(device), batch["kind"].to(device)
     hidden = packed.hidden(ids, batch["width"])[:-1]
     chosen = kind[1:].nonzero().squeeze(1)
-    padding = chosen.new_zeros(-len(chosen) % 256)  # few distinct shapes: the kernels keep memory for each one
+    padding = chosen.new_zeros(
+        -len(chosen) % 256
+    )  # few distinct shapes: the kernels keep memory for each one
     logits = packed.logits(hidden[torch.cat([chosen, padding])])[: len(chosen)]
     losses = torch.nn.functional.cross_entropy(logits, ids[1:][chosen], reduction="none")
     kind = kind[1:][chosen]

@@ -4,12 +4,14 @@ A causal model turns every token into one key and one value per layer and looks 
 transformers keeps these in tensors that grow by copying and repeats a shared beginning for every prompt; here they are
 written once into slots, and the shared beginning is looked at by all prompts together (the idea of Hydragen, Juravsky et
 al. 2024, arXiv 2402.05099).
-The model itself is the one of transformers, unchanged; the arithmetic of attention is the textbook's.
+The arithmetic of attention is the textbook's.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from radbook.student.lean import LeanLlama
 
 __all__ = ["Memory", "can_share", "rows_at_once"]
 
@@ -17,6 +19,7 @@ __all__ = ["Memory", "can_share", "rows_at_once"]
 _PLAIN = ("llama", "mistral", "qwen2", "qwen3")
 _NAME = "radbook_shared"
 _TOKENS = 2048  # read at a time: attention holds a number for every pair of tokens in a row
+_NEIGHBORS = 16  # slots looked at together, as far as the longest of them reaches
 
 
 def can_share(model: Any) -> bool:
@@ -39,15 +42,20 @@ def rows_at_once(length: int, most: int) -> int:
 class Memory:
     """Keys and values of `rows` prompts, up to `width` tokens each behind a shared `prefix`.
 
-    transformers calls `update` as it would on a cache of its own and `_attend` as an attention function.
+    A small plain Llama on a CPU is read by `LeanLlama`; any other model runs its own forward pass, which calls `update`
+    as it would on a cache of transformers and `_attend` as an attention function.
     """
 
     def __init__(self, model: Any, prefix: Sequence[int], *, rows: int, width: int) -> None:
         self.model, self.prefix = model, list(prefix)
         self.rows, self.width = rows, width
+        self._lean = LeanLlama(model) if LeanLlama.fits(model) else None
         self._shared: dict[int, tuple[Any, Any]] = {}
         self._own: dict[int, tuple[Any, Any]] = {}
-        self._place: tuple[Any, Any, slice, int] | None = None
+        # Slots and columns that new tokens go to; none while the prefix is read.
+        self._place: tuple[Any, Any] | None = None
+        # Which slots are looked at, how far, and what is added to hide a token: one entry for each group of rows.
+        self._views: list[tuple[slice, int, Any]] = []
 
     @contextmanager
     def open(self) -> Iterator["Memory"]:
@@ -63,7 +71,8 @@ class Memory:
             with torch.inference_mode():
                 if self.prefix:
                     n = len(self.prefix)
-                    self._forward([self.prefix], torch.arange(n)[None], self._causal(n), [n - 1])
+                    self._views = [(slice(0, 1), n, self._causal(n))]
+                    self._logits([self.prefix], torch.arange(n)[None], torch.tensor([[n - 1]]))
                 yield self
         finally:
             config._attn_implementation = before
@@ -73,27 +82,29 @@ class Memory:
         """Read prompts, given without the prefix, into the slots from `first` on; return the most probable next tokens."""
         import torch
 
-        n = max(map(len, prompts))
-        rows = slice(first, first + len(prompts))
-        self._place = rows, slice(0, n), rows, n
+        n, size = max(map(len, prompts)), len(prompts)
+        slots = slice(first, first + size)
+        self._place, self._views = (slots, slice(0, n)), [(slots, n, self._causal(n))]
         # Padding stands behind a prompt, where none of its tokens looks, and is overwritten by the reply.
         tokens = [[*p, *[0] * (n - len(p))] for p in prompts]
-        ends = sorted({len(p) - 1 for p in prompts})
         positions = torch.arange(n)[None] + len(self.prefix)
-        logits = self._forward(tokens, positions, self._causal(n), ends)
-        last = torch.tensor([ends.index(len(p) - 1) for p in prompts], device=logits.device)
-        return logits[torch.arange(len(prompts), device=logits.device), last].argmax(-1).tolist()
+        ends = torch.tensor([[len(p) - 1] for p in prompts])
+        return self._logits(tokens, positions, ends)[:, 0].argmax(-1).tolist()
 
     def step(self, tokens: Sequence[int], lengths: Sequence[int]) -> list[int]:
         """Read one more token in each of the first slots, which hold `lengths` tokens; return the next ones."""
         import torch
 
-        end, device = max(lengths) + 1, self.model.device
+        device, size = self.model.device, len(tokens)
         filled = torch.tensor(lengths, device=device)
-        self._place = torch.arange(len(tokens), device=device), filled, slice(0, len(tokens)), end
-        hidden = torch.arange(end, device=device) > filled[:, None]
+        hidden = self._bias(torch.arange(max(lengths) + 1, device=device) > filled[:, None])[:, None, None]
+        self._place, self._views = (torch.arange(size, device=device), filled), []
+        for first in range(0, size, _NEIGHBORS):
+            slots = slice(first, min(first + _NEIGHBORS, size))
+            end = max(lengths[slots]) + 1
+            self._views.append((slots, end, hidden[slots, ..., :end]))
         positions = filled[:, None] + len(self.prefix)
-        logits = self._forward([[t] for t in tokens], positions, self._bias(hidden)[:, None, None], [0])
+        logits = self._logits([[t] for t in tokens], positions, torch.zeros_like(positions))
         return logits[:, 0].argmax(-1).tolist()
 
     def move(self, source: int, target: int, length: int) -> None:
@@ -102,17 +113,17 @@ class Memory:
             for store in pair:
                 store[target, :, :length] = store[source, :, :length]
 
-    def logits(self, tokens: Any, positions: Any, hidden: Any, keep: Sequence[int]) -> Any:
+    def logits(self, tokens: Any, positions: Any, hidden: Any, columns: Any) -> Any:
         """Read rows of tokens where `hidden` (rows, tokens, tokens) says which do not see which; keep nothing of them.
 
-        Returns the logits at the columns `keep`, shape (rows, len(keep), vocabulary).
+        Returns the logits at the `columns` (rows, k) of each row, shape (rows, k, vocabulary).
         """
-        rows = slice(0, len(tokens))
-        self._place = rows, slice(0, len(tokens[0])), rows, len(tokens[0])
-        return self._forward(tokens, positions + len(self.prefix), self._bias(hidden)[:, None], keep)
+        every, n = slice(0, len(tokens)), len(tokens[0])
+        self._place, self._views = (every, slice(0, n)), [(every, n, self._bias(hidden)[:, None])]
+        return self._logits(tokens, positions + len(self.prefix), columns)
 
     def update(self, keys: Any, values: Any, layer: int, *_: Any, **__: Any) -> tuple[Any, Any]:
-        """Keep the keys and values of new tokens; return those that the tokens look back at, without the prefix."""
+        """Keep the keys and values of new tokens."""
         if self._place is None:
             self._shared[layer] = keys, values
             return keys, values
@@ -120,23 +131,52 @@ class Memory:
             shape = self.rows, keys.shape[1], self.width, keys.shape[3]
             # Zeros, not whatever was there: a hidden token counts zero times, and zero times NaN is NaN.
             self._own[layer] = keys.new_zeros(shape), values.new_zeros(shape)
-        rows, columns, seen, end = self._place
+        slots, columns = self._place
         for store, new in zip(self._own[layer], (keys, values), strict=True):
-            store[rows, :, columns] = new if isinstance(columns, slice) else new[:, :, 0]
-        return tuple(store[seen, :, :end] for store in self._own[layer])
+            store[slots, :, columns] = new if isinstance(columns, slice) else new[:, :, 0]
+        return self._own[layer]
 
-    def _forward(self, tokens: Any, positions: Any, mask: Any, keep: Sequence[int]) -> Any:
+    def narrow(self, columns: Any) -> None:
+        """Let only some `columns` (rows, k) of the tokens that are being read look back."""
+        import torch
+
+        slots, end, bias = self._views[0]
+        if bias.shape[2] > 1:
+            rows = torch.arange(len(columns))[:, None]
+            self._views = [(slots, end, bias.expand(len(columns), -1, -1, -1)[rows, 0, columns][:, None])]
+
+    def attend(self, layer: int, query: Any) -> Any:
+        """Mix the values that each query (rows, heads, tokens, size), scaled, looks back at."""
+        import torch
+
+        own, shared = (
+            (self._own[layer], self._shared.get(layer)) if self._place else (self._shared[layer], None)
+        )
+        mixed, first = [], 0
+        for slots, end, bias in self._views:
+            rows = query[first : first + slots.stop - slots.start]
+            mixed.append(_mix(rows, *(store[slots, :, :end] for store in own), bias, shared))
+            first += len(rows)
+        return torch.cat(mixed)
+
+    def _logits(self, tokens: Any, positions: Any, columns: Any) -> Any:
         import torch
 
         device = self.model.device
-        return self.model(
-            input_ids=torch.as_tensor(tokens, device=device),
-            position_ids=positions.to(device),
-            attention_mask=mask,
+        tokens = torch.as_tensor(tokens, device=device)
+        positions, columns = positions.to(device), columns.to(device)
+        if self._lean:
+            return self._lean.logits(tokens, positions, columns, self)
+        kept, places = columns.unique(return_inverse=True)
+        logits = self.model(
+            input_ids=tokens,
+            position_ids=positions,
+            attention_mask=self._views[0][2],
             past_key_values=self,
             use_cache=True,
-            logits_to_keep=torch.tensor(keep, device=device),
+            logits_to_keep=kept,
         ).logits
+        return logits[torch.arange(len(tokens), device=device)[:, None], places]
 
     def _causal(self, n: int) -> Any:
         import torch
@@ -153,27 +193,28 @@ class Memory:
     def _attend(
         self, module: Any, query: Any, key: Any, value: Any, attention_mask: Any, scaling: float, **_: Any
     ) -> tuple[Any, None]:
-        import torch
+        return self.attend(module.layer_idx, query * scaling), None
 
-        rows, heads, n, size = query.shape
-        groups = key.shape[1]  # several query heads may share one head of keys
-        if not self.prefix or self._place is None:
-            key, value = (
-                x.repeat_interleave(heads // groups, 1) if heads > groups else x for x in (key, value)
-            )
-            out = torch.nn.functional.scaled_dot_product_attention(
-                query, key, value, attn_mask=attention_mask, scale=scaling
-            )
-            return out.transpose(1, 2), None
-        # All rows ask the prefix at once, as if they were one long row; one softmax goes over both parts.
-        keys, values = self._shared[module.layer_idx]
-        length = keys.shape[2]
-        query = (query * scaling).reshape(rows, groups, -1, size)
-        asked = query.transpose(0, 1).reshape(1, groups, -1, size) @ keys.transpose(2, 3)
-        asked = asked.view(groups, rows, -1, length).transpose(0, 1).reshape(rows, heads, n, length)
-        scores = (query @ key.transpose(2, 3)).view(rows, heads, n, -1) + attention_mask
-        weights = torch.cat([asked, scores], -1).softmax(-1, dtype=torch.float32).to(value.dtype)
-        weights = weights.view(rows, groups, -1, weights.shape[-1])
-        first = weights[..., :length].transpose(0, 1).reshape(1, groups, -1, length) @ values
-        out = weights[..., length:] @ value + first.view(groups, rows, -1, size).transpose(0, 1)
-        return out.reshape(rows, heads, n, size).transpose(1, 2), None
+
+def _mix(query: Any, keys: Any, values: Any, bias: Any, shared: tuple[Any, Any] | None) -> Any:
+    """Attention of some rows to their own keys and to the shared ones, with one softmax over both."""
+    import torch
+
+    rows, heads, n, size = query.shape
+    groups, own = keys.shape[1], keys.shape[2]  # several query heads may share one head of keys
+    first = shared[0].shape[2] if shared else 0
+    query = query.reshape(rows, groups, -1, size)
+    scores = query.new_empty(rows, heads, n, first + own)
+    asked = torch.bmm(query.flatten(0, 1), keys.flatten(0, 1).mT).view(rows, heads, n, own)
+    torch.add(asked, bias, out=scores[..., first:])
+    if shared:
+        # All rows ask the prefix at once, as if they were one long row.
+        asked = query.transpose(0, 1).reshape(groups, -1, size) @ shared[0][0].mT
+        asked = asked.view(groups, rows, -1, first).transpose(0, 1)
+        scores.view(rows, groups, -1, first + own)[..., :first] = asked
+    weights = scores.softmax(-1, dtype=torch.float32).to(values.dtype).view(rows, groups, -1, first + own)
+    out = torch.bmm(weights[..., first:].flatten(0, 1), values.flatten(0, 1)).view(rows, groups, -1, size)
+    if shared:
+        seen = weights[..., :first].transpose(0, 1).reshape(groups, -1, first) @ shared[1][0]
+        out += seen.view(groups, rows, -1, size).transpose(0, 1)
+    return out.view(rows, heads, n, size).transpose(1, 2)

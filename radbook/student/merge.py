@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from radbook.errors import RadbookError
-from radbook.student.base import base_name, quiet, resolve_base
+from radbook.student.base import base_name, resolve_base
 from radbook.student.chat import freeze_date, template_hash
 from radbook.student.checkpoints import read_json
+from radbook.student.environment import quiet
 
 __all__ = ["merge"]
 

@@ -30,7 +30,9 @@ def eval_sets(
 
 
 def score_base(
-    base: str | Path, sets: dict[str, tuple[pd.DataFrame, pd.DataFrame]], tasks: tuple[str, ...] = tuple(TASKS)
+    base: str | Path,
+    sets: dict[str, tuple[pd.DataFrame, pd.DataFrame]],
+    tasks: tuple[str, ...] = tuple(TASKS),
 ) -> dict[str, dict[str, float]]:
     """Return micro-F1 ("certain": uncertain findings count as absent) of an untuned base, by test set and task."""
     from radbook.student import Student

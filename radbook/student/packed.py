@@ -93,7 +93,9 @@ class PackedLlama:
         one, two = x.view(-1, self.heads, self.head_width).float().chunk(2, -1)
         return torch.cat((one * cos - two * sin, two * cos + one * sin), -1).to(self.dtype)
 
-    def _project(self, hidden: Tensor, norm: Tensor, joined: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, ...]:
+    def _project(
+        self, hidden: Tensor, norm: Tensor, joined: Tensor, cos: Tensor, sin: Tensor
+    ) -> tuple[Tensor, ...]:
         query, key, value = F.linear(self._norm(hidden, norm), joined).chunk(3, -1)
         value = value.reshape(-1, self.heads, self.head_width)
         return self._turned(query, cos, sin), self._turned(key, cos, sin), value
@@ -105,7 +107,9 @@ class PackedLlama:
         gate, up = F.linear(self._norm(hidden, norm), joined).chunk(2, -1)
         return hidden + F.linear(F.silu(gate) * up, down)
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, rows: int, width: int, later: Tensor) -> Tensor:
+    def _attend(
+        self, query: Tensor, key: Tensor, value: Tensor, rows: int, width: int, later: Tensor
+    ) -> Tensor:
         """Plain attention: on short rows it trains faster on a CPU than the fused kernel, whose backward pass is slow."""
 
         def by_head(x: Tensor) -> Tensor:
@@ -134,6 +138,8 @@ def can_compile() -> bool:
     try:
         _compiled(lambda x: x * 2 + 1)(torch.ones(8))
     except Exception as error:  # it raises many kinds
-        warnings.warn(f"torch.compile cannot be used here ({type(error).__name__}); training is slower", stacklevel=2)
+        warnings.warn(
+            f"torch.compile cannot be used here ({type(error).__name__}); training is slower", stacklevel=2
+        )
         return False
     return True

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from radbook.errors import RadbookError
-from radbook.student.base import prepare_environment, quiet
+from radbook.student.environment import prepare_environment, quiet
 from radbook.student.model_card import eval_sets, model_card, score_base
 from radbook.student.tokenizer import build_tokenizer
 

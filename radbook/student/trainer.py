@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from radbook.errors import RadbookError
-from radbook.student.base import cpu_has_bfloat16, encode_prompts, import_unsloth, quiet
+from radbook.student.chat import encode_prompts
+from radbook.student.environment import cpu_has_bfloat16, import_unsloth, quiet
 from radbook.student.settings import Settings
 
 __all__ = ["add_lora", "length_grouped", "make_trainer", "per_process", "tokenize", "world_size"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from radbook.student.base import prepare_environment
+from radbook.student.environment import prepare_environment
 
 prepare_environment(True)
 

@@ -7,7 +7,8 @@ import pytest
 
 from radbook.errors import RadbookError
 from radbook.student import base
-from radbook.student.base import TINY, encode_prompts, load_base, load_tokenizer, resolve_base, template_hash
+from radbook.student.base import TINY, load_base, load_tokenizer, resolve_base
+from radbook.student.chat import encode_prompts, template_hash
 from radbook.tasks import CHOICE
 
 

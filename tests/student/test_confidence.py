@@ -7,7 +7,7 @@ from radbook.errors import RadbookError
 from radbook.evaluation import certainty
 from radbook.ontology import CATEGORIES
 from radbook.student import Student
-from radbook.student.base import encode_prompts
+from radbook.student.chat import encode_prompts
 from radbook.student.confidence import list_probabilities
 from radbook.tasks import CHOICE
 

@@ -6,7 +6,7 @@ from radbook.corpora.sections import report_body
 from radbook.corpora.synthetic import generate_reports
 from radbook.errors import RadbookError
 from radbook.student import generate as module
-from radbook.student.base import encode_prompts
+from radbook.student.chat import encode_prompts
 from radbook.student.generate import generate, shared_prefix, worth_vllm
 from radbook.student.memory import can_share
 from radbook.tasks import CHOICE, OPEN, STYLES, TASKS

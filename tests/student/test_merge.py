@@ -11,7 +11,8 @@ from test_chat_template import LIKE_LLAMA
 from radbook.corpora.synthetic import generate_reports
 from radbook.errors import RadbookError
 from radbook.student import Student
-from radbook.student.base import TINY, encode_prompts, load_tokenizer
+from radbook.student.base import TINY, load_tokenizer
+from radbook.student.chat import encode_prompts
 from radbook.student.finetune import finetune
 from radbook.student.merge import merge
 from radbook.tasks import CHOICE
