@@ -13,7 +13,7 @@ from itertools import pairwise
 from radbook.errors import RadbookError
 from radbook.schema import Presence
 
-__all__ = ["Highlight", "evidence_table", "foldable", "highlight"]
+__all__ = ["SIGNS", "Highlight", "evidence_table", "foldable", "highlight", "legend", "marked"]
 
 SHOW_TEXT = ("never", "open", "always")
 
@@ -31,7 +31,7 @@ _STYLE = """
 .radbook-highlight .radbook-codes{white-space:normal;padding-left:1.2em;margin:.3em 0}
 .radbook-fold{margin:.4em 0}.radbook-fold>summary{cursor:pointer;overflow-wrap:anywhere}
 """.replace("\n", "")
-_SIGNS = {Presence.PRESENT: "+", Presence.UNCERTAIN: "?", Presence.ABSENT: "\u2212"}
+SIGNS = {Presence.PRESENT: "+", Presence.UNCERTAIN: "?", Presence.ABSENT: "\u2212"}
 # Where marks overlap, the strongest claim gives the color.
 _ORDER = (Presence.PRESENT, Presence.UNCERTAIN, Presence.ABSENT)
 
@@ -79,12 +79,7 @@ def highlight(text: str, findings: Iterable[Mapping[str, object]], *, show_text:
     """
     _check_choice(show_text)
     found = [dict(f) for f in findings]
-    placed = [f for f in found if f.get("start") is not None and f.get("end") is not None]
-    for f in placed:
-        if not 0 <= f["start"] < f["end"] <= len(text):
-            raise RadbookError(
-                f"finding {f['code']!r} has the evidence {f['start']}-{f['end']}, outside a text of {len(text)} characters"
-            )
+    placed = _placed(text, found)
     if show_text == "never":
         body = (
             _codes("Report text is not shown. Findings:", found)
@@ -93,11 +88,34 @@ def highlight(text: str, findings: Iterable[Mapping[str, object]], *, show_text:
         )
     else:
         unplaced = [f for f in found if f not in placed]
-        body = _marked(text, placed) + (_codes("Without a place in the text:", unplaced) if unplaced else "")
+        body = marked(text, placed).html + (_codes("Without a place in the text:", unplaced) if unplaced else "")
     return Highlight(
         '<div class="radbook-highlight" role="figure" aria-label="Findings of one report">'
         f"<style>{_STYLE}</style>{body}{_legend()}</div>"
     )
+
+
+def marked(text: str, findings: Iterable[Mapping[str, object]]) -> Highlight:
+    """Mark evidence as `highlight` does, without style and legend: for pages of many reports, which need one `legend`.
+
+    Findings without offsets are left out. The caller decides whether the text may be shown.
+
+    >>> marked("Wet lungs.", [{"code": "Edema", "presence": "present", "start": 0, "end": 9}]).html
+    '<div><mark class="present" title="Edema, present">Wet lungs</mark>.</div>'
+    """
+    findings = _placed(text, findings)
+    # Overlapping evidence is cut at every start and end, so that marks never nest or cross.
+    edges = sorted({0, len(text), *(f["start"] for f in findings), *(f["end"] for f in findings)})
+    pieces = []
+    for left, right in pairwise(edges):
+        here = [f for f in findings if f["start"] <= left and right <= f["end"]]
+        pieces.append(_mark(text[left:right], here) if here else escape(text[left:right]))
+    return Highlight(f"<div>{''.join(pieces)}</div>")
+
+
+def legend() -> Highlight:
+    """Return style and legend for texts of `marked`, each inside an element of the class radbook-highlight."""
+    return Highlight(f'<style>{_STYLE}</style><div class="radbook-highlight">{_legend()}</div>')
 
 
 def evidence_table(findings: Iterable[Mapping[str, object]], *, show_text: str = "open") -> Highlight:
@@ -135,14 +153,14 @@ def _check_choice(show_text: str) -> None:
         raise RadbookError(f"show_text is {show_text!r}: give one of {', '.join(SHOW_TEXT)}")
 
 
-def _marked(text: str, findings: list[dict]) -> str:
-    # Overlapping evidence is cut at every start and end, so that marks never nest or cross.
-    edges = sorted({0, len(text), *(f["start"] for f in findings), *(f["end"] for f in findings)})
-    pieces = []
-    for left, right in pairwise(edges):
-        here = [f for f in findings if f["start"] <= left and right <= f["end"]]
-        pieces.append(_mark(text[left:right], here) if here else escape(text[left:right]))
-    return f"<div>{''.join(pieces)}</div>"
+def _placed(text: str, findings: Iterable[Mapping[str, object]]) -> list[dict]:
+    placed = [dict(f) for f in findings if f.get("start") is not None and f.get("end") is not None]
+    for f in placed:
+        if not 0 <= f["start"] < f["end"] <= len(text):
+            raise RadbookError(
+                f"finding {f['code']!r} has the evidence {f['start']}-{f['end']}, outside a text of {len(text)} characters"
+            )
+    return placed
 
 
 def _mark(piece: str, findings: list[dict]) -> str:
@@ -159,7 +177,7 @@ def _say(finding: Mapping, *, rule: bool = False) -> str:
 def _codes(title: str, findings: list[dict]) -> str:
     # The rule is left out: its trigger is wording of the report.
     items = "".join(
-        f'<li><mark class="{Presence(f["presence"])}">{_SIGNS[Presence(f["presence"])]} {escape(_say(f))}</mark></li>'
+        f'<li><mark class="{Presence(f["presence"])}">{SIGNS[Presence(f["presence"])]} {escape(_say(f))}</mark></li>'
         for f in findings
     )
     return f'<p style="margin:.3em 0">{escape(title)}</p><ul class="radbook-codes">{items}</ul>'
@@ -167,5 +185,5 @@ def _codes(title: str, findings: list[dict]) -> str:
 
 def _legend() -> str:
     marks = {"present": "solid line", "uncertain": "dashed line", "absent": "dotted line"}
-    items = " ".join(f'<mark class="{p}">{_SIGNS[p]} {p} ({marks[p]})</mark>' for p in _ORDER)
+    items = " ".join(f'<mark class="{p}">{SIGNS[p]} {p} ({marks[p]})</mark>' for p in _ORDER)
     return f'<div class="radbook-legend">Legend: {items}</div>'

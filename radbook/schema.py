@@ -19,6 +19,7 @@ from radbook.errors import RadbookError
 
 __all__ = [
     "CONTRACTS",
+    "ERRORS",
     "INSTRUCTIONS",
     "LABELS",
     "PREDICTIONS",
@@ -115,7 +116,22 @@ SCORES = Contract(
     ("task", "source", "reference", "policy", "label", "metric"),
     {"task": TASKS},
 )
-CONTRACTS = {c.name: c for c in (REPORTS, LABELS, PREDICTIONS, INSTRUCTIONS, SCORES)}
+# One row per wrong decision; no wording of a report, so that the table may leave the house where the reports may not.
+ERRORS = Contract(
+    "errors",
+    {
+        **{c: _TEXT for c in ("report_id", "task", "code", "source", "kind", "curated", "predicted", "status", "fate")},
+        **{c: pa.bool_() for c in ("negation", "hedge", "comparison", "device", "rare_word", "long_report")},
+    },
+    ("report_id", "task", "code", "source"),
+    {
+        "task": TASKS,
+        "status": STATUSES,
+        "kind": ("miss", "invention"),
+        "fate": ("corrected", "inherited", "added"),
+    },
+)
+CONTRACTS = {c.name: c for c in (REPORTS, LABELS, PREDICTIONS, INSTRUCTIONS, SCORES, ERRORS)}
 
 
 def finding(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 
+from radbook.datatables import refer_to_library
 from radbook.errors import RadbookError
 
 __all__ = ["clean_notebook", "scrub", "unsafe_html"]
@@ -140,6 +141,8 @@ def _clean_outputs(outputs: Iterable, where: str, *, trusted: bool) -> list:
                 bad = unsafe_html(text)
             if bad and not trusted:
                 raise RadbookError(f"{where}: its output holds {bad}; escape the text, or tag the cell trusted")
+            if bad and kind == "text/html":
+                output.data[kind] = refer_to_library(text)
         if output.data:
             kept.append(output)
     return kept

@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 
 from radbook.errors import RadbookError
-from radbook.highlight import Highlight, evidence_table, foldable, highlight
+from radbook.highlight import Highlight, evidence_table, foldable, highlight, legend, marked
 from radbook.schema import finding
 
 
@@ -109,3 +109,13 @@ def test_the_evidence_table_escapes_and_hides():
     assert "xylophone" not in hidden and "script" not in hidden and "Edema" in hidden
     with pytest.raises(RadbookError, match="show_text is 'no'"):
         evidence_table(found, show_text="no")
+
+
+def test_many_texts_share_one_legend():
+    found = [finding("Edema", start=3, end=8), finding("Fracture")]
+    one = marked("No edema & more.", found)
+    assert words(one) == "No edema & more." and one.html.count("<mark") == 1
+    assert "<style>" not in one.html and "Legend" not in one.html
+    assert "Legend" in legend().html and legend().html.count("<style>") == 1
+    with pytest.raises(RadbookError, match="outside a text of 2 characters"):
+        marked("No", found)

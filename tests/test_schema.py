@@ -6,6 +6,7 @@ import pytest
 from radbook.errors import RadbookError
 from radbook.schema import (
     CONTRACTS,
+    ERRORS,
     LABELS,
     PREDICTIONS,
     SCORES,
@@ -91,3 +92,14 @@ def test_a_missing_file_names_the_table(tmp_path):
 def test_an_unknown_presence_is_refused():
     with pytest.raises(ValueError, match="perhaps"):
         finding("Edema", "perhaps")
+
+
+def test_errors_hold_codes_and_truth_values_and_no_text(tmp_path):
+    names = {"report_id": "r1", "task": "choice", "code": "Edema", "source": "rules", "kind": "miss", "curated": "present"}
+    names |= {"predicted": "absent", "status": "ok", "fate": "inherited"}
+    flags = dict.fromkeys(("negation", "hedge", "comparison", "device", "rare_word", "long_report"), False)
+    frame = pd.DataFrame([names | flags])
+    assert read_table(write_table(frame, tmp_path / "errors.parquet", ERRORS), ERRORS).to_dict("records") == [names | flags]
+    assert ERRORS.columns.keys().isdisjoint({"text", "phrase", "rule", "reply"})
+    with pytest.raises(RadbookError, match=r"column fate: 'lost' .* is none of corrected, inherited, added"):
+        check(frame.assign(fate="lost"), ERRORS)

@@ -16,8 +16,9 @@ from radbook.schema import Presence
 from radbook.teachers.lexicon import load_lexicon, load_triggers, load_words
 from radbook.teachers.sentences import normalize, split_sentences
 
-__all__ = ["NOTHING", "PHENOMENA", "UNKNOWN", "cells", "phenomenon"]
+__all__ = ["NOTHING", "PHENOMENA", "TRAITS", "UNKNOWN", "cells", "phenomenon", "sentence_traits"]
 
+TRAITS = ("negation", "hedge", "comparison")
 UNKNOWN = "unknown wording"
 NOTHING = "nothing said"
 # Phenomenon -> the groups of the trap suite it stands for; a group under two names is accepted as either.
@@ -48,6 +49,8 @@ _ENDED = frozenset(
 _LASTING = load_words()["persisting"] | frozenset(
     ("chronic", "old", "healed", "known", "prior", "previously", "persistent", "persisting", "continued", "changed")
 )
+# What sets a study against an earlier one.
+_COMPARED = _ENDED | _LASTING | frozenset(("compared", "comparison", "earlier", "interval", "new", "newly", "previous", "since"))
 _NEGATIONS = frozenset(("negation_before", "negation_after"))
 _HEDGES = frozenset(("hedge_before", "hedge_after"))
 
@@ -125,6 +128,26 @@ def cells(labels: pd.DataFrame, reports: pd.DataFrame, curated: pd.DataFrame) ->
         named.update({(report_id, e["code"]): _named(text, bounds, e, found) for e in found})
     index = pd.MultiIndex.from_tuples(named, names=["report_id", "code"])
     return pd.Series(list(named.values()), index=index, name="phenomenon", dtype=object)
+
+
+def sentence_traits(sentence: str) -> frozenset[str]:
+    """Name what else a sentence holds, whoever reads it: words of denial, of doubt, and of change since an earlier study.
+
+    Unlike `phenomenon`, which gives a statement of the rules one name, this asks no rule what decided, and may name several.
+
+    >>> sorted(sentence_traits("No effusion, unchanged; possible pneumonia"))
+    ['comparison', 'hedge', 'negation']
+    >>> sentence_traits("Cardiomegaly")
+    frozenset()
+    """
+    words = normalize(sentence)[0].split()
+    kinds = _kinds_in(words)
+    held = {
+        "negation": not kinds.isdisjoint(_NEGATIONS),
+        "hedge": not kinds.isdisjoint(_HEDGES),
+        "comparison": not _COMPARED.isdisjoint(w.strip(".,:;()") for w in words),
+    }
+    return frozenset(name for name in TRAITS if held[name])
 
 
 def _rows(labels: pd.DataFrame) -> dict[str, list[dict]]:

@@ -8,7 +8,7 @@ import yaml
 
 from radbook.ontology import CATEGORIES
 from radbook.schema import finding, label_row
-from radbook.teachers.phenomena import NOTHING, PHENOMENA, UNKNOWN, cells, phenomenon
+from radbook.teachers.phenomena import NOTHING, PHENOMENA, UNKNOWN, cells, phenomenon, sentence_traits
 from radbook.teachers.rules import RuleTeacher
 
 GROUPS = yaml.safe_load((Path(__file__).parents[1] / "traps.yaml").read_text(encoding="utf-8"))
@@ -97,3 +97,19 @@ def test_without_a_reference_there_is_nothing_to_name():
     reports = pd.DataFrame({"report_id": ["0"], "text": ["No edema."]})
     empty = label(["No edema."]).iloc[:0]
     assert len(cells(label(["No edema."]), reports, empty)) == 0
+
+
+@pytest.mark.parametrize(
+    ("sentence", "held"),
+    [
+        ("No effusion", {"negation"}),
+        ("Effusion is not seen", {"negation"}),
+        ("Pneumonia cannot be excluded", {"hedge"}),
+        ("Stable cardiomegaly", {"comparison"}),
+        ("The opacity, previously noted, has resolved", {"comparison", "negation"}),
+        ("Cardiomegaly", set()),
+        ("", set()),
+    ],
+)
+def test_a_sentence_holds_several_traits_or_none(sentence, held):
+    assert sentence_traits(sentence) == held
