@@ -5,7 +5,7 @@ from datetime import datetime
 
 from radbook.staging import scrub
 
-__all__ = ["describe_run", "run_line"]
+__all__ = ["describe_run", "inline_code", "markdown_table", "run_line"]
 
 
 def run_line(manifest: Mapping, chapters: Sequence) -> str:
@@ -55,7 +55,7 @@ def describe_run(manifest: Mapping, chapters: Sequence, *, hidden: Mapping[str, 
     times = [(f"`{c.name}`", duration(records[c.name]["seconds"]), records[c.name]["finished"][:10]) for c in chapters]
     used = {name: [c.name[:2] for c in chapters if name in records[c.name]["parameters"]] for name in manifest["parameters"]}
     parameters = [
-        (f"`{name}`", _code(scrub(str(value), hidden)), ", ".join(used[name]) or "none")
+        (f"`{name}`", inline_code(scrub(str(value), hidden)), ", ".join(used[name]) or "none")
         for name, value in manifest["parameters"].items()
     ]
     hardware = [
@@ -73,20 +73,29 @@ def describe_run(manifest: Mapping, chapters: Sequence, *, hidden: Mapping[str, 
             run_line(manifest, chapters),
             "Every number in these pages comes from it; `manifest.json` in the run folder adds hashes of data and code.",
             "",
-            *_table("Time per chapter", ("chapter", "time", "finished"), times),
-            *_table("Parameters", ("name", "value", "chapters that use it"), parameters),
-            *_table("Machine", ("part", "here"), hardware),
-            *_table("Versions", ("package", "version"), versions),
+            *_section("Time per chapter", ("chapter", "time", "finished"), times),
+            *_section("Parameters", ("name", "value", "chapters that use it"), parameters),
+            *_section("Machine", ("part", "here"), hardware),
+            *_section("Versions", ("package", "version"), versions),
         ]
     )
 
 
-def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [f"## {title}", "", f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table as lines of Markdown, with an empty one at its end.
+
+    >>> markdown_table(("part", "here"), [("CPU cores", "2")])
+    ['| part | here |', '| --- | --- |', '| CPU cores | 2 |', '']
+    """
+    lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
     return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
-def _code(value: str) -> str:
+def _section(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"## {title}", "", *markdown_table(header, rows)]
+
+
+def inline_code(value: str) -> str:
     """Return a value as inline code of a table cell, whatever characters it holds."""
     value = value.replace("`", "'").replace("|", "/").replace("\n", " ")
     return f"`{value}`" if value.strip() else "(empty)"

@@ -1,7 +1,7 @@
 """The book of one run: stage cleaned notebooks and pages, build with warnings as errors, replace the old book.
 
 The finished pages load nothing from elsewhere: what the theme would fetch is taken out, and a content security policy in
-every page lets only the theme's own scripts run.
+every page lets only the theme's own scripts run, and those that a cell tagged `trusted` printed, each by its hash.
 """
 
 import base64
@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nbformat
@@ -20,6 +20,9 @@ import yaml
 
 from radbook.about import describe_run, run_line
 from radbook.chapters import CHAPTERS, Chapter, stale_chapters
+from radbook.compare.claims import paper_figures
+from radbook.compare.words import changes_page
+from radbook.datatables import add_library
 from radbook.errors import RadbookError
 from radbook.fingerprints import PACKAGE, file_digest
 from radbook.runs import Run, hold, open_run
@@ -28,7 +31,7 @@ from radbook.staging import clean_notebook, machine_paths
 __all__ = ["build_book"]
 
 _SCRIPT = re.compile(r"<script\b(?P<attributes>[^>]*)>(?P<body>.*?)</script>", re.DOTALL | re.IGNORECASE)
-_THEBE = re.compile(r"<script\b[^>]*>(?:(?!</script>).)*thebe(?:(?!</script>).)*</script>\s*", re.DOTALL)
+_THEBE = re.compile(r"<script\b(?:(?!</script>).)*thebe(?:(?!</script>).)*</script>\s*", re.DOTALL)
 _THEBE_TAGS = re.compile(
     r"<(?:script|link)\b[^>]*thebe[^>]*>(?:</script>)?\s*|<script>\s*kernelName = '[^']*';?\s*</script>\s*"
 )
@@ -100,7 +103,8 @@ def _build(run: Run, chapters: tuple[Chapter, ...], echo: Callable[[str], None])
     _sphinx(run, work)
     made = work / "_build" / "html"
     echo("sealing the pages")
-    _seal(made, trusted=_trusted_pages(work))
+    add_library(made)
+    _seal(made, trusted=_trusted_scripts(work))
     (made / ".inputs").write_text(digest)
     previous = run.path / ".book.old"
     shutil.rmtree(previous, ignore_errors=True)
@@ -127,6 +131,7 @@ def _stage(run: Run, chapters: tuple[Chapter, ...], work: Path) -> None:
     shutil.copy(run.project / "_toc.yml", work)
     config = yaml.safe_load((run.project / "_config.yml").read_text(encoding="utf-8"))
     config.setdefault("html", {})["extra_footer"] = f"<p>{html.escape(run_line(manifest, chapters))}</p>"
+    config.setdefault("parse", {})["myst_substitutions"] = paper_figures(run.project)
     (work / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     (work / "notebooks").mkdir()
     parameters = {**manifest["parameters"], "project_path": f"{run.project}/"}
@@ -135,8 +140,9 @@ def _stage(run: Run, chapters: tuple[Chapter, ...], work: Path) -> None:
         cleaned = clean_notebook(executed, chapter.name, parameters=parameters)
         nbformat.write(cleaned, work / "notebooks" / f"{chapter.name}.ipynb")
     (work / "pages").mkdir(exist_ok=True)
-    about = describe_run(manifest, chapters, hidden=machine_paths(parameters))
-    (work / "pages" / "run.md").write_text(about, encoding="utf-8")
+    hidden = machine_paths(parameters)
+    (work / "pages" / "run.md").write_text(describe_run(manifest, chapters, hidden=hidden), encoding="utf-8")
+    (work / "pages" / "changes.md").write_text(changes_page(run, hidden=hidden), encoding="utf-8")
 
 
 def _digest(work: Path) -> str:
@@ -165,16 +171,18 @@ def _sphinx(run: Run, work: Path) -> None:
         raise RadbookError(f"the book of run {run.name} did not build (the old one stays); log {log}\n  {shown}")
 
 
-def _trusted_pages(work: Path) -> set[str]:
-    """Return the pages on which a cell tagged `trusted` brings scripts of its own."""
-    pages = set()
+def _trusted_scripts(work: Path) -> dict[str, set[str]]:
+    """Return, per page, the scripts that its cells tagged `trusted` printed."""
+    pages = {}
     for path in (work / "notebooks").glob("*.ipynb"):
-        if any("trusted" in cell.metadata.get("tags", []) for cell in nbformat.read(path, as_version=4).cells):
-            pages.add(f"notebooks/{path.stem}.html")
+        cells = nbformat.read(path, as_version=4).cells
+        outputs = [o for c in cells if "trusted" in c.metadata.get("tags", []) for o in c.get("outputs", [])]
+        printed = "\n".join(str(o.get("data", {}).get("text/html", "")) for o in outputs)
+        pages[f"notebooks/{path.stem}.html"] = {s.strip() for s in _inline_scripts(printed)}
     return pages
 
 
-def _seal(site: Path, *, trusted: set[str]) -> None:
+def _seal(site: Path, *, trusted: Mapping[str, set[str]]) -> None:
     """Take out what loads from elsewhere and add the policy; refuse a page that still asks for something outside."""
     static = site / "_static"
     for left_over in [*static.glob("sphinx-thebe.*"), *static.glob("*webpack-macros.html")]:
@@ -191,7 +199,8 @@ def _seal(site: Path, *, trusted: set[str]) -> None:
         outside = [m[0] for m in _OUTSIDE.finditer(text) if not _UNFETCHED.search(m[0])]
         if outside:
             raise RadbookError(f"page {name} would load something from outside: {outside[0]}")
-        own = {s for s in _inline_scripts(text) if name in trusted or _PAGE_NAME.fullmatch(s)}
+        printed = trusted.get(name, set())
+        own = {s for s in _inline_scripts(text) if s.strip() in printed or _PAGE_NAME.fullmatch(s)}
         page.write_text(text.replace("<head>", f"<head>\n    {_policy(theme | own)}", 1), encoding="utf-8")
 
 

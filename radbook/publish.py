@@ -2,20 +2,27 @@
 
 `python -m radbook.publish default openi` copies what those runs measured and rewrites the README's results block, so that
 no figure in it is typed by hand.
+Of corpora that anyone may read it also publishes the answers on the test reports, as codes alone, so that another run can
+be compared with them report by report (`radbook compare results/default mine`).
+A sweep's name copies its table, which the chapter on ablations reads.
 """
 
+import json
+import shutil
 import sys
 from pathlib import Path
 
 import pandas as pd
 
+from radbook.compare.records import UNPUBLISHED, record_of, write_answers
 from radbook.errors import RadbookError
 from radbook.evaluation import paired_difference
 from radbook.runs import Run, open_run, project_root, write_json
 
-__all__ = ["publish", "readme_block", "update_readme"]
+__all__ = ["publish", "publish_sweep", "readme_block", "update_readme"]
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+_FLOATS = "%.6f"  # what is shown has three places; with four here it would be rounded twice
 _MANIFEST = ("run", "profile", "parameters", "radbook", "code", "python", "packages", "hardware")
 _HEAD = (
     "| corpus | task | source | micro-F1 (95 % interval) | macro-F1 "
@@ -24,22 +31,42 @@ _HEAD = (
 
 
 def publish(run: Run) -> Path:
-    """Write scores, paired differences to the rules, and the manifest of a finished run to `results/RUN/`.
+    """Write scores, paired differences to the rules, answers and the manifest of a finished run to `results/RUN/`; or a sweep.
+
+    Answers of a corpus that not everyone may read are not written; the manifest says so.
 
     Raises
     ------
     RadbookError
         If the run has not scored its student yet.
     """
+    if (run.path / "sweep.json").is_file():
+        return publish_sweep(run)
     scores, manifest = run.read("scores"), run.manifest()
     folder = run.project / "results" / run.name
     folder.mkdir(parents=True, exist_ok=True)
-    scores.to_csv(folder / "scores.csv", index=False, float_format="%.4f")
-    _differences(run, manifest["parameters"]).to_csv(folder / "differences.csv", index=False, float_format="%.4f")
+    scores.to_csv(folder / "scores.csv", index=False, float_format=_FLOATS)
+    _differences(run, manifest["parameters"]).to_csv(folder / "differences.csv", index=False, float_format=_FLOATS)
     kept = {k: manifest[k] for k in _MANIFEST if k in manifest}
-    kept["parameters"] = {k: v for k, v in kept["parameters"].items() if k != "corpus_path"}
+    kept["parameters"] = {k: v for k, v in kept["parameters"].items() if k not in UNPUBLISHED}
     kept["seconds"] = {name: chapter["seconds"] for name, chapter in manifest["chapters"].items()}
+    record = record_of(run)
+    why = write_answers(record, folder)
+    added = ("files", "notebooks", "instructions") + (() if why else ("texts", "vocabulary"))
+    kept |= {k: record.manifest[k] for k in added if k in record.manifest} | ({"answers": why} if why else {})
     write_json(kept, folder / "manifest.json")
+    return folder
+
+
+def publish_sweep(run: Run) -> Path:
+    """Copy the table of a sweep to `results/NAME/`, with its manifest; of runs that failed only the names."""
+    folder = run.project / "results" / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(run.path / "sweep.csv", folder)
+    told = json.loads((run.path / "sweep.json").read_text(encoding="utf-8"))
+    told["parameters"] = {k: v for k, v in told["parameters"].items() if k != "corpus_path"}
+    # Messages name files of this machine, and might quote a report.
+    write_json({**told, "failed": sorted(told["failed"])}, folder / "sweep.json")
     return folder
 
 

@@ -26,7 +26,7 @@ def toy_book_project(folder: Path, **cells: str) -> Path:
     shutil.copytree(ROOT / "pages" / "_static", project / "pages" / "_static")
     (project / "pages" / "references.bib").write_text("")
     toc = yaml.safe_load((project / "_toc.yml").read_text())
-    toc["chapters"].append({"file": "pages/run"})
+    toc["chapters"] += [{"file": "pages/run"}, {"file": "pages/changes"}]
     (project / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
     return project
 
@@ -138,9 +138,11 @@ def test_pages_name_the_run_and_no_machine(built):
     site = built / "runs" / "mine" / "book"
     texts = {p.relative_to(site).as_posix(): p.read_text() for p in site.rglob("*.html")}
     assert {"intro.html", "notebooks/01_first.html", "notebooks/02_second.html", "pages/run.html"} <= texts.keys()
+    assert "of which no run is published" in texts["pages/changes.html"]
     for name, text in texts.items():
         assert "Content-Security-Policy" in text, name
         assert str(built) not in text and f"{Path.home()}/" not in text and "thebe" not in text, name
+        assert "requestKernel" not in text, f"{name} shows the settings of a library that was taken out"
     assert "Run mine, profile default, executed on" in texts["notebooks/01_first.html"]
     second = texts["notebooks/02_second.html"]
     assert "Parameters of this run" in second and "here.csv" in second and "noise" not in second

@@ -1,12 +1,21 @@
 """The README's figures are those of `results/`, and nothing else."""
 
+import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
+from toyruns import edit_manifest, make_project, make_run
 
-from radbook.publish import BEGIN, END, readme_block, update_readme
+from radbook.compare.records import read_record
+from radbook.corpora import SHARING
+from radbook.ontology import CATEGORIES
+from radbook.publish import BEGIN, END, publish, readme_block, update_readme
 
 PROJECT = Path(__file__).parents[1]
+OPEN = {corpus for corpus, sharing in SHARING.items() if sharing == "open"}
 
 
 def test_readme_shows_what_results_hold() -> None:
@@ -18,9 +27,74 @@ def test_published_tables_hold_figures_and_no_text() -> None:
     published = sorted(p.parent for p in (PROJECT / "results").glob("*/scores.csv"))
     assert published, "results/ is empty: run python -m radbook.publish default"
     for home in published:
-        assert {p.name for p in home.glob("*")} == {"scores.csv", "differences.csv", "manifest.json"}
-        words = pd.read_csv(home / "scores.csv", dtype=str)[["task", "source", "reference", "policy", "label", "metric"]]
+        answers = (
+            {"answers.parquet"}
+            if json.loads((home / "manifest.json").read_text())["parameters"]["corpus"] in OPEN
+            else set()
+        )
+        assert {p.name for p in home.glob("*")} == {
+            "scores.csv",
+            "differences.csv",
+            "manifest.json",
+        } | answers
+        words = pd.read_csv(home / "scores.csv", dtype=str)[
+            ["task", "source", "reference", "policy", "label", "metric"]
+        ]
         assert words.map(len).max().max() < 60
+
+
+def test_published_answers_hold_codes_of_test_reports_and_no_text() -> None:
+    for file in sorted((PROJECT / "results").glob("*/answers.parquet")):
+        assert file.stat().st_size < 100_000
+        answers = pd.read_parquet(file)
+        assert set(answers) == {"report_id", "patient_id", "task", "source", "status", "present", "uncertain"}
+        codes = {code for column in ("present", "uncertain") for row in answers[column] for code in row}
+        assert all(
+            code in CATEGORIES or re.fullmatch(r"[A-Z]\d[\dA-Z](\.[\dA-Z]{1,4})?", code) for code in codes
+        )
+        assert answers["report_id"].str.fullmatch(r"\w[\w-]{2,20}").all()
+        assert set(answers.loc[answers["source"] == "curated", "report_id"]) == set(answers["report_id"])
+
+
+def test_answers_are_published_of_the_test_reports_only_and_without_replies(tmp_path: Path) -> None:
+    run = make_run(make_project(tmp_path / "project"), "default")
+    folder = publish(run)
+    answers = pd.read_parquet(folder / "answers.parquet")
+    test = run.read("reports").query("split == 'test'")
+    assert set(answers["report_id"]) == set(test["report_id"]) and len(answers) == 2 * 5 * len(test)
+    said = (folder / "answers.parquet").read_bytes() + (folder / "manifest.json").read_bytes()
+    assert b"must not be published" not in said and test["text"].iloc[0].split(".")[0].encode() not in said
+
+
+def test_answers_of_private_reports_are_never_published(tmp_path: Path) -> None:
+    run = make_run(make_project(tmp_path / "project"), "mine")
+    folder = publish(run)
+    assert (folder / "answers.parquet").is_file()
+    edit_manifest(run, parameters={**run.manifest()["parameters"], "corpus": "table"})
+    publish(run)
+    assert not (folder / "answers.parquet").exists()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["answers"] == "answers of the corpus table are not published: it is private"
+    assert "texts" not in manifest and "vocabulary" not in manifest
+    record = read_record(folder)
+    assert record.missing == manifest["answers"] and len(record.scores) and not len(record.answers)
+
+
+def test_the_corpus_of_the_reports_counts_as_well(tmp_path: Path) -> None:
+    run = make_run(make_project(tmp_path / "project"), "mine")
+    run.write("reports", run.read("reports").assign(corpus="table"))
+    assert "table" in json.loads((publish(run) / "manifest.json").read_text())["answers"]
+
+
+def test_the_command_publishes_and_fills_the_readme(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    make_run(project, "default")
+    command = [sys.executable, "-m", "radbook.publish", "default"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    names = {p.name for p in (project / "results" / "default").iterdir()}
+    assert names == {"scores.csv", "differences.csv", "manifest.json", "answers.parquet"}
+    assert "| synthetic | choice | student:default | 0." in (project / "README.md").read_text()
 
 
 def test_update_fills_the_block(tmp_path: Path) -> None:
@@ -29,7 +103,9 @@ def test_update_fills_the_block(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     row = {"task": "choice", "source": "rules", "reference": "curated", "policy": "certain", "metric": "f1",
            "value": 0.5, "low": 0.25, "high": 0.75, "n_reports": 4, "n_patients": 4, "n_positive": 2}  # fmt: skip
-    pd.DataFrame([{**row, "label": "micro"}, {**row, "label": "macro"}]).to_csv(folder / "scores.csv", index=False)
+    pd.DataFrame([{**row, "label": "micro"}, {**row, "label": "macro"}]).to_csv(
+        folder / "scores.csv", index=False
+    )
     empty = pd.DataFrame(columns=["task", "source", "reference", "policy", "value", "low", "high", "p"])
     empty.to_csv(folder / "differences.csv", index=False)
     (folder / "manifest.json").write_text('{"parameters": {"corpus": "synthetic"}}', encoding="utf-8")

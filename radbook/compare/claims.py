@@ -1,0 +1,250 @@
+"""The figures of the page "The paper's claims, and ours": each from `results/`, as text for the page's placeholders.
+
+The page itself is `pages/paper.md`; where it says `{{ openi_choice_student }}`, the book puts what stands here under that
+name when it is built, so that a run published anew changes the page.
+A figure that no published run measured reads "not measured".
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from radbook.compare.records import PUBLISHED_RUNS, Record, published_record
+from radbook.evaluation import FEW_POSITIVES, paired_difference
+from radbook.evaluation.power import paired_power, reports_needed
+from radbook.icd10 import check_code
+from radbook.lesson import PUBLISHED, interval, p_value, plain, verdict
+from radbook.ontology import CATEGORIES
+from radbook.schema import TASKS
+
+__all__ = ["NOT_MEASURED", "paper_figures"]
+
+NOT_MEASURED = "not measured"
+_BATCH = 2 * 64  # examples per step of the released settings
+_FULL, _SMALL = 9_000 + 4_500, 1_000  # training examples: all of them, and a small sample
+_WARMUP = 100  # steps
+# Codes of worked examples in the released prompts, each with the phrase it stands for there.
+_RELEASED_CODES = {
+    "Z48.02": "chest tube",
+    "Z96.1": "endotracheal tube",
+    "Z46.6": "pigtail catheter",
+    "Z95.2": "Swan-Ganz catheter",
+    "I31.3": "pericardial effusion",
+    "I50.1": "pulmonary edema",
+    "J81.0": "pulmonary edema",
+}
+_TEACHERS = {"rules": "the rules", "simulated": "the simulated teacher", "chat": "a language model"}
+_PER_TASK = ("student", "base", "rules", "teacher", "taught_by", "gap", "verdict")
+_PER_RUN = (
+    *(
+        "base",
+        "tested",
+        "examples",
+        "few",
+        "failed",
+        "lora",
+        "optimizer",
+        "batch",
+        "epochs",
+        "learning_rate",
+        "warmup",
+    ),
+    *("steps", "tokens", "rules_precision", "rules_recall", "told", "width", "needed"),
+)
+_SWEPT = {"curve", "warmup", "learning_rate", "n_train", "choice_source", "open_source"}
+_PER_SWEEP = {
+    "sweep_on": "no sweep is published",
+    **dict.fromkeys(("sweep_sure", "sweep_together", "sweep_rate", "sweep_size"), NOT_MEASURED),
+}
+
+
+def paper_figures(project: Path) -> dict[str, str]:
+    """Return the text of every placeholder of the page, from the published runs of a project.
+
+    Names are CORPUS_NAME and CORPUS_TASK_NAME for the runs of `radbook.compare.records.PUBLISHED_RUNS`, sweep_NAME for the sweep
+    in `results/`, and paper_NAME for what the authors report or the labels they released say.
+
+    Examples
+    --------
+    >>> figures = paper_figures(Path("nowhere"))
+    >>> figures["openi_choice_student"], figures["paper_choice_student"], figures["paper_steps"]
+    ('not measured', '0.67', '105')
+    """
+    figures = _of_the_paper() | _PER_SWEEP | _of_a_sweep(project)
+    for corpus in PUBLISHED_RUNS:
+        record = published_record(corpus, project=project)
+        found = _of_a_run(record) if record else {}
+        names = [*_PER_RUN, *(f"{task}_{name}" for task in TASKS for name in _PER_TASK)]
+        figures |= {f"{corpus}_{name}": found.get(name, NOT_MEASURED) for name in names}
+    return figures
+
+
+def _of_the_paper() -> dict[str, str]:
+    refused = [code for code, phrase in _RELEASED_CODES.items() if not check_code(code, phrase)[0]]
+    shares = {
+        "choice_student": "choice, student",
+        "choice_teacher": "choice, NegBio",
+        "open_student": "open, student",
+    }
+    shares |= {"open_teacher": "open, GPT-4o", "precision": "NegBio precision", "recall": "NegBio recall"}
+    readings = {"reader_1": "NegBio against reader 1", "reader_2": "NegBio against reader 2"}
+    readings |= {"readers": "reader 1 against reader 2"}
+    texts = {name: f"{PUBLISHED[key]:.2f}" for name, key in shares.items()}
+    texts |= {name: interval(PUBLISHED[key]) for name, key in readings.items()}
+    texts |= {name: plain(PUBLISHED[name]) for name in ("reports", "patients")}
+    texts |= {
+        "gap": f"{_published_gap():.2f}",
+        "codes": plain(len(_RELEASED_CODES)),
+        "refused": plain(len(refused)),
+    }
+    texts |= {
+        "steps": plain(_FULL // _BATCH),
+        "small_steps": plain(_SMALL // _BATCH),
+        "warmup": plain(_WARMUP),
+    }
+    return {f"paper_{name}": text for name, text in texts.items()}
+
+
+def _of_a_run(record: Record) -> dict[str, str]:
+    figures = _settings(record.parameters, record.manifest.get("instructions", {}))
+    scores = record.scores[record.scores["policy"] == record.parameters.get("policy", "certain")]
+    rules = scores[(scores["source"] == "rules") & (scores["task"] == "choice")].set_index(
+        ["metric", "label"]
+    )
+    for metric in ("precision", "recall"):
+        if (metric, "micro") in rules.index:
+            figures[f"rules_{metric}"] = interval(rules.loc[(metric, "micro")])
+    if ("f1", "micro") in rules.index:
+        pooled, each = rules.loc[("f1", "micro")], rules.loc["f1"]
+        figures["tested"] = f"{pooled['n_reports']:,.0f} test reports of {pooled['n_patients']:,.0f} patients"
+        thin = each.index[(each["n_positive"] < FEW_POSITIVES) & each.index.isin(CATEGORIES)]
+        figures["few"] = plain(list(thin))
+    for task in TASKS:
+        figures |= {f"{task}_{name}": text for name, text in _of_a_task(record, scores, task).items()}
+    own = record.answers[record.answers["source"].str.startswith("student:")]
+    if len(own):
+        figures["failed"] = f"{(own['status'] == 'failed').sum():,} of {len(own):,}"
+    return figures | _power(record)
+
+
+def _of_a_task(record: Record, scores: pd.DataFrame, task: str) -> dict[str, str]:
+    taught = str(record.parameters.get(f"{task}_source", ""))
+    role = "rules" if taught == "rules" else "language model"
+    micro = scores[
+        (scores["task"] == task) & (scores["label"] == "micro") & (scores["metric"] == "f1")
+    ].set_index("source")
+    names = {"student": "student", "base": "base", "rules": "rules", "teacher": role}
+    sources = {name: record.source(r, task) for name, r in names.items()}
+    found = {name: interval(micro.loc[s]) for name, s in sources.items() if s in micro.index}
+    found["taught_by"] = _TEACHERS.get(taught, taught) or NOT_MEASURED
+    gap = _gap(record, task, sources["student"], sources["teacher"])
+    if gap:
+        found["gap"] = f"{interval(gap, signed=True)}, p {p_value(gap['p'])}"
+        found["verdict"] = verdict(
+            gap, above="above its teacher", below="below its teacher", tie="not to be told from it"
+        )
+    return found
+
+
+def _gap(record: Record, task: str, student: str, teacher: str) -> dict[str, object]:
+    """Student minus teacher on the published answers; nothing where they, or the curated labels, are not there."""
+    curated, one, two = (record.labels(source, task) for source in ("curated", student, teacher))
+    if not all(map(len, (curated, one, two))):
+        return {}
+    p = record.parameters
+    options = {
+        "policy": p.get("policy", "certain"),
+        "n_bootstrap": p.get("n_bootstrap", 2000),
+        "seed": p.get("seed", 0),
+    }
+    return paired_difference(curated, one, two, task=task, reports=record.reports, **options)
+
+
+def _power(record: Record) -> dict[str, str]:
+    """What a test set as small as the paper's would have told of the paper's difference, with our two sources."""
+    tables = [record.labels(s, "choice") for s in ("curated", record.source("student", "choice"), "rules")]
+    if not all(map(len, tables)):
+        return {}
+    size = PUBLISHED["reports"]
+    table = paired_power(*tables, task="choice", reports=record.reports, sizes=[size], gap=_published_gap())
+    row = table.iloc[0]
+    told = {"told": f"{100 * row['told_gap']:.0f} of 100", "width": f"{row['width']:.3f}"}
+    return told | ({"needed": plain(reports_needed(table))} if math.isfinite(table.attrs["error"]) else {})
+
+
+def _of_a_sweep(project: Path) -> dict[str, str]:
+    """What the published sweep tells of joint training, learning rate and sample size: means over seeds, with their range."""
+    file = next(iter(sorted((project / "results").glob("*/sweep.csv"))), None)
+    if file is None or not set(pd.read_csv(file, nrows=0)) >= _SWEPT:
+        return {}
+    told = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["parameters"]
+    table = pd.read_csv(file)
+    own = table[table["source"] == "student"]
+    # A student that was taught one task alone tells nothing of the other.
+    taught = pd.concat([own[(own["task"] == task) & (own[f"{task}_source"] != "none")] for task in TASKS])
+    alone = taught[[f"{task}_source" for task in TASKS]].eq("none").any(axis=1)
+    how = alone.map({True: "alone", False: "together"})
+    together, rate, size = (taught["curve"] == name for name in ("tasks", "learning_rate", "size"))
+    # The fixed warm-up would show the learning rate as well.
+    size &= taught["warmup"] < 1
+    return {
+        "sweep_on": f"a sweep on {told.get('corpus')} reports, {_base(told)}",
+        "sweep_sure": "means over seeds, with their range",
+        "sweep_together": _means(taught[together].assign(how=how), "how", "{}", best=False),
+        "sweep_rate": _means(taught[rate], "learning_rate", "{:g}", best=True),
+        "sweep_size": _means(taught[size], "n_train", "{:,.0f} examples", best=True),
+    }
+
+
+def _means(rows: pd.DataFrame, key: str, form: str, *, best: bool) -> str:
+    """Say the mean F1 over seeds for each value of `key`, or for the best value alone; task by task.
+
+    >>> rows = pd.DataFrame({"task": "choice", "rate": [0.1, 0.1, 0.2], "f1": [0.5, 0.7, 0.9]})
+    >>> _means(rows, "rate", "{:g}", best=True), _means(rows[:2], "rate", "{:g}", best=False)
+    ('choice: best of 2 is 0.2, micro-F1 0.900 (1 seed)', 'choice: 0.1 0.600 (0.500 to 0.700, 2 seeds)')
+    """
+    said = []
+    for task, part in rows.groupby("task"):
+        f1 = part.groupby(key)["f1"].agg(["mean", "min", "max", "size"]).sort_values("mean", ascending=False)
+        texts = []
+        for value, (mean, low, high, n) in zip(f1.index, f1.to_numpy(), strict=True):
+            span = "1 seed" if n == 1 else f"{low:.3f} to {high:.3f}, {n:.0f} seeds"
+            texts.append((form.format(value), f"{mean:.3f} ({span})"))
+        if best:
+            said.append(f"{task}: best of {len(f1)} is {texts[0][0]}, micro-F1 {texts[0][1]}")
+        else:
+            said.append(f"{task}: " + ", ".join(" ".join(text) for text in texts))
+    return "; ".join(said) or NOT_MEASURED
+
+
+def _published_gap() -> float:
+    return PUBLISHED["choice, student"] - PUBLISHED["choice, NegBio"]
+
+
+def _settings(p: Mapping, instructions: Mapping) -> dict[str, str]:
+    targets = str(p["lora_targets"]).replace("all-linear", "all linear layers")
+    batch, warmup = p["batch_size"] * p["accumulation"], p["warmup"]
+    found = {
+        "base": _base(p),
+        "lora": f"{targets.replace(',', ', ')}, rank {p['lora_rank']}, alpha {p['lora_alpha']}",
+        "optimizer": f"AdamW, weight decay {p['weight_decay']:g}",
+        "batch": plain(batch),
+        "epochs": f"{p['epochs']:g}",
+        "learning_rate": f"{p['learning_rate']:g}",
+        "tokens": plain(p["max_new_tokens"]),
+        "warmup": f"{100 * warmup:.0f} % of the steps" if warmup < 1 else f"{warmup:.0f} steps",
+    }
+    if instructions:
+        found["examples"] = " and ".join(
+            f"{n:,} {task}" for task, n in sorted(instructions.items(), reverse=True)
+        )
+        found["steps"] = plain(math.ceil(math.ceil(sum(instructions.values()) / batch) * p["epochs"]))
+    return found
+
+
+def _base(parameters: Mapping) -> str:
+    base = str(parameters["base_model"])
+    return "the tiny base" if base == "tiny" else Path(base).name

@@ -1,0 +1,257 @@
+"""What a run answered on its test reports, without a word of them: what `results/` publishes and what runs are compared by.
+
+A `Record` is one run seen this way: its manifest, its scores, and one row of codes per test report, task and source.
+It is made from a run folder, or read back from `results/NAME`, where only corpora that anyone may read have their answers.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from radbook.corpora import SHARING
+from radbook.corpora.table import nearest
+from radbook.errors import RadbookError
+from radbook.runs import Run, open_run, project_root
+from radbook.schema import STATUSES, TASKS, Contract, Presence, finding, label_row, read_table, write_table
+
+__all__ = [
+    "PUBLISHED_RUNS",
+    "ROLES",
+    "UNPUBLISHED",
+    "Record",
+    "open_record",
+    "published_record",
+    "read_record",
+    "record_of",
+    "write_answers",
+]
+
+PUBLISHED_RUNS = {"synthetic": "default", "openi": "openi"}
+"""The published run of each corpus that has one, in `results/`."""
+
+ROLES = {
+    "student": ("student:",),
+    "base": ("base:",),
+    "rules": ("rules",),
+    "language model": ("chat:", "simulated:"),
+}
+"""Whoever answers, and how the names of such sources begin; the rest of a name may differ between runs."""
+
+UNPUBLISHED = ("corpus_path",)
+"""Parameters that say more of a machine than of a run."""
+
+_TEXT, _CODES = pa.string(), pa.list_(pa.string())
+ANSWERS = Contract(
+    "answers",
+    {
+        **{c: _TEXT for c in ("report_id", "patient_id", "task", "source", "status")},
+        **{c: _CODES for c in ("present", "uncertain")},
+    },
+    ("report_id", "task", "source"),
+    {"task": TASKS, "status": STATUSES},
+)
+FILE = "answers.parquet"
+_OTHERS = "(codes of other reports)"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run, as others may see it.
+
+    Parameters
+    ----------
+    name
+        "runs/NAME" or "results/NAME".
+    manifest
+        With `files` (the digest of every table a chapter wrote), `notebooks` (the digest of each), `instructions` (rows of
+        each task), `texts` (one digest of all test reports) and `vocabulary` (the codes of the whole reference, which
+        decide what is scored).
+    scores
+        A `scores` table; no rows if the run has none.
+    answers
+        Test reports only: report_id, patient_id, task, source, status and the codes said to be present and uncertain.
+    missing
+        Why there are no answers; empty if there are.
+    """
+
+    name: str
+    manifest: Mapping
+    scores: pd.DataFrame
+    answers: pd.DataFrame
+    missing: str = ""
+
+    @property
+    def parameters(self) -> Mapping:
+        """The parameters of the run."""
+        return self.manifest.get("parameters", {})
+
+    @property
+    def reports(self) -> pd.DataFrame:
+        """The test reports: report_id and patient_id."""
+        return self.answers[["report_id", "patient_id"]].drop_duplicates(ignore_index=True)
+
+    def source(self, role: str, task: str) -> str:
+        """Return the source that plays a role of `ROLES` in a task, or "" if none does."""
+        tables = (self.answers, self.scores)
+        names = dict.fromkeys(name for t in tables for name in t.loc[t["task"] == task, "source"])
+        return next((n for n in names if n.startswith(ROLES[role])), "")
+
+    def labels(self, source: str, task: str) -> pd.DataFrame:
+        """Return the answers of a source as a `labels` table, without evidence.
+
+        The curated ones end with a row for no report: it holds the codes of the whole reference, so that scoring the
+        test reports knows the same codes as the chapters do.
+        """
+        rows = self.answers[(self.answers["source"] == source) & (self.answers["task"] == task)]
+        made = [
+            label_row(r.report_id, source, task, _findings(r), status=r.status) for r in rows.itertuples()
+        ]
+        known = self.manifest.get("vocabulary", {}).get(task, [])
+        if source == "curated" and made and known:
+            made.append(label_row(_OTHERS, source, task, [finding(code) for code in known]))
+        return pd.DataFrame(made, columns=["report_id", "source", "task", "findings", "status", "note"])
+
+
+def record_of(run: Run) -> Record:
+    """Return the record of a run folder; what its chapters have not written yet is left out.
+
+    Raises
+    ------
+    RadbookError
+        If there is no such run.
+    """
+    manifest = run.manifest()
+    if not manifest:
+        raise RadbookError(f"run {run.name} does not exist: execute it with radbook run --run {run.name}")
+    chapters = manifest.get("chapters", {})
+    manifest = manifest | {
+        "files": {f: digest for c in chapters.values() for f, digest in c["writes"].items()},
+        "notebooks": {name: c["notebook"] for name, c in chapters.items()},
+    }
+    if run.has("instructions"):
+        manifest["instructions"] = run.read("instructions")["task"].value_counts().sort_index().to_dict()
+    scores = run.read("scores") if run.has("scores") else _no_scores()
+    name = f"runs/{run.name}"
+    if not run.has("reports"):
+        return Record(name, manifest, scores, _no_answers(), f"{name} holds no reports")
+    reports = run.read("reports")
+    labels = [run.read_labels(kind) for kind in run.sources()]
+    if run.has("predictions"):
+        labels.append(run.read("predictions").drop(columns="reply"))
+    tables = pd.concat([t for t in labels if len(t)]) if any(map(len, labels)) else None
+    test = reports[reports["split"] == "test"]
+    manifest |= {"texts": _digest(test), "corpora": sorted(reports["corpus"].unique())}
+    if tables is None or not len(test):
+        return Record(name, manifest, scores, _no_answers(), f"{name} holds no answers on test reports")
+    manifest["vocabulary"] = {"open": _codes(tables[tables["source"] == "curated"], "open")}
+    return Record(name, manifest, scores, _answers(test, tables))
+
+
+def read_record(folder: Path) -> Record:
+    """Read what `write_answers` and `radbook.publish` wrote to `results/NAME`."""
+    name = f"results/{folder.name}"
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        scores = pd.read_csv(folder / "scores.csv")
+    except (OSError, ValueError) as error:
+        raise RadbookError(
+            f"{name} is not a published run ({error}): publish it with python -m radbook.publish"
+        ) from None
+    if not (folder / FILE).is_file():
+        why = (
+            manifest.get("answers")
+            or f"{name} holds no answers: publish it again with python -m radbook.publish"
+        )
+        return Record(name, manifest, scores, _no_answers(), why)
+    answers = read_table(folder / FILE, ANSWERS)
+    answers = answers.assign(**{c: [list(codes) for codes in answers[c]] for c in ("present", "uncertain")})
+    return Record(name, manifest, scores, answers)
+
+
+def published_record(corpus: str, *, project: Path) -> Record | None:
+    """Return the published run of a corpus, or None if there is none.
+
+    >>> published_record("table", project=Path())
+    """
+    folder = project / "results" / PUBLISHED_RUNS.get(corpus, "")
+    return read_record(folder) if (folder / "scores.csv").is_file() else None
+
+
+def open_record(name: str, *, project: Path | None = None) -> Record:
+    """Return a run by name: `NAME` or `runs/NAME` for a run folder, `results/NAME` for a published run.
+
+    Raises
+    ------
+    RadbookError
+        If there is none of that name; the message names the nearest that there is.
+    """
+    project = project or project_root()
+    published = {
+        f"results/{p.parent.name}": p.parent for p in sorted((project / "results").glob("*/scores.csv"))
+    }
+    own = {p.parent.name: p.parent for p in sorted((project / "runs").glob("*/manifest.json"))}
+    short = name.rstrip("/").removeprefix("runs/")
+    if short in published:
+        return read_record(published[short])
+    if short in own:
+        return record_of(open_run(short, project=project))
+    known = [*own, *published]
+    near = f"; did you mean results/{short}?" if f"results/{short}" in published else nearest(short, known)
+    raise RadbookError(f"there is no run {name}{near}; there are: {', '.join(known) or 'none yet'}")
+
+
+def write_answers(record: Record, folder: Path) -> str:
+    """Write the answers of a record to a folder if everyone may read its corpus; return why not, or "".
+
+    An older file there is taken away: it would belong to other figures.
+    """
+    (folder / FILE).unlink(missing_ok=True)
+    why = record.missing
+    # What the parameters say is asked, and what the reports themselves say.
+    for corpus in (record.parameters.get("corpus"), *record.manifest.get("corpora", [])):
+        if SHARING.get(corpus) != "open":
+            why = f"answers of the corpus {corpus} are not published: it is {SHARING.get(corpus, 'not known to be open')}"
+    if not why:
+        write_table(record.answers, folder / FILE, ANSWERS)
+    return why
+
+
+def _answers(test: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
+    patient_of = test.set_index("report_id")["patient_id"]
+    # The order of the reports stays: draws of patients then give the very intervals that the chapters give.
+    rows = tables[tables["report_id"].isin(patient_of.index)].sort_values(["task", "source"], kind="stable")
+    columns = {
+        c: [sorted({f["code"] for f in row if f["presence"] == p}) for row in rows["findings"]]
+        for c, p in (("present", Presence.PRESENT), ("uncertain", Presence.UNCERTAIN))
+    }
+    made = rows.assign(patient_id=rows["report_id"].map(patient_of), **columns)
+    return made[list(ANSWERS.columns)].reset_index(drop=True)
+
+
+def _findings(row: object) -> list[dict]:
+    return [finding(c) for c in row.present] + [finding(c, Presence.UNCERTAIN) for c in row.uncertain]
+
+
+def _codes(curated: pd.DataFrame, task: str) -> list[str]:
+    rows = curated[curated["task"] == task]
+    return sorted({f["code"] for findings in rows["findings"] for f in findings})
+
+
+def _digest(test: pd.DataFrame) -> str:
+    rows = sorted(zip(test["report_id"], test["text"], strict=True))
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+def _no_answers() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(ANSWERS.columns))
+
+
+def _no_scores() -> pd.DataFrame:
+    return pd.DataFrame(
+        columns=["task", "source", "reference", "policy", "label", "metric", "value", "low", "high"]
+    )

@@ -1,0 +1,224 @@
+"""Two runs compared: what differs is named, what is the same is said, and only the same reports are paired."""
+
+import re
+import shutil
+
+import pandas as pd
+import pytest
+from toyruns import edit_manifest, make_project, make_run
+
+from radbook import cli
+from radbook.compare.differences import compare_records, compare_runs
+from radbook.compare.records import open_record, read_record, record_of
+from radbook.compare.words import as_markdown, as_text, changes_page
+from radbook.errors import RadbookError
+from radbook.evaluation import paired_difference
+from radbook.publish import publish
+from radbook.runs import open_run
+from radbook.schema import finding
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = make_project(tmp_path_factory.mktemp("compare") / "project")
+    make_run(folder, "default")
+    make_run(folder, "again")
+    make_run(folder, "worse", f1=0.7, learning_rate=0.01, policy="certain")
+    make_run(folder, "others", seed=4)
+    publish(open_run("default", project=folder))
+    return folder
+
+
+def change(changes, task="choice", role="student"):
+    return next(c for c in changes.scores if (c.task, c.role) == (task, role))
+
+
+def test_a_run_is_the_same_as_what_was_published_of_it(project):
+    changes = compare_runs("results/default", "default", project=project)
+    assert changes.same_tables and not changes.why
+    assert changes.summary("code") == "all 7 are the same (version of radbook, the library and 5 chapters)"
+    assert changes.summary("data").startswith(
+        "all 6 are the same (texts of the test reports, reports, curated labels,"
+    )
+    assert changes.summary("parameters").endswith("; not recorded on one side: corpus_path")
+    assert "The same tables: no report, label or answer differs" in as_text(changes)
+
+
+def test_runs_of_other_names_with_the_same_answers_are_the_same(project):
+    changes = compare_runs("default", "again", project=project)
+    assert changes.same_tables and [c.changed for c in changes.scores] == [0] * 6
+
+
+def test_what_differs_is_named_with_both_values(project):
+    run = open_run("worse", project=project)
+    edit_manifest(run, code="other", packages={**run.manifest()["packages"], "peft": "0.1"})
+    changes = compare_runs("default", "worse", project=project)
+    assert changes.differing("parameters").values.tolist() == [["learning_rate", "0.001", "0.01"]]
+    assert changes.summary("code") == "different: the library; the same: version of radbook and 5 chapters"
+    assert changes.summary("data").startswith(
+        "all 6 are the same (texts of the test reports, reports, curated labels,"
+    )
+    assert changes.summary("hardware") == "all 5 are the same"
+    assert changes.differing("package versions")["b"].tolist() == ["0.1"]
+    text = as_text(changes)
+    assert (
+        "  learning_rate: 0.001 -> 0.01\n" in text
+        and "choice, student (A: student:default, B: student:worse)" in text
+    )
+    assert (
+        "Every answer is the same, and so is every score: choice, base (base:tiny); choice, rules; open, base"
+        in text
+    )
+
+
+def test_differences_are_b_minus_a_with_the_interval_of_the_paired_test(project):
+    found = change(compare_runs("default", "worse", project=project), "open")
+    one, two = (open_run(n, project=project) for n in ("default", "worse"))
+    tables = [r.read("predictions").drop(columns="reply") for r in (two, one)]
+    own = [t[t["source"].str.startswith("student:")] for t in tables]
+    reports = one.read("reports").query("split == 'test'")
+    expected = paired_difference(
+        one.read_labels("curated"), *own, task="open", reports=reports, n_bootstrap=2000
+    )
+    micro = found.scores.set_index("label").loc["micro"]
+    assert micro["value"] < 0 and micro["value"] == pytest.approx(micro["value_b"] - micro["value_a"])
+    assert micro[["value", "low", "high", "p"]].tolist() == pytest.approx(
+        [expected[k] for k in ("value", "low", "high", "p")]
+    )
+    assert found.scores["p_holm"].notna().any()
+    same = sum(
+        a == b
+        for a, b in zip(
+            *[t[t["task"] == "open"].sort_values("report_id")["findings"] for t in own], strict=True
+        )
+    )
+    assert found.changed == len(reports) - same
+
+
+def test_the_published_answers_score_like_the_run(project):
+    published, own = (open_record(n, project=project) for n in ("results/default", "default"))
+    pd.testing.assert_frame_equal(published.answers, own.answers)
+    assert {k: published.manifest[k] for k in ("texts", "vocabulary", "files")} == {
+        k: own.manifest[k] for k in ("texts", "vocabulary", "files")
+    }
+
+
+def test_other_reports_are_not_paired_and_the_reason_is_told(project):
+    changes = compare_runs("default", "others", project=project)
+    assert changes.why.startswith("the test reports are not the same:")
+    found = change(changes)
+    assert found.why == changes.why and set(found.scores) == {"label", "a", "b"}
+    assert found.scores["a"].str.match(r"\d\.\d{3} \(|not known").all()
+    assert f"Scores stand side by side, each with its own interval, because {changes.why}." in as_text(
+        changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "why"),
+    [
+        ("labels/curated", "findings", r"the curated labels are not the same: 1 of \d+ answers differ"),
+        ("reports", "text", "the test reports have the same ids but other texts"),
+    ],
+)
+def test_the_same_ids_are_not_enough(project, table, column, why, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "project")
+    run = open_run("again", project=copy)
+    test = run.read("reports").query("split == 'test'")["report_id"].iloc[0]
+    frame = run.read(table)
+    row = frame.index[frame["report_id"] == test][0]
+    frame.at[row, column] = {"text": "Other words.", "findings": [finding("Pneumothorax", "uncertain")]}[
+        column
+    ]
+    run.write(table, frame)
+    assert re.fullmatch(why, compare_runs("default", "again", project=copy).why)
+
+
+def test_a_role_that_one_run_lacks_is_not_paired(project, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "project")
+    run = open_run("again", project=copy)
+    predictions = run.read("predictions")
+    run.write("predictions", predictions[predictions["source"] != "base:tiny"])
+    scores = run.read("scores")
+    run.write("scores", scores[scores["source"] != "base:tiny"])
+    changes = compare_runs("default", "again", project=copy)
+    found = change(changes, role="base")
+    assert found.why == "runs/again has no base" and set(found.scores["b"]) == {"not recorded"}
+    assert not change(changes).why and not changes.same_tables
+
+
+def test_a_run_without_answers_compares_what_it_has(project, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "project")
+    begun = open_run("begun", project=copy)
+    edit_manifest(begun, profile="default", parameters={"corpus": "synthetic"}, chapters={})
+    changes = compare_records(record_of(begun), open_record("default", project=copy))
+    assert changes.why == "runs/begun holds no reports" and "learning_rate: not recorded -> 0.001" in as_text(
+        changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "defalt",
+            r"there is no run defalt; did you mean default\?; there are: again, default, others, worse, results/default",
+        ),
+        ("results/defaul", r"did you mean results/default\?"),
+        ("results/again", "there is no run results/again"),
+        ("../x", "there is no run"),
+    ],
+)
+def test_an_unknown_name_is_told_with_the_nearest(project, name, message):
+    with pytest.raises(RadbookError, match=message):
+        open_record(name, project=project)
+
+
+def test_a_run_that_is_only_published_is_offered(project, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "project")
+    shutil.rmtree(copy / "runs" / "default")
+    with pytest.raises(RadbookError, match=r"there is no run default; did you mean results/default\?"):
+        open_record("default", project=copy)
+
+
+def test_a_broken_published_run_is_named(tmp_path):
+    folder = tmp_path / "results" / "default"
+    folder.mkdir(parents=True)
+    (folder / "scores.csv").write_text("")
+    with pytest.raises(RadbookError, match="results/default is not a published run"):
+        read_record(folder)
+
+
+def test_the_command_prints_the_comparison(project, monkeypatch, capsys):
+    monkeypatch.setenv("RADBOOK_HOME", str(project))
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["compare", "results/default", "worse"])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    assert out.startswith("A  results/default  (corpus synthetic, profile default)\nB  runs/worse")
+    assert "B - A (95 % interval)" in out and max(map(len, out.splitlines())) < 400
+
+
+def test_the_page_compares_with_the_published_run_of_the_corpus(project):
+    page = changes_page(open_run("worse", project=project), hidden={"0.01": "scrubbed"})
+    assert page.startswith("(what-changed)=\n# What changed since the published run\n")
+    assert "| `learning_rate` | `0.001` | `scrubbed` |" in page
+    assert "### Task choice, student (A: student:default, B: student:worse)" in page and "| micro |" in page
+    same = changes_page(open_run("again", project=project), hidden={})
+    assert "The same tables: no report, label or answer differs" in same and "### Task" not in same
+
+
+def test_the_page_says_where_nothing_is_published(project, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "project")
+    run = open_run("worse", project=copy)
+    edit_manifest(run, parameters={**run.manifest()["parameters"], "corpus": "table"})
+    page = changes_page(run, hidden={})
+    assert "a run on the corpus `table`, of which no run is published" in page and "|" not in page
+
+
+def test_markdown_keeps_a_cell_a_cell(project, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "project")
+    run = open_run("worse", project=copy)
+    edit_manifest(run, parameters={**run.manifest()["parameters"], "chat_model": "a | `b`\nc"})
+    text = as_markdown(compare_runs("default", "worse", project=copy), hidden={})
+    assert "| `chat_model` | `(empty)` | `a / 'b' c` |" in text
