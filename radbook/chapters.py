@@ -61,6 +61,8 @@ CHAPTERS = (
         ),
         ("scores.parquet",),
     ),
+    Chapter("08_ablations", (), ()),
+    Chapter("09_errors", ("reports.parquet", *_LABELS, "instructions.parquet", "predictions.parquet"), ("errors.parquet",)),
 )
 
 Echo = Callable[[str], None]
@@ -72,6 +74,7 @@ def run_chapters(
     name: str | None = None,
     parameters: Sequence[tuple[str, str]] = (),
     only: int | None = None,
+    names: Sequence[str] | None = None,
     force: bool = False,
     echo: Echo = lambda line: None,
     live: Echo = lambda line: None,
@@ -90,6 +93,8 @@ def run_chapters(
         Pairs of name and text that override the profile.
     only
         Number of the one chapter to execute, from 1; its inputs must exist.
+    names
+        Names of the chapters to execute, where the others are not wanted; all if None.
     force
         Execute also what is up to date.
     echo, live
@@ -115,7 +120,7 @@ def run_chapters(
     if only is not None:
         values = {**values, **_kept_for_others(run, chapters[only - 1], declared)}
     values = resolve_parameters(declared, values, parameters, source=f"profile {profile_name}:")
-    chosen = chapters if only is None else chapters[only - 1 : only]
+    chosen = [c for c in chapters if names is None or c.name in names] if only is None else chapters[only - 1 : only]
     if only is not None:
         _check_only(run, chapters, chosen[0], declared, parameters)
     with hold(run):
@@ -185,7 +190,10 @@ def _bring_up_to_date(
 ) -> None:
     """Execute one chapter unless doit finds it unchanged; record it in the manifest."""
     source = run.project / "notebooks" / f"{chapter.name}.ipynb"
-    config = {**own, "contents": {n: path_digest(v) for n, v in own.items() if n.endswith("_path") or n == "base_model"}}
+    contents = {n: path_digest(v) for n, v in own.items() if n.endswith("_path") or n == "base_model"}
+    if "sweep" in own:  # a published one, which may be published again
+        contents["sweep"] = path_digest(run.project / "results" / str(own["sweep"]))
+    config = {**own, "contents": contents}
     task = Task(
         chapter.name,
         None,

@@ -67,6 +67,65 @@ def book(run: Annotated[str, typer.Argument(help="Name of the run.")] = "default
 
 
 @app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="Name of a run, or results/NAME for a published one.")],
+    b: Annotated[str, typer.Argument(help="The run to compare with it; differences are B minus A.")],
+) -> None:
+    """Say what changed between two runs: what they were made from, and their scores."""
+    from radbook.compare.differences import compare_runs
+    from radbook.compare.words import as_text
+
+    print(as_text(compare_runs(a, b)))
+
+
+@app.command()
+def sweep(
+    profile: Annotated[str, typer.Argument(help="A name in notebooks/profiles, or the path of a YAML file.")] = "default",
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="KEY=V1,V2", help="Values of a parameter; repeated, every combination is run."),
+    ] = None,
+    curves: Annotated[
+        str, typer.Option(metavar="FILE", help="Several named grids in a YAML file, instead of --grid.")
+    ] = "",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME VALUE", help="Set a parameter of every run; may be repeated."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the sweep, which its runs' begin with.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler; a cluster of this machine if left out.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Runs at a time on this machine.")] = None,
+) -> None:
+    """Execute a grid of runs on a Dask cluster and write runs/NAME/sweep.csv."""
+    if bool(grid) == bool(curves):
+        raise RadbookError("a sweep needs its values: give --grid KEY=V1,V2, or --curves FILE (one of the two)")
+    from radbook.sweep import run_sweep
+    from radbook.sweep.grids import load_curves, parse_grid
+
+    screen = _Screen()
+    try:
+        done = run_sweep(
+            profile,
+            curves=load_curves(curves) if curves else {"grid": [parse_grid(grid)]},
+            name=name or (os.path.splitext(os.path.basename(curves))[0] or None),
+            parameters=[tuple(p.split("=", 1)) for p in parameter or []],
+            scheduler=scheduler,
+            workers=workers,
+            echo=screen.line,
+            live=screen.live,
+        )
+    finally:
+        screen.clear()
+    finished = done.table["run"].nunique() if len(done.table) else 0
+    if done.failed:
+        print(f"{len(done.failed)} of {finished + len(done.failed)} runs failed; the same command tries them again")
+    print(f"{finished} runs in {_shown(done.run.path / 'sweep.csv')}, {done.executed} of them executed now")
+    raise typer.Exit(1 if done.failed else 0)
+
+
+@app.command()
 def pretrain(
     out: Annotated[str, typer.Option(metavar="FOLDER", help="Where to write the model; the packaged one if left out.")] = "",
     minutes: Annotated[float, typer.Option(help="Minutes to train.")] = 86.0,

@@ -15,7 +15,9 @@ from radbook.errors import RadbookError
 from radbook.schema import INSTRUCTIONS, check, present_codes
 from radbook.tasks import CHOICE, OPEN, Task
 
-__all__ = ["build_instructions", "quality_of_agreement"]
+__all__ = ["build_instructions", "quality_of_agreement", "taught_by"]
+
+CURATED = "curated"  # source of labels that people made
 
 _COUNTS = (
     *(
@@ -29,7 +31,7 @@ _COUNTS = (
         "over_length",
         "not_drawn",
     ),
-    *("repaired_labels", "unlabelled"),
+    *("repaired_labels", "unlabelled", "checked"),
 )
 
 
@@ -44,6 +46,8 @@ def build_instructions(
     style: str = "short",
     max_prompt_tokens: int = 900,
     second_opinion: pd.DataFrame | None = None,
+    curated: pd.DataFrame | None = None,
+    n_checked: int = 0,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Merge the labels of both tasks into one instruction table.
@@ -65,6 +69,9 @@ def build_instructions(
     second_opinion
         A `labels` table of somebody else, such as the untuned base: rows on which it says something else is present are
         left out and counted under `disputed`. The open task is compared at ICD-10 category level.
+    curated, n_checked
+        A `labels` table of people, and how many training reports take their labels from it, in both tasks: as if
+        somebody had checked so many. They are drawn first of all, are not disputed, and name their own source.
     seed
         Decides the draw and the order of the rows by a hash of each key: the order of the input does not matter.
 
@@ -77,14 +84,14 @@ def build_instructions(
         `label_rows` (rows that came in), then where they went: `choice`, `open` (rows of the table),
         `not_train`, `failed_labels`, `empty_reports`, `disputed`, `over_length`, `not_drawn`; these add up to
         `label_rows`.
-        Beside them `repaired_labels` (used, though the parser had to repair them) and `unlabelled` (train
-        reports without a label row, both tasks together).
+        Beside them `repaired_labels` (used, though the parser had to repair them), `unlabelled` (train
+        reports without a label row, both tasks together) and `checked` (rows whose label was checked).
 
     Raises
     ------
     RadbookError
         If a patient stands in train and in dev or test, a label names an unknown report, a task has labels of
-        two sources, more rows are asked for than there are, or no row is left.
+        two sources, more rows or checked reports are asked for than there are, or no row is left.
     """
     by_id = reports.set_index("report_id", drop=False)
     _check_patients(by_id)
@@ -92,6 +99,7 @@ def build_instructions(
     train = by_id[by_id["split"] == "train"]
     bodies = {i: report_body(t).strip() for i, t in zip(train["report_id"], train["text"], strict=True)}
     rows: list[dict] = []
+    checked = _checked(train, curated, n_checked, seed)
     for task, labels, wanted in ((CHOICE, labels_choice, n_choice), (OPEN, labels_open, n_open)):
         if wanted < 0:
             raise RadbookError(f"n_{task.name} is {wanted}: give the number of rows, or 0 for all")
@@ -100,15 +108,18 @@ def build_instructions(
         labels = labels[labels["task"] == task.name]
         _check_labels(labels, by_id, task)
         agreed = None if second_opinion is None else _agreed(labels, second_opinion, task)
+        labels, sure = _with_checked(labels, curated, checked, task)
+        agreed = agreed if agreed is None else agreed | sure
         ready = _task_rows(labels, train, bodies, task, tokenizer, style, max_prompt_tokens, agreed, counts)
         if wanted > len(ready):
             raise RadbookError(
                 f"n_{task.name} asks for {wanted} rows, but {len(ready)} are available: "
                 "lower it, or set 0 for all"
             )
-        ready.sort(key=lambda row: _place(row, seed))
+        ready.sort(key=lambda row: (row["report_id"] not in sure, _place(row, seed)))
         drawn = ready[: wanted or None]
         counts[task.name] = len(drawn)
+        counts["checked"] += sum(row["report_id"] in sure for row in drawn)
         counts["not_drawn"] += len(ready) - len(drawn)
         counts["repaired_labels"] += sum(row["status"] == "repaired" for row in drawn)
         rows += drawn
@@ -144,9 +155,25 @@ def quality_of_agreement(
             right = sum(said[i] == true[i] for i in ids)
             share = right / len(ids) if ids else float("nan")
             rows.append(
-                {"task": task.name, "second opinion": name, "reports": len(ids), "right": right, "share_right": share}
+                {
+                    "task": task.name,
+                    "second opinion": name,
+                    "reports": len(ids),
+                    "right": right,
+                    "share_right": share,
+                }
             )
     return pd.DataFrame(rows).set_index(["task", "second opinion"])
+
+
+def taught_by(instructions: pd.DataFrame) -> dict[str, str]:
+    """Return the source that taught each task: that of its rows, those of checked reports set aside if there are others.
+
+    >>> taught_by(pd.DataFrame({"task": ["open"] * 3, "source": ["curated", "rules", "curated"]}))
+    {'open': 'rules'}
+    """
+    sources = {task: set(rows) for task, rows in instructions.groupby("task")["source"]}
+    return {task: min(found - {CURATED} or found) for task, found in sources.items()}
 
 
 def _task_rows(
@@ -192,6 +219,34 @@ def _task_rows(
     fitting = [row for row in rows if row["prompt_tokens"] <= max_prompt_tokens]
     counts["over_length"] += len(rows) - len(fitting)
     return fitting
+
+
+def _checked(train: pd.DataFrame, curated: pd.DataFrame | None, wanted: int, seed: int) -> set[str]:
+    """Draw the training reports whose labels were checked; more of them contain fewer."""
+    if wanted < 0:
+        raise RadbookError(f"n_checked is {wanted}: give the number of checked training reports, or 0")
+    if not wanted:
+        return set()
+    usable = set() if curated is None else set(curated.loc[curated["status"] != "failed", "report_id"])
+    known = [i for i in train["report_id"] if i in usable]
+    if wanted > len(known):
+        raise RadbookError(
+            f"n_checked asks for {wanted} checked training reports, but {len(known)} have a curated label: "
+            + ("lower it" if known else "set it to 0, this corpus has none")
+        )
+    return set(sorted(known, key=lambda i: _place({"task": "checked", "report_id": i}, seed))[:wanted])
+
+
+def _with_checked(
+    labels: pd.DataFrame, curated: pd.DataFrame | None, checked: set[str], task: Task
+) -> tuple[pd.DataFrame, set[str]]:
+    """Return the labels with those of the checked reports from people, and the reports of which that is so."""
+    if not checked:
+        return labels, set()
+    own = curated[(curated["task"] == task.name) & (curated["status"] != "failed")]
+    own = own[own["report_id"].isin(checked)]
+    sure = set(own["report_id"])
+    return pd.concat([labels[~labels["report_id"].isin(sure)], own], ignore_index=True), sure
 
 
 def _agreed(labels: pd.DataFrame, opinion: pd.DataFrame, task: Task) -> set[str]:

@@ -98,7 +98,7 @@ class Run:
         return self.table_path(table).is_file()
 
     def read(self, table: str) -> pd.DataFrame:
-        """Read a table by name: `reports`, `labels/KIND`, `instructions`, `predictions`, `scores`, `scores_teachers`."""
+        """Read a table by name: `reports`, `labels/KIND`, `predictions`, `scores`, `errors`, and so on."""
         return read_table(self.table_path(table), _contract(table))
 
     def write(self, table: str, frame: pd.DataFrame) -> Path:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from radbook.errors import RadbookError
-from radbook.instructions import build_instructions, quality_of_agreement
+from radbook.instructions import build_instructions, quality_of_agreement, taught_by
 from radbook.schema import finding, label_row
 
 
@@ -69,7 +69,7 @@ def test_every_label_row_is_accounted_for():
     ]  # fmt: skip
     assert counts == {
         "label_rows": 8, "choice": 2, "open": 1, "not_train": 2, "failed_labels": 1, "empty_reports": 1,
-        "disputed": 0, "over_length": 1, "not_drawn": 0, "repaired_labels": 1, "unlabelled": 4,
+        "disputed": 0, "over_length": 1, "not_drawn": 0, "repaired_labels": 1, "unlabelled": 4, "checked": 0,
     }  # fmt: skip
     gone = (
         "choice", "open", "not_train", "failed_labels", "empty_reports", "disputed", "over_length", "not_drawn",
@@ -164,3 +164,40 @@ def test_a_second_opinion_leaves_out_the_rows_it_disputes():
     assert table.loc[("choice", "agreed")].tolist() == [1, 1, 1.0]
     assert table.loc[("choice", "disputed"), "reports"] == 3
     assert table.loc[("open", "agreed"), "reports"] == 0  # without a reference
+
+
+def checked(reports, **options):
+    choice = make_labels(reports, "choice").assign(findings=[[]] * len(reports))
+    curated = pd.concat([make_labels(reports, t, source="curated") for t in ("choice", "open")])
+    return build(reports, choice, make_labels(reports, "open"), curated=curated, **options)
+
+
+def test_checked_reports_take_their_labels_from_people_in_both_tasks_and_are_drawn_first():
+    reports = make_reports([f"Edema {i}." for i in range(20)], splits=["train"] * 18 + ["dev", "test"])
+    frame, counts = checked(reports, n_checked=3, n_choice=5)
+    own = frame[frame["source"] == "curated"]
+    assert own.groupby("task")["report_id"].nunique().to_dict() == {"choice": 3, "open": 3}
+    assert own.groupby("report_id").size().tolist() == [2, 2, 2]
+    assert set(own.loc[own["task"] == "choice", "completion"]) == {" [Edema]"}
+    assert set(frame.loc[(frame["task"] == "choice") & (frame["source"] == "rules"), "completion"]) == {" [Normal]"}
+    assert (counts["checked"], counts["choice"], counts["open"], counts["label_rows"]) == (6, 5, 18, 40)
+    assert taught_by(frame) == {"choice": "rules", "open": "rules"}
+    more, _ = checked(reports, n_checked=6, n_choice=8)
+    assert set(own["report_id"]) < set(more.loc[more["source"] == "curated", "report_id"])
+
+
+def test_a_checked_label_is_not_disputed():
+    reports = make_reports(["Edema 1.", "Edema 2.", "Edema 3."])
+    nobody = make_labels(reports, "choice").assign(findings=[[finding("Pneumonia")]] * 3)
+    frame, counts = checked(reports, n_checked=1, second_opinion=nobody)
+    assert (counts["checked"], counts["disputed"], len(frame)) == (2, 4, 2)
+
+
+def test_more_checked_reports_than_curated_labels_are_refused():
+    reports = make_reports(["Edema 1.", "Edema 2."], splits=["train", "test"])
+    with pytest.raises(RadbookError, match="n_checked asks for 2 checked training reports, but 1 have a curated label: lower"):
+        checked(reports, n_checked=2)
+    with pytest.raises(RadbookError, match="but 0 have a curated label: set it to 0, this corpus has none"):
+        build(reports, make_labels(reports, "choice"), n_checked=1)
+    with pytest.raises(RadbookError, match="n_checked is -1"):
+        build(reports, make_labels(reports, "choice"), n_checked=-1)

@@ -1,0 +1,202 @@
+"""Read the table of a sweep: what was varied, how far seeds lie apart, and where a student passes its teacher."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from radbook.errors import RadbookError
+
+__all__ = [
+    "ahead",
+    "curve_of",
+    "highest_rate",
+    "missing",
+    "overview",
+    "rates",
+    "read_sweep",
+    "spread",
+    "trained_on",
+]
+
+# Columns of a sweep's table that no grid sets.
+MEASURED = (
+    *("curve", "run", "seed", "task", "source", "teacher", "f1", "low", "high"),
+    *("difference", "difference_low", "difference_high", "p", "n_train", "n_test", "seconds"),
+)
+
+
+def read_sweep(folder: Path) -> tuple[pd.DataFrame, dict]:
+    """Return the table of a sweep and what is told of it; an empty table and nothing if the folder holds none.
+
+    >>> table, told = read_sweep(Path("nowhere"))
+    >>> len(table), "curve" in table, told
+    (0, True, {})
+    """
+    if not (folder / "sweep.csv").is_file():
+        return pd.DataFrame(columns=list(MEASURED)), {}
+    try:
+        table = pd.read_csv(folder / "sweep.csv", dtype={"run": str, "curve": str})
+        told = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RadbookError(f"the sweep in {folder} cannot be read: {error}") from None
+    lacking = [name for name in MEASURED if name not in table and name != "seed"]
+    if lacking:
+        raise RadbookError(f"{folder.name}/sweep.csv lacks the column {lacking[0]}: publish the sweep again")
+    return table, told
+
+
+def curve_of(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the rows of one curve, without the parameters that it does not vary; none if the sweep has no such curve.
+
+    >>> table = pd.DataFrame({"curve": ["a", "a", "b"], "lora_rank": [2, 4, 4], "warmup": [0.1, 0.1, 0.2]})
+    >>> list(curve_of(table, "a"))
+    ['curve', 'lora_rank']
+    """
+    part = table[table["curve"] == name].reset_index(drop=True)
+    return part[[c for c in part if c in MEASURED or part[c].nunique() > 1]]
+
+
+def missing(curve: str, sweep: str) -> str:
+    """Return what stands where a figure would be.
+
+    >>> missing("rank", "ablations")
+    "nothing to draw: no published sweep 'ablations' holds the curve 'rank'"
+    """
+    return f"nothing to draw: no published sweep {sweep!r} holds the curve {curve!r}"
+
+
+def overview(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per curve: the parameters it varies, how many values each has, runs, and seeds per point."""
+    rows = {}
+    for name, part in table.groupby("curve", sort=False):
+        varied = [c for c in curve_of(table, name) if c not in MEASURED]
+        seeds = (
+            part.groupby(varied, dropna=False)["seed"].nunique()
+            if varied
+            else pd.Series([part["seed"].nunique()])
+        )
+        rows[name] = {
+            "varied": ", ".join(f"{c} ({part[c].nunique()})" for c in varied),
+            "runs": part["run"].nunique(),
+            "seeds per point": f"{seeds.min()}"
+            if seeds.nunique() == 1
+            else f"{seeds.min()} to {seeds.max()}",
+        }
+    return pd.DataFrame(rows, index=["varied", "runs", "seeds per point"]).T
+
+
+def spread(part: pd.DataFrame, by: Sequence[str] = (), *, value: str = "f1") -> pd.DataFrame:
+    """Return mean, lowest and highest of a column over the seeds, for each task, source and combination of `by`.
+
+    Parameters
+    ----------
+    part
+        Rows of one curve.
+    by
+        Columns that tell the points apart.
+    value
+        "f1" or "difference", or any other number.
+
+    Returns
+    -------
+    Columns `task`, `source`, those of `by`, then `value`, `low`, `high`, `seeds`, and `n_train`, the mean rows of the task.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"task": "open", "source": "student", "seed": [1, 2], "f1": [0.5, 0.75], "n_train": [9, 11]})
+    >>> spread(rows).values.tolist()
+    [['open', 'student', 0.625, 0.5, 0.75, 2, 10.0]]
+    """
+    if part.empty:
+        return pd.DataFrame(columns=["task", "source", *by, "value", "low", "high", "seeds", "n_train"])
+    groups = part.dropna(subset=[value]).groupby(["task", "source", *by], sort=True)
+    found = groups.agg(
+        value=(value, "mean"),
+        low=(value, "min"),
+        high=(value, "max"),
+        seeds=("seed", "nunique"),
+        n_train=("n_train", "mean"),
+    )
+    return found.reset_index()
+
+
+def ahead(part: pd.DataFrame, by: str, *, task: str) -> pd.DataFrame:
+    """Say for each value of a parameter in how many seeds the student is above its teacher, and how surely.
+
+    Returns
+    -------
+    Indexed by the parameter: mean, lowest and highest paired `difference` over the seeds, `seeds`, `above` (seeds with a
+    difference above 0) and `surely` (seeds whose 95 % interval lies above 0).
+    """
+    rows = part[(part["task"] == task) & (part["source"] == "student")].dropna(subset=["difference"])
+    rows = rows.assign(above=rows["difference"] > 0, surely=rows["difference_low"] > 0)
+    return rows.groupby(by).agg(
+        difference=("difference", "mean"), low=("difference", "min"), high=("difference", "max"),
+        seeds=("seed", "nunique"), above=("above", "sum"), surely=("surely", "sum"),
+    )  # fmt: skip
+
+
+def highest_rate(rows: int, settings: Mapping[str, float]) -> tuple[int, int, float]:
+    """Return the steps of a training, those of its warm-up, and the highest learning rate that it reaches.
+
+    Parameters
+    ----------
+    rows
+        Rows of the training set, all tasks together.
+    settings
+        learning_rate, warmup, epochs, batch_size and accumulation, as the chapter on fine-tuning takes them.
+
+    Examples
+    --------
+    >>> released = {"learning_rate": 3e-4, "warmup": 100, "epochs": 1, "batch_size": 2, "accumulation": 64}
+    >>> highest_rate(1000, released)
+    (8, 100, 2.1e-05)
+    >>> highest_rate(1000, released | {"warmup": 0.1})
+    (8, 1, 0.0003)
+    """
+    micro_batches = math.ceil(rows / settings["batch_size"])
+    steps = math.ceil(math.ceil(micro_batches / settings["accumulation"]) * settings["epochs"])
+    warmup = settings["warmup"]
+    warm = int(warmup) if warmup >= 1 else math.ceil(warmup * steps)
+    # The first step has the rate 0, and each adds one part of the warm-up.
+    reached = 1.0 if steps > warm else (steps - 1) / warm
+    return steps, warm, settings["learning_rate"] * reached
+
+
+def rates(part: pd.DataFrame, fixed: Mapping[str, object]) -> pd.DataFrame:
+    """Return what `highest_rate` says of every run, with its rows, its warm-up and its seed.
+
+    Parameters
+    ----------
+    part
+        Rows of a sweep's table, with the parameters that some curve varies.
+    fixed
+        The parameters that no curve varies.
+    """
+    rows = {}
+    for run, found in part[part["source"] == "student"].groupby("run", sort=False):
+        settings = {**fixed, **found.iloc[0].to_dict()}
+        total = int(found["n_train"].sum())
+        steps, warm, reached = highest_rate(total, settings)
+        rows[run] = {
+            "seed": settings["seed"], "warmup": settings["warmup"], "rows": total,
+            "steps": steps, "steps of warm-up": warm, "highest rate": reached,
+        }  # fmt: skip
+    columns = ["seed", "warmup", "rows", "steps", "steps of warm-up", "highest rate"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def trained_on(table: pd.DataFrame) -> pd.Series:
+    """Say of every row whether its student was trained on "both" tasks or on one, and which.
+
+    >>> rows = pd.DataFrame({"run": ["a", "a", "b"], "task": ["choice", "open", "open"], "n_train": [9, 9, 9]})
+    >>> trained_on(rows).tolist()
+    ['both', 'both', 'open']
+    """
+    taught = (
+        table[table["n_train"] > 0].groupby("run")["task"].agg(lambda tasks: " and ".join(sorted(set(tasks))))
+    )
+    return table["run"].map(taught).replace({"choice and open": "both"})

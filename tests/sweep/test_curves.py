@@ -1,0 +1,106 @@
+"""Reading a sweep: what is missing is said, seeds are counted, and the arithmetic of a warm-up is the trainer's."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from radbook import plots
+from radbook.errors import RadbookError
+from radbook.sweep.curves import MEASURED, ahead, curve_of, highest_rate, overview, rates, read_sweep, spread
+
+
+def table(**columns) -> pd.DataFrame:
+    """Two seeds of two ranks in one curve, student and teacher of both tasks, the student gaining with the rank."""
+    rows = []
+    for rank in (4, 16):
+        for seed in (1, 2):
+            for task in ("choice", "open"):
+                known = {
+                    "curve": "rank",
+                    "run": f"s.{rank}.{seed}",
+                    "seed": seed,
+                    "task": task,
+                    "lora_rank": rank,
+                }
+                f1 = 0.6 + 0.01 * rank + 0.02 * seed
+                gap = {"difference": f1 - 0.7, "difference_low": f1 - 0.75, "difference_high": f1 - 0.65}
+                rows.append({**known, "source": "student", "f1": f1, **gap})
+                rows.append({**known, "source": "teacher", "f1": 0.7})
+    made = pd.DataFrame(rows).assign(
+        n_train=100, warmup=0.1, teacher="rules", seconds=1.0, n_test=9, **columns
+    )
+    return made.reindex(columns=[*dict.fromkeys([*MEASURED, *made])])
+
+
+def test_mean_and_range_are_those_of_the_seeds():
+    points = spread(table(), ["lora_rank"]).set_index(["task", "source", "lora_rank"])
+    low, high, mean = points.loc[("open", "student", 16), ["low", "high", "value"]]
+    assert (round(low, 3), round(high, 3), round(mean, 3)) == (0.78, 0.8, 0.79)
+    assert points["seeds"].unique().tolist() == [2]
+
+
+def test_seeds_are_counted_in_which_the_student_is_ahead_and_surely_so():
+    found = ahead(table(), "lora_rank", task="choice")
+    assert found["above"].tolist() == [0, 2] and found["surely"].tolist() == [0, 2]
+
+
+def test_a_curve_shows_what_it_varies_and_the_overview_counts_it():
+    assert "warmup" not in curve_of(table(), "rank") and "lora_rank" in curve_of(table(), "rank")
+    assert overview(table()).loc["rank"].tolist() == ["lora_rank (2)", 4, "2"]
+    assert curve_of(table(), "size").empty
+
+
+def test_the_arithmetic_of_a_warm_up_is_that_of_the_trainer():
+    torch = pytest.importorskip("torch")
+    from transformers import get_cosine_schedule_with_warmup
+
+    for rows, warmup in ((1_000, 100), (13_500, 100), (13_500, 0.1), (300, 0.25)):
+        settings = {"learning_rate": 3e-4, "warmup": warmup, "epochs": 1, "batch_size": 2, "accumulation": 64}
+        steps, warm, highest = highest_rate(rows, settings)
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3e-4)
+        schedule = get_cosine_schedule_with_warmup(optimizer, warm, steps)
+        seen = []
+        for _ in range(steps):
+            seen.append(schedule.get_last_lr()[0])
+            optimizer.step()
+            schedule.step()
+        assert highest == pytest.approx(max(seen))
+
+
+def test_rates_take_what_a_curve_varies_from_the_row_and_the_rest_from_what_is_fixed():
+    fixed = {"learning_rate": 1e-3, "epochs": 3.0, "batch_size": 16, "accumulation": 1}
+    found = rates(table(), fixed)
+    assert found["rows"].tolist() == [200] * 4 and found["steps"].tolist() == [39] * 4
+    assert found["steps of warm-up"].tolist() == [4] * 4
+
+
+def test_a_sweep_is_read_as_it_was_published_and_a_broken_one_is_named(tmp_path):
+    folder = tmp_path / "mine"
+    assert read_sweep(folder)[1] == {}
+    folder.mkdir()
+    table().to_csv(folder / "sweep.csv", index=False)
+    with pytest.raises(RadbookError, match=r"the sweep in .*mine cannot be read"):
+        read_sweep(folder)
+    (folder / "sweep.json").write_text(json.dumps({"parameters": {}}))
+    read, told = read_sweep(folder)
+    assert len(read) == 16 and told == {"parameters": {}}
+    table().drop(columns="difference").to_csv(folder / "sweep.csv", index=False)
+    with pytest.raises(RadbookError, match=r"mine/sweep\.csv lacks the column difference"):
+        read_sweep(folder)
+
+
+def test_figures_draw_every_task_and_setting():
+    points = spread(table(), ["lora_rank"])
+    drawn = plots.sweep_curve(points, "lora_rank", log=True)
+    assert [ax.get_title() for ax in drawn.axes] == ["choice task", "open task"]
+    assert [text.get_text() for text in drawn.axes[0].get_xticklabels()] == ["4", "16"]
+    assert len(drawn.axes[0].lines) == 2  # student and teacher
+    lines = plots.sweep_curve(points.assign(at=1), "at", lines="lora_rank")
+    assert [text.get_text() for text in lines.legends[0].get_texts()][:2] == [
+        "student, lora_rank 4", "student, lora_rank 16",
+    ]  # fmt: skip
+    named = plots.sweep_rows(points.assign(rank=points["lora_rank"].astype(str)), "rank", order=["16", "4"])
+    assert [text.get_text() for text in named.axes[0].get_yticklabels()] == ["16", "4"]
+    with pytest.raises(RadbookError, match="sweep_curve: there is no point to draw"):
+        plots.sweep_curve(points.iloc[:0], "lora_rank")
