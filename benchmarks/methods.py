@@ -90,11 +90,9 @@ class Bench:
                          "to_teacher": gap["value"], "gap_low": gap["low"], "gap_high": gap["high"]})  # fmt: skip
         return rows
 
-    def kept(self, opinion: pd.DataFrame) -> dict[str, pd.DataFrame]:
-        """The teachers' labels with those of another labeller in their place, on the training split."""
-        return {
-            task: self._of(opinion, task).assign(source=opinion["source"].iloc[0]) for task in self.labels
-        }
+    def answers_as_labels(self, answers: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """Return what a labeller answered as labels to train on, by task."""
+        return {task: self._of(answers, task) for task in self.labels}
 
     @staticmethod
     def _of(labels: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -139,7 +137,7 @@ def late(bench: Bench, name: str) -> pd.DataFrame:
 def relabeled(bench: Bench, name: str) -> pd.DataFrame:
     """A second student learns from the first one's answers on the training split (self-training)."""
     first = bench.student("joint", bench.labels)
-    labels = bench.kept(bench.answers("joint", first, bench.train, "train"))
+    labels = bench.answers_as_labels(bench.answers("joint", first, bench.train, "train"))
     return bench.answers(name, bench.student(name, labels), bench.test, "test")
 
 

@@ -201,40 +201,31 @@ def test_plain_text_is_its_own_template(text):
     assert write(parse(text, {}.get), lambda: 0.5, {}) == text
 
 
-def test_of_a_versus_b_the_second_is_doubted_in_the_general_style():
+def said_after(*words):
+    """Presence of each finding of the general style whose wording follows one of these."""
     reports, curated = corpus("general", 6000)
     text = reports.set_index("report_id").text
-    checked = 0
-    for row in curated[curated.task == "choice"].itertuples():
-        for f in row.findings:
-            if text[row.report_id][: f["start"]].lower().endswith((" versus ", " vs ")):
-                assert f["presence"] == "uncertain", (row.report_id, f)
-                checked += 1
-    assert checked > 20
-
-
-def test_what_a_wording_suggests_is_doubted_in_the_general_style():
-    reports, curated = corpus("general", 6000)
-    text = reports.set_index("report_id").text
-    suggested = [
+    return [
         f["presence"]
         for row in curated[curated.task == "choice"].itertuples()
         for f in row.findings
-        if text[row.report_id][: f["start"]].lower().endswith((" suggesting ", " suggestive of ", " suggests "))
+        if text[row.report_id][: f["start"]].lower().endswith(words)
     ]
-    assert suggested.count("uncertain") > 20 and "present" not in suggested
+
+
+def test_of_a_versus_b_the_second_is_doubted_in_the_general_style():
+    found = said_after(" versus ", " vs ")
+    assert len(found) > 20 and set(found) == {"uncertain"}
+
+
+def test_what_a_wording_suggests_is_doubted_in_the_general_style():
+    found = said_after(" suggesting ", " suggestive of ", " suggests ")
+    assert found.count("uncertain") > 20 and "present" not in found
 
 
 def test_removed_devices_are_absent():
-    reports, curated = corpus("general", 6000)
-    text = reports.set_index("report_id").text
-    checked = 0
-    for row in curated[curated.task == "choice"].itertuples():
-        for f in row.findings:
-            if text[row.report_id][: f["start"]].lower().endswith(("interval removal of the ", "interval removal of ")):
-                assert f["presence"] == "absent", (row.report_id, f)
-                checked += 1
-    assert checked > 10
+    found = said_after("interval removal of the ", "interval removal of ")
+    assert len(found) > 10 and set(found) == {"absent"}
 
 
 def test_one_wording_can_be_evidence_of_two_findings():
