@@ -41,7 +41,8 @@ def score_base(
     scores: dict[str, dict[str, float]] = {}
     for name, (reports, curated) in sets.items():
         predicted = student.label(reports, tasks=tasks)
-        scores[name] = {t: round(_micro_f1(curated, predicted, t), 3) for t in tasks}
+        own = curated[curated["report_id"].isin(reports["report_id"])]
+        scores[name] = {t: round(_micro_f1(own, predicted, t), 3) for t in tasks}
     return scores
 
 

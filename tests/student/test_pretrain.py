@@ -3,11 +3,14 @@ import random
 
 import pytest
 
+from radbook.corpora.synthetic import generate_reports
 from radbook.errors import RadbookError
+from radbook.evaluation import score
 from radbook.schema import finding
 from radbook.student import Student, examples
 from radbook.student.base import load_tokenizer
 from radbook.student.examples import CHUNK, batches, make_examples, mask_words
+from radbook.student.model_card import score_base
 from radbook.student.pretrain import pretrain
 
 SMALL = {"steps": 3, "hidden_size": 32, "layers": 1, "intermediate_size": 64, "heads": 2, "n_eval": 0}
@@ -69,6 +72,17 @@ def test_the_scores_grow_over_the_training_and_are_kept(tmp_path):
     assert card["curve"][-1]["tokens"] < card["tokens"]
     assert set(card["scores"]) == {"general", "cohort"}
     assert "| general |" in (tmp_path / "README.md").read_text()
+
+
+def test_the_card_counts_as_the_book_does_and_only_the_reports_that_were_asked():
+    reports, curated = generate_reports(30, style="cohort", seed=4)
+    asked = reports.head(12)
+    card = score_base("tiny", {"cohort": (asked, curated)})
+    answers = Student.untuned("tiny").label(asked).drop(columns="reply")
+    for task in ("choice", "open"):
+        found = score(curated, answers, task=task, reports=asked, n_bootstrap=40)
+        micro = found.set_index(["label", "metric"]).loc[("micro", "f1"), "value"]
+        assert card["cohort"][task] == pytest.approx(micro, abs=5e-4)
 
 
 def test_each_report_becomes_one_example_that_ends_with_its_reply():
