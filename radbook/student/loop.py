@@ -1,7 +1,4 @@
-"""The training loop of `pretrain`: a kill loses a minute, and the same call then goes on where it was.
-
-Under a given number of steps it ends with the same weights as without the kill.
-"""
+"""The training loop of `pretrain`: a kill loses a minute, and the same call then ends with the weights it would have had."""
 
 import math
 import os
@@ -27,7 +24,6 @@ def train(
     tokenizer: Any,
     *,
     state_path: Path,
-    minutes: float,
     steps: int,
     seed: int,
     learning_rate: float,
@@ -44,9 +40,7 @@ def train(
         The model with its first weights.
     state_path
         File of the state; where it is there, the training goes on from it.
-    minutes, steps
-        How long: so many minutes of training, or so many steps if `steps` is above 0.
-    seed, learning_rate, text_weight, batch_tokens
+    steps, seed, learning_rate, text_weight, batch_tokens
         See `radbook.student.pretrain.pretrain`.
     say
         Called with a line of text every ten seconds.
@@ -75,7 +69,7 @@ def train(
     losses: list[float] = []
 
     def done() -> float:
-        return spent["step"] / steps if steps else (time.monotonic() - start) / (60 * minutes)
+        return spent["step"] / steps
 
     stream = batches(tokenizer, seed, batch_tokens, longest=lambda: _longest(done()), chunk=spent["chunk"])
     for batch in stream:

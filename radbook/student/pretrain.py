@@ -36,8 +36,7 @@ def grammar_hash() -> str:
 def pretrain(
     out_dir: str | Path,
     *,
-    minutes: float = 86.0,
-    steps: int = 0,
+    steps: int = 6000,
     seed: int = 0,
     hidden_size: int = 256,
     layers: int = 4,
@@ -59,12 +58,11 @@ def pretrain(
     ----------
     out_dir
         Folder to write to; files of an earlier base in it are replaced at the end. training.json holds what is returned.
-    minutes
-        Time to train for; the learning rate follows the share of the time that is used up.
     steps
-        If above 0, train for so many steps instead: the same seed then gives the same model on the same machine.
+        Number of optimizer steps; the learning rate follows the share of them that is done.
     seed
-        Seed of the weights, the reports and the order.
+        Seed of the weights, the reports and the order: the same seed gives the same model on the same machine, with the
+        same number of threads.
     hidden_size, layers, intermediate_size, heads, vocab_size
         Shape of the model.
     learning_rate, text_weight, batch_tokens
@@ -82,7 +80,7 @@ def pretrain(
         What the model card states: parameters, steps, tokens, minutes, megabytes, scores and their curve over the training.
     """
     options = {k: v for k, v in locals().items() if k not in ("out_dir", "eval_path", "n_eval", "progress")}
-    _check(minutes=minutes, steps=steps, hidden_size=hidden_size, heads=heads)
+    _check(steps=steps, hidden_size=hidden_size, heads=heads)
     prepare_environment(True)
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -109,7 +107,7 @@ def pretrain(
             (scratch / f"{number:02}.json").write_text(json.dumps(entry), encoding="utf-8")
 
     trained = train(
-        model, tokenizer, state_path=scratch / "state.pt", minutes=minutes, steps=steps, seed=seed,
+        model, tokenizer, state_path=scratch / "state.pt", steps=steps, seed=seed,
         learning_rate=learning_rate, text_weight=text_weight, batch_tokens=batch_tokens, say=say, snap=snap,
     )  # fmt: skip
     _save(model, tokenizer, out_dir)
@@ -143,9 +141,9 @@ def _scratch(out_dir: Path, identity: dict[str, Any]) -> Path:
     return scratch
 
 
-def _check(*, minutes: float, steps: int, hidden_size: int, heads: int) -> None:
-    if steps < 0 or (not steps and minutes <= 0):
-        raise RadbookError(f"minutes is {minutes} and steps is {steps}: one of them must be above 0")
+def _check(*, steps: int, hidden_size: int, heads: int) -> None:
+    if steps < 1:
+        raise RadbookError(f"steps is {steps}: train for at least one step")
     if hidden_size % (2 * heads):
         raise RadbookError(f"hidden_size {hidden_size} cannot be divided into {heads} heads of even width")
 
