@@ -13,12 +13,13 @@ from html import escape
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from radbook.corpora import SHARING
 from radbook.errors import RadbookError
 from radbook.evaluation import exact_interval
 from radbook.highlight import Highlight, highlight
-from radbook.schema import STATUSES
+from radbook.schema import STATUSES, TASKS
 
 __all__ = [
     "PUBLISHED",
@@ -52,18 +53,12 @@ PUBLISHED = {
     "reports": 100,
     "patients": 80,
 }
-_PRIVATE = (
-    "report_id",
-    "patient_id",
-    "text",
-    "findings",
-    "impression",
-    "phrase",
-    "reply",
-    "prompt",
-    "completion",
-    "report",
-)
+_IDS = ("report_id", "patient_id")
+# Columns that hold names of ours and no wording of a report; what a chapter calls its text cannot be foreseen.
+_WORDLESS = (
+    "task", "code", "presence", "start", "end", "split", "corpus", "source", "status", "kind", "curated", "predicted",
+    "fate", "policy", "metric", "lost", "invented",
+)  # fmt: skip
 _STORIES = {
     "synthetic": (
         "This corpus is synthetic: a seeded grammar wrote every report and its labels in one step, so the "
@@ -182,19 +177,23 @@ def progress_lines(seconds: float = 10.0) -> Callable[[str], None]:
 def status_counts(tables: pd.DataFrame | Mapping[str, pd.DataFrame], *, n_rows: int) -> pd.DataFrame:
     """Count ok, repaired and failed rows per task (or per named table) and check that they add up to `n_rows`.
 
+    One table is expected to hold both tasks; where it may not, give its parts by name.
+
     Raises
     ------
     RadbookError
-        If a row has been lost: the counts of a task or table do not add up to `n_rows`.
+        If a row has been lost: the counts of a task or table do not add up to `n_rows`, or no table is given.
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"task": ["choice", "choice"], "status": ["ok", "ok"]})
-    >>> status_counts(rows, n_rows=2).loc["choice"].to_dict()
-    {'ok': 2, 'repaired': 0, 'failed': 0, 'rows': 2}
+    >>> rows = pd.DataFrame({"task": ["choice", "open"], "status": ["ok", "ok"]})
+    >>> status_counts(rows, n_rows=1).loc["choice"].to_dict()
+    {'ok': 1, 'repaired': 0, 'failed': 0, 'rows': 1}
     """
     if isinstance(tables, pd.DataFrame):
-        tables = dict(tuple(tables.groupby("task")))
+        tables = {task: tables[tables["task"] == task] for task in TASKS}
+    if not tables and n_rows:
+        raise RadbookError(f"{n_rows} rows went in, and no table came out: give one for each task or labeler")
     counts = pd.DataFrame(
         {name: t["status"].value_counts() for name, t in tables.items()}, index=list(STATUSES)
     ).T
@@ -207,7 +206,20 @@ def status_counts(tables: pd.DataFrame | Mapping[str, pd.DataFrame], *, n_rows: 
 
 
 def with_intervals(scores: pd.DataFrame, *, rows: str | list[str] = "source") -> pd.DataFrame:
-    """Lay a `scores` table out for reading: one line per `rows`, one column per metric, each with its interval."""
+    """Lay a `scores` table out for reading: one line per `rows`, one column per metric, each with its interval.
+
+    Raises
+    ------
+    RadbookError
+        If two scores would stand in one place, such as those of two policies.
+    """
+    place = [*([rows] if isinstance(rows, str) else rows), "metric"]
+    twice = scores.duplicated(place)
+    if twice.any():
+        first = ", ".join(f"{name} {value!r}" for name, value in scores.loc[twice, place].iloc[0].items())
+        raise RadbookError(
+            f"scores holds {first} more than once: keep one task, policy and label, or name what differs in rows"
+        )
     shown = scores.assign(shown=[interval(row) for _, row in scores.iterrows()])
     table = shown.pivot_table(index=rows, columns="metric", values="shown", aggfunc="first", sort=False)
     table.columns.name = None
@@ -254,7 +266,8 @@ def error_shown(error: Mapping, text: str, *, shown: str) -> Highlight:
     """
     said = f"curated {escape(error['curated'])}, source {escape(error['predicted'])}"
     title = f"<p><strong>{escape(error['kind'])} of {escape(error['code'])}</strong>: {said}</p>"
-    evidence = {**error, "presence": "present"}
+    # A row of the table itself holds pandas' missing values where it has no evidence.
+    evidence = {name: None if pd.isna(value) else value for name, value in error.items()} | {"presence": "present"}
     return Highlight(title + highlight(text, [evidence], show_text=shown).html)
 
 
@@ -275,10 +288,14 @@ def may_show(corpus: str, show_text: str) -> str:
 def hide_private(frame: pd.DataFrame, shown: str) -> pd.DataFrame:
     """Blank the columns that could identify a patient or repeat a report, unless `shown` is "always".
 
-    >>> hide_private(pd.DataFrame({"report_id": ["1"], "split": ["dev"]}), "never")["report_id"].tolist()
-    ['(hidden)']
+    Numbers stay, and so do columns known to hold no wording (task, code, presence, ...); any other is blanked.
+
+    >>> frame = pd.DataFrame({"report_id": ["1"], "split": ["dev"], "answer": ["wet lungs"]})
+    >>> hide_private(frame, "never").iloc[0].tolist()
+    ['(hidden)', 'dev', '(hidden)']
     """
-    private = [c for c in frame if c in _PRIVATE]
+    kinds = frame.infer_objects().dtypes.items()
+    private = [c for c, kind in kinds if c in _IDS or not (c in _WORDLESS or is_numeric_dtype(kind))]
     return frame if shown == "always" else frame.assign(**{c: "(hidden)" for c in private})
 
 
