@@ -17,7 +17,19 @@ import yaml
 
 from radbook.errors import RadbookError
 
-__all__ = ["Parameter", "declared_parameters", "load_profile", "resolve_parameters"]
+__all__ = [
+    "UNPUBLISHED",
+    "Parameter",
+    "UniqueKeys",
+    "declared_parameters",
+    "load_profile",
+    "public_parameters",
+    "public_value",
+    "resolve_parameters",
+]
+
+UNPUBLISHED = ("corpus_path", "chat_url")
+"""Parameters that say more of a machine than of a run."""
 
 KINDS = {"str": str, "int": int, "float": float, "bool": bool}
 
@@ -66,7 +78,7 @@ def load_profile(profile: str | Path, project: Path) -> tuple[str, dict]:
         names = sorted(p.stem for p in folder.glob("*.yaml"))
         raise RadbookError(f"there is no profile {profile}{_nearest(str(profile), names)}; profiles here: {', '.join(names)}")
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RadbookError(f"profile {path.name} is not readable YAML: {' '.join(str(error).split())}") from None
     values = {} if values is None else values
@@ -124,6 +136,21 @@ def resolve_parameters(
         values[name] = _convert(value, declared[name], where)
     _check_paths(values, cwd or Path.cwd())
     return values
+
+
+def public_parameters(values: Mapping[str, object]) -> dict[str, object]:
+    """Return parameters as others may see them: without those of `UNPUBLISHED`, the others as `public_value` shows them."""
+    return {name: public_value(value) for name, value in values.items() if name not in UNPUBLISHED}
+
+
+def public_value(value: object) -> object:
+    """Return the value of a parameter; of a path of this machine only its last name, as of the folder of a base model.
+
+    >>> public_value("/home/me/models/llama"), public_value("org/llama"), public_value(3)
+    ('llama', 'org/llama', 3)
+    """
+    local = isinstance(value, str) and (value.startswith(("/", "~")) or Path(value).is_absolute())
+    return Path(value).name if local else value
 
 
 def _read_cell(path: Path) -> list[Parameter]:
@@ -205,7 +232,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class UniqueKeys(yaml.SafeLoader):
     """YAML that refuses a key written twice instead of silently keeping the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:

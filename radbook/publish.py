@@ -8,15 +8,17 @@ A sweep's name copies its table, which the chapter on ablations reads.
 """
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
 import pandas as pd
 
-from radbook.compare.records import UNPUBLISHED, record_of, write_answers
+from radbook.compare.records import record_of, write_answers
 from radbook.errors import RadbookError
 from radbook.evaluation import paired_difference
+from radbook.lesson import interval, plain
+from radbook.profiles import UNPUBLISHED, public_parameters, public_value
+from radbook.reference import has_reference
 from radbook.runs import Run, open_run, project_root, write_json
 
 __all__ = ["publish", "publish_sweep", "readme_block", "update_readme"]
@@ -38,33 +40,51 @@ def publish(run: Run) -> Path:
     Raises
     ------
     RadbookError
-        If the run has not scored its student yet.
+        If the run has not scored its student yet, or a sweep wrote to the folder of a run.
     """
     if (run.path / "sweep.json").is_file():
+        if run.manifest():
+            raise RadbookError(
+                f"runs/{run.name} holds a run and a sweep: take sweep.json and sweep.csv out of it to publish the run"
+            )
         return publish_sweep(run)
-    scores, manifest = run.read("scores"), run.manifest()
+    scores, manifest, record = run.read("scores"), run.manifest(), record_of(run)
+    differences = _differences(run, manifest["parameters"])
+    kept = {k: manifest[k] for k in _MANIFEST if k in manifest}
+    kept["parameters"] = public_parameters(kept["parameters"])
+    kept["seconds"] = {name: chapter["seconds"] for name, chapter in manifest["chapters"].items()}
     folder = run.project / "results" / run.name
     folder.mkdir(parents=True, exist_ok=True)
-    scores.to_csv(folder / "scores.csv", index=False, float_format=_FLOATS)
-    _differences(run, manifest["parameters"]).to_csv(folder / "differences.csv", index=False, float_format=_FLOATS)
-    kept = {k: manifest[k] for k in _MANIFEST if k in manifest}
-    kept["parameters"] = {k: v for k, v in kept["parameters"].items() if k not in UNPUBLISHED}
-    kept["seconds"] = {name: chapter["seconds"] for name, chapter in manifest["chapters"].items()}
-    record = record_of(run)
     why = write_answers(record, folder)
     added = ("files", "notebooks", "instructions") + (() if why else ("texts", "vocabulary"))
     kept |= {k: record.manifest[k] for k in added if k in record.manifest} | ({"answers": why} if why else {})
     write_json(kept, folder / "manifest.json")
+    differences.to_csv(folder / "differences.csv", index=False, float_format=_FLOATS)
+    scores.to_csv(folder / "scores.csv", index=False, float_format=_FLOATS)  # last: a published run is known by it
     return folder
 
 
 def publish_sweep(run: Run) -> Path:
-    """Copy the table of a sweep to `results/NAME/`, with its manifest; of runs that failed only the names."""
+    """Copy the table of a sweep to `results/NAME/`, with its manifest; of runs that failed only the names.
+
+    Raises
+    ------
+    RadbookError
+        If it varies a parameter that is not published.
+    """
+    told = json.loads((run.path / "sweep.json").read_text(encoding="utf-8"))
+    table = pd.read_csv(run.path / "sweep.csv", dtype=str, keep_default_na=False)
+    for key in UNPUBLISHED:
+        if key in table:
+            raise RadbookError(f"sweep {run.name} varies {key}, which is not published: leave that grid out of the sweep")
+    told["parameters"] = public_parameters(told["parameters"])
+    told["curves"] = {
+        curve: [{key: [public_value(v) for v in values] for key, values in grid.items()} for grid in grids]
+        for curve, grids in told["curves"].items()
+    }
     folder = run.project / "results" / run.name
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(run.path / "sweep.csv", folder)
-    told = json.loads((run.path / "sweep.json").read_text(encoding="utf-8"))
-    told["parameters"] = {k: v for k, v in told["parameters"].items() if k != "corpus_path"}
+    table.map(public_value).to_csv(folder / "sweep.csv", index=False)
     # Messages name files of this machine, and might quote a report.
     write_json({**told, "failed": sorted(told["failed"])}, folder / "sweep.json")
     return folder
@@ -76,14 +96,16 @@ def readme_block(project: Path) -> str:
     for folder in sorted(p.parent for p in (project / "results").glob("*/scores.csv")):
         scores = pd.read_csv(folder / "scores.csv")
         differences = pd.read_csv(folder / "differences.csv").set_index(["task", "source"])
-        corpus = pd.read_json(folder / "manifest.json", typ="series")["parameters"]["corpus"]
+        parameters = pd.read_json(folder / "manifest.json", typ="series")["parameters"]
+        corpus = parameters["corpus"]
+        scores = scores[scores["policy"] == parameters.get("policy", "certain")]
         f1 = scores[scores["metric"] == "f1"].set_index(["task", "source", "label"])
         for task, source in dict.fromkeys(zip(scores["task"], scores["source"], strict=True)):
             micro, macro = f1.loc[(task, source, "micro")], f1.loc[(task, source, "macro")]
             known = (task, source) in differences.index
-            gap = _interval(differences.loc[(task, source)], sign="+") if known else ""
+            gap = interval(differences.loc[(task, source)], signed=True) if known else ""
             rows.append(
-                f"| {corpus} | {task} | {source} | {_interval(micro)} | {macro['value']:.3f} "
+                f"| {corpus} | {task} | {source} | {interval(micro)} | {plain(macro['value'])} "
                 f"| {gap} | {micro['n_reports']:.0f} | {folder.name} |\n"
             )
     return f"{BEGIN}\n\n{_HEAD}{''.join(rows)}\n{END}"
@@ -104,8 +126,11 @@ def _differences(run: Run, parameters: dict) -> pd.DataFrame:
     test = reports[reports["split"] == "test"]
     others = [run.read("predictions").drop(columns="reply")]
     others += [run.read_labels(kind) for kind in ("chat", "simulated") if run.has(f"labels/{kind}")]
+    scored = curated[curated["report_id"].isin(test["report_id"])]
     rows = []
     for (source, task), labels in pd.concat(others).groupby(["source", "task"]):
+        if not has_reference(scored, task):
+            continue
         rows.append(
             paired_difference(
                 curated, labels, rules, task=task, policy=parameters["policy"], reports=test,
@@ -113,11 +138,7 @@ def _differences(run: Run, parameters: dict) -> pd.DataFrame:
             ) | {"source": source, "reference": "rules"}
         )  # fmt: skip
     columns = ["task", "source", "reference", "policy", "value", "low", "high", "p", "n_reports", "n_patients"]
-    return pd.DataFrame(rows)[columns]
-
-
-def _interval(row: pd.Series, sign: str = "") -> str:
-    return f"{row['value']:{sign}.3f} ({row['low']:{sign}.3f} to {row['high']:{sign}.3f})"
+    return pd.DataFrame(rows, columns=columns)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,16 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from toyruns import edit_manifest, make_project, make_run
 
 from radbook.compare.records import read_record
 from radbook.corpora import SHARING
+from radbook.errors import RadbookError
+from radbook.evaluation import POLICIES
 from radbook.ontology import CATEGORIES
 from radbook.publish import BEGIN, END, publish, readme_block, update_readme
+from radbook.runs import Run, open_run
 
 PROJECT = Path(__file__).parents[1]
 OPEN = {corpus for corpus, sharing in SHARING.items() if sharing == "open"}
@@ -84,6 +88,71 @@ def test_the_corpus_of_the_reports_counts_as_well(tmp_path: Path) -> None:
     run = make_run(make_project(tmp_path / "project"), "mine")
     run.write("reports", run.read("reports").assign(corpus="table"))
     assert "table" in json.loads((publish(run) / "manifest.json").read_text())["answers"]
+
+
+def test_a_task_without_a_reference_is_left_out_of_the_differences(tmp_path: Path) -> None:
+    run = make_run(make_project(tmp_path / "project"), "mine")
+    run.write_labels("curated", run.read_labels("curated").query("task == 'choice'"))
+    scores = run.read("scores")
+    unknown = scores["task"] == "open"
+    run.write("scores", scores.assign(**{c: scores[c].mask(unknown) for c in ("value", "low", "high")}))
+    folder = publish(run)
+    assert set(pd.read_csv(folder / "differences.csv")["task"]) == {"choice"}
+    block = readme_block(run.project)
+    assert "| synthetic | open | student:mine | not known | not known |  |" in block and "nan" not in block
+
+
+def test_the_block_holds_the_policy_of_the_run_alone(tmp_path: Path) -> None:
+    run = make_run(make_project(tmp_path / "project"), "mine")
+    scores = run.read("scores")
+    policy = run.manifest()["parameters"].get("policy", "certain")
+    publish(run)
+    block = readme_block(run.project)
+    other = next(name for name in POLICIES if name != policy)
+    run.write("scores", pd.concat([scores.assign(policy=other, value=0.125), scores], ignore_index=True))
+    publish(run)
+    assert readme_block(run.project) == block and "0.125" not in block
+
+
+def test_a_run_that_cannot_be_published_leaves_no_folder(tmp_path: Path) -> None:
+    run = make_run(make_project(tmp_path / "project"), "mine")
+    run.table_path("predictions").unlink()
+    with pytest.raises(RadbookError, match="predictions"):
+        publish(run)
+    assert not (run.project / "results" / "mine").exists()
+
+
+def test_a_folder_of_both_a_run_and_a_sweep_is_refused(tmp_path: Path) -> None:
+    run = make_run(make_project(tmp_path / "project"), "mine")
+    (run.path / "sweep.json").write_text("{}")
+    with pytest.raises(RadbookError, match=r"runs/mine holds a run and a sweep: take sweep\.json"):
+        publish(run)
+
+
+def write_sweep(project: Path, **columns: str) -> Run:
+    """Write the folder of a sweep of one row, with these parameters varied."""
+    run = open_run("s", project=project)
+    run.path.mkdir(parents=True)
+    pd.DataFrame([{"curve": "a", "run": "s.1", **columns, "low": None}]).to_csv(run.path / "sweep.csv", index=False)
+    told = {"parameters": {"chat_url": "http://gpu7.hospital.internal", "agreement": ""}, "failed": {}}
+    told["curves"] = {"a": [{name: [value] for name, value in columns.items()}]}
+    (run.path / "sweep.json").write_text(json.dumps(told))
+    return run
+
+
+def test_of_the_bases_of_a_sweep_only_names_are_published(tmp_path: Path) -> None:
+    folder = publish(write_sweep(make_project(tmp_path / "project"), base_model="/home/me/models/llama", label="NA"))
+    assert (folder / "sweep.csv").read_text() == "curve,run,base_model,label,low\na,s.1,llama,NA,\n"
+    told = json.loads((folder / "sweep.json").read_text())
+    assert told["curves"] == {"a": [{"base_model": ["llama"], "label": ["NA"]}]}
+    assert told["parameters"] == {"agreement": ""}
+
+
+def test_a_sweep_over_what_is_not_published_is_refused(tmp_path: Path) -> None:
+    run = write_sweep(make_project(tmp_path / "project"), chat_url="http://gpu7.hospital.internal")
+    with pytest.raises(RadbookError, match="sweep s varies chat_url, which is not published"):
+        publish(run)
+    assert not (run.project / "results" / "s").exists()
 
 
 def test_the_command_publishes_and_fills_the_readme(tmp_path: Path) -> None:

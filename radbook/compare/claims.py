@@ -5,20 +5,23 @@ name when it is built, so that a run published anew changes the page.
 A figure that no published run measured reads "not measured".
 """
 
-import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
 from radbook.compare.records import PUBLISHED_RUNS, Record, published_record
+from radbook.errors import RadbookError
 from radbook.evaluation import FEW_POSITIVES, paired_difference
 from radbook.evaluation.power import paired_power, reports_needed
 from radbook.icd10 import check_code
 from radbook.lesson import PUBLISHED, interval, p_value, plain, verdict
 from radbook.ontology import CATEGORIES
+from radbook.reference import has_reference
 from radbook.schema import TASKS
+from radbook.sweep.curves import read_sweep
 
 __all__ = ["NOT_MEASURED", "paper_figures"]
 
@@ -39,22 +42,11 @@ _RELEASED_CODES = {
 _TEACHERS = {"rules": "the rules", "simulated": "the simulated teacher", "chat": "a language model"}
 _PER_TASK = ("student", "base", "rules", "teacher", "taught_by", "gap", "verdict")
 _PER_RUN = (
-    *(
-        "base",
-        "tested",
-        "examples",
-        "few",
-        "failed",
-        "lora",
-        "optimizer",
-        "batch",
-        "epochs",
-        "learning_rate",
-        "warmup",
-    ),
-    *("steps", "tokens", "rules_precision", "rules_recall", "told", "width", "needed"),
+    *("base", "tested", "examples", "few", "failed", "lora", "optimizer", "batch", "epochs", "learning_rate"),
+    *("warmup", "steps", "tokens", "rules_precision", "rules_recall", "told", "width", "needed"),
 )
-_SWEPT = {"curve", "warmup", "learning_rate", "n_train", "choice_source", "open_source"}
+_SWEPT = {"curve", "warmup", "learning_rate", "n_choice", "n_train", "choice_source", "open_source"}
+_SWEEP = "ablations"
 _PER_SWEEP = {
     "sweep_on": "no sweep is published",
     **dict.fromkeys(("sweep_sure", "sweep_together", "sweep_rate", "sweep_size"), NOT_MEASURED),
@@ -64,8 +56,8 @@ _PER_SWEEP = {
 def paper_figures(project: Path) -> dict[str, str]:
     """Return the text of every placeholder of the page, from the published runs of a project.
 
-    Names are CORPUS_NAME and CORPUS_TASK_NAME for the runs of `radbook.compare.records.PUBLISHED_RUNS`, sweep_NAME for the sweep
-    in `results/`, and paper_NAME for what the authors report or the labels they released say.
+    Names are CORPUS_NAME and CORPUS_TASK_NAME for the runs of `radbook.compare.records.PUBLISHED_RUNS`, sweep_NAME for the
+    sweep `ablations` in `results/`, and paper_NAME for what the authors report or the labels they released say.
 
     Examples
     --------
@@ -152,7 +144,7 @@ def _of_a_task(record: Record, scores: pd.DataFrame, task: str) -> dict[str, str
 def _gap(record: Record, task: str, student: str, teacher: str) -> dict[str, object]:
     """Student minus teacher on the published answers; nothing where they, or the curated labels, are not there."""
     curated, one, two = (record.labels(source, task) for source in ("curated", student, teacher))
-    if not all(map(len, (curated, one, two))):
+    if not (has_reference(curated, task, reports=record.reports) and len(one) and len(two)):
         return {}
     p = record.parameters
     options = {
@@ -177,11 +169,14 @@ def _power(record: Record) -> dict[str, str]:
 
 def _of_a_sweep(project: Path) -> dict[str, str]:
     """What the published sweep tells of joint training, learning rate and sample size: means over seeds, with their range."""
-    file = next(iter(sorted((project / "results").glob("*/sweep.csv"))), None)
-    if file is None or not set(pd.read_csv(file, nrows=0)) >= _SWEPT:
+    try:
+        table, told = read_sweep(project / "results" / _SWEEP)
+    except RadbookError:  # of another version; the chapter that shows the sweep names what it lacks
         return {}
-    told = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["parameters"]
-    table = pd.read_csv(file)
+    if table.empty or not set(table) >= _SWEPT:
+        return {}
+    fixed = told.get("parameters", {})
+    known = {"corpus", "base_model"} <= fixed.keys()
     own = table[table["source"] == "student"]
     # A student that was taught one task alone tells nothing of the other.
     taught = pd.concat([own[(own["task"] == task) & (own[f"{task}_source"] != "none")] for task in TASKS])
@@ -190,12 +185,14 @@ def _of_a_sweep(project: Path) -> dict[str, str]:
     together, rate, size = (taught["curve"] == name for name in ("tasks", "learning_rate", "size"))
     # The fixed warm-up would show the learning rate as well.
     size &= taught["warmup"] < 1
+    # "All rows" are a few more or fewer with each seed, and still one size.
+    rows = taught[size].groupby(["task", "n_choice"])["n_train"].transform("mean").round()
     return {
-        "sweep_on": f"a sweep on {told.get('corpus')} reports, {_base(told)}",
+        "sweep_on": f"a sweep on {fixed['corpus']} reports, {_base(fixed)}" if known else NOT_MEASURED,
         "sweep_sure": "means over seeds, with their range",
         "sweep_together": _means(taught[together].assign(how=how), "how", "{}", best=False),
         "sweep_rate": _means(taught[rate], "learning_rate", "{:g}", best=True),
-        "sweep_size": _means(taught[size], "n_train", "{:,.0f} examples", best=True),
+        "sweep_size": _means(taught[size].assign(rows=rows), "rows", "{:,.0f} examples", best=True),
     }
 
 
@@ -225,24 +222,39 @@ def _published_gap() -> float:
 
 
 def _settings(p: Mapping, instructions: Mapping) -> dict[str, str]:
-    targets = str(p["lora_targets"]).replace("all-linear", "all linear layers")
-    batch, warmup = p["batch_size"] * p["accumulation"], p["warmup"]
-    found = {
-        "base": _base(p),
-        "lora": f"{targets.replace(',', ', ')}, rank {p['lora_rank']}, alpha {p['lora_alpha']}",
-        "optimizer": f"AdamW, weight decay {p['weight_decay']:g}",
-        "batch": plain(batch),
-        "epochs": f"{p['epochs']:g}",
-        "learning_rate": f"{p['learning_rate']:g}",
-        "tokens": plain(p["max_new_tokens"]),
-        "warmup": f"{100 * warmup:.0f} % of the steps" if warmup < 1 else f"{warmup:.0f} steps",
+    texts = {
+        "base": lambda: _base(p),
+        "lora": lambda: f"{_targets(p)}, rank {p['lora_rank']}, alpha {p['lora_alpha']}",
+        "optimizer": lambda: f"AdamW, weight decay {p['weight_decay']:g}",
+        "batch": lambda: plain(_batch(p)),
+        "epochs": lambda: f"{p['epochs']:g}",
+        "learning_rate": lambda: f"{p['learning_rate']:g}",
+        "tokens": lambda: plain(p["max_new_tokens"]),
+        "warmup": lambda: _warmup(p["warmup"]),
     }
+    found = {}
     if instructions:
         found["examples"] = " and ".join(
             f"{n:,} {task}" for task, n in sorted(instructions.items(), reverse=True)
         )
-        found["steps"] = plain(math.ceil(math.ceil(sum(instructions.values()) / batch) * p["epochs"]))
+        n = sum(instructions.values())
+        texts["steps"] = lambda: plain(math.ceil(math.ceil(n / _batch(p)) * p["epochs"]))
+    for name, text in texts.items():
+        with suppress(KeyError):  # a run of another version may lack a parameter
+            found[name] = text()
     return found
+
+
+def _targets(p: Mapping) -> str:
+    return str(p["lora_targets"]).replace("all-linear", "all linear layers").replace(",", ", ")
+
+
+def _batch(p: Mapping) -> int:
+    return p["batch_size"] * p["accumulation"]
+
+
+def _warmup(warmup: float) -> str:
+    return f"{100 * warmup:.0f} % of the steps" if warmup < 1 else f"{warmup:.0f} steps"
 
 
 def _base(parameters: Mapping) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from radbook.compare.records import UNPUBLISHED, Record, open_record
+from radbook.compare.records import Record, open_record
 from radbook.evaluation import paired_table
 from radbook.lesson import interval, plain
+from radbook.profiles import UNPUBLISHED, public_value
 from radbook.reference import has_reference
 from radbook.schema import TASKS
 
@@ -106,7 +107,7 @@ def compare_runs(a: str, b: str, *, project: Path | None = None, n_bootstrap: in
 def compare_records(a: Record, b: Record, *, n_bootstrap: int = 2000, seed: int = 0) -> Changes:
     """Compare two records: settings, then for every task and role of `COMPARED` the scores of B minus those of A.
 
-    The policy is that of A.
+    The policy is that of A; scores that only stand side by side have that of their own run.
 
     Examples
     --------
@@ -132,8 +133,11 @@ def compare_records(a: Record, b: Record, *, n_bootstrap: int = 2000, seed: int 
 
 def _settings(a: Record, b: Record) -> pd.DataFrame:
     parts = []
+    published = any(record.name.startswith("results/") for record in (a, b))
     for record in (a, b):
         m = record.manifest
+        # Of a path only its last name was published, so only that can be compared.
+        given = {k: public_value(v) if published else v for k, v in record.parameters.items()}
         code = {"version of radbook": m.get("radbook"), "the library": m.get("code")}
         code |= {f"chapter {name}": digest for name, digest in m.get("notebooks", {}).items()}
         files = m.get("files", {})
@@ -142,7 +146,7 @@ def _settings(a: Record, b: Record) -> pd.DataFrame:
         }
         versions = {"Python": m.get("python"), **m.get("packages", {})}
         hardware = {k: plain(v) if k == "gpus" else v for k, v in m.get("hardware", {}).items()}
-        found = zip(PARTS, (record.parameters, code, data, versions, hardware), strict=True)
+        found = zip(PARTS, (given, code, data, versions, hardware), strict=True)
         parts.append({(part, name): value for part, values in found for name, value in values.items()})
     rows = []
     for key in dict.fromkeys([*parts[0], *parts[1]]):
@@ -156,14 +160,15 @@ def _settings(a: Record, b: Record) -> pd.DataFrame:
 
 
 def _listed(names: list[str]) -> str:
-    """Name things; several chapters are counted.
+    """Name things; chapters by their numbers.
 
     >>> _listed(["the library", "chapter 01_reports", "chapter 02_rule_labels"])
-    'the library and 2 chapters'
+    'the library and chapters 1 and 2'
     """
     chapters = [n for n in names if n.startswith("chapter ")]
     if len(chapters) > 1:
-        names = [*(n for n in names if n not in chapters), f"{len(chapters)} chapters"]
+        numbers = [str(int(n.removeprefix("chapter ")[:2])) for n in chapters]
+        names = [*(n for n in names if n not in chapters), f"chapters {plain(numbers)}"]
     return plain(names) if names else ""
 
 
@@ -192,16 +197,15 @@ def _change(
     a: Record, b: Record, task: str, role: str, one: str, two: str, why: str, n_bootstrap: int, seed: int
 ) -> ScoreChange:
     lone = next((f"{r.name} has no {role}" for r, source in ((a, one), (b, two)) if not source), "")
-    policy = a.parameters.get("policy", "certain")
     known = sorted({c for r in (a, b) for c in r.manifest.get("vocabulary", {}).get(task, [])})
     curated = replace(a, manifest={**a.manifest, "vocabulary": {task: known}}).labels("curated", task)
     unscored = "" if has_reference(curated, task) else "there are no curated labels"
     changed = 0 if why else _changed(a, b, one, two, task)
     if why or lone or unscored:
-        scores = _side_by_side(a, b, task, one, two, policy)
+        scores = _side_by_side(a, b, task, one, two)
         return ScoreChange(task, role, one, two, scores, changed, why or lone or unscored)
     tables = [r.labels(source, task) for r, source in ((a, one), (b, two))]
-    options = {"task": task, "policy": policy, "reports": a.reports, "n_bootstrap": n_bootstrap, "seed": seed}
+    options = {"task": task, "policy": a.policy, "reports": a.reports, "n_bootstrap": n_bootstrap, "seed": seed}
     scores = paired_table(curated, *reversed(tables), **options)
     scores = scores.rename(columns={"value_a": "value_b", "value_b": "value_a"})
     return ScoreChange(task, role, one, two, scores, changed)
@@ -217,10 +221,10 @@ def _changed(a: Record, b: Record, one: str, two: str, task: str) -> int:
     return sum(said[0].get(i) != said[1].get(i) for i in said[0].keys() | said[1].keys())
 
 
-def _side_by_side(a: Record, b: Record, task: str, one: str, two: str, policy: str) -> pd.DataFrame:
+def _side_by_side(a: Record, b: Record, task: str, one: str, two: str) -> pd.DataFrame:
     columns = {}
     for name, record, source in (("a", a, one), ("b", b, two)):
-        s = record.scores
+        s, policy = record.scores, record.policy
         rows = s[
             (s["task"] == task) & (s["source"] == source) & (s["policy"] == policy) & (s["metric"] == "f1")
         ]

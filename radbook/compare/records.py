@@ -6,6 +6,7 @@ It is made from a run folder, or read back from `results/NAME`, where only corpo
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,21 @@ from radbook.corpora import SHARING
 from radbook.corpora.table import nearest
 from radbook.errors import RadbookError
 from radbook.runs import Run, open_run, project_root
-from radbook.schema import STATUSES, TASKS, Contract, Presence, finding, label_row, read_table, write_table
+from radbook.schema import (
+    SCORES,
+    STATUSES,
+    TASKS,
+    Contract,
+    Presence,
+    finding,
+    label_row,
+    read_table,
+    write_table,
+)
 
 __all__ = [
     "PUBLISHED_RUNS",
     "ROLES",
-    "UNPUBLISHED",
     "Record",
     "open_record",
     "published_record",
@@ -41,9 +51,6 @@ ROLES = {
     "language model": ("chat:", "simulated:"),
 }
 """Whoever answers, and how the names of such sources begin; the rest of a name may differ between runs."""
-
-UNPUBLISHED = ("corpus_path",)
-"""Parameters that say more of a machine than of a run."""
 
 _TEXT, _CODES = pa.string(), pa.list_(pa.string())
 ANSWERS = Contract(
@@ -89,6 +96,11 @@ class Record:
     def parameters(self) -> Mapping:
         """The parameters of the run."""
         return self.manifest.get("parameters", {})
+
+    @property
+    def policy(self) -> str:
+        """How uncertain findings count in the scores of the run."""
+        return self.parameters.get("policy", "certain")
 
     @property
     def reports(self) -> pd.DataFrame:
@@ -162,6 +174,9 @@ def read_record(folder: Path) -> Record:
         raise RadbookError(
             f"{name} is not a published run ({error}): publish it with python -m radbook.publish"
         ) from None
+    # Another version may have written fewer columns: what they said is unknown.
+    lacking = {c: "" if kind == _TEXT else math.nan for c, kind in SCORES.columns.items() if c not in scores}
+    scores = scores.assign(**lacking)
     if not (folder / FILE).is_file():
         why = (
             manifest.get("answers")

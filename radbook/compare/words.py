@@ -111,13 +111,16 @@ def _heading(changes: Changes) -> str:
     """Say how the scores below come about, or that there is nothing to show."""
     if changes.same_tables:
         return "The same tables: no report, label or answer differs, and so no score does."
+    policies = changes.a.policy, changes.b.policy
+    own = f" Side by side, A is scored by policy {policies[0]} and B by {policies[1]}." * (policies[0] != policies[1])
     if changes.why:
-        return f"Scores stand side by side, each with its own interval, because {changes.why}."
+        return f"Scores stand side by side, each with its own interval, because {changes.why}.{own}"
     paired = next((c.scores.attrs for c in changes.scores if not c.why), None)
     if paired is None:
         return "No scores can be paired." if changes.scores else "Neither run holds answers."
     reports = f"{paired['n_reports']:,} test reports of {paired['n_patients']:,} patients"
-    return f"F1 on the same {reports}, B minus A ({_READING.format(policy=paired['policy'])})."
+    beside = any(c.why for c in changes.scores)
+    return f"F1 on the same {reports}, B minus A ({_READING.format(policy=paired['policy'])}).{own if beside else ''}"
 
 
 def _told(changes: Changes) -> list[ScoreChange]:
@@ -163,8 +166,10 @@ def _shown(change: ScoreChange) -> tuple[pd.DataFrame, str]:
             return table.rename(columns=str.upper).rename(columns={"LABEL": "label"}), ""
         rest = f"{(~pooled).sum()} single categories are left to the scores of each run."
         return table[pooled].rename(columns={"a": "A", "b": "B"}), rest
-    moved = table["label"].isin(["micro", "macro"]) | ~np.isclose(table["value"].fillna(0), 0)
-    rows, same = table[moved], table.loc[~moved, "label"].tolist()
+    pooled = table["label"].isin(["micro", "macro"])
+    known = table[["value_a", "value_b"]].notna().sum(axis=1)
+    same, unknown = ~pooled & np.isclose(table["value_a"], table["value_b"]), ~pooled & (known == 0)
+    rows = table[~(same | unknown)]
     few = rows["n_positive"] < FEW_POSITIVES
     cells = [
         rows["label"],
@@ -175,7 +180,8 @@ def _shown(change: ScoreChange) -> tuple[pd.DataFrame, str]:
         rows["p"].map(_p),
         rows["p_holm"].map(_p).where(rows["p_holm"].notna(), ""),
     ]
-    said = [f"The same score in both: {plain(same)}."] * bool(same)
+    told = {"The same score in both": same, "Unknown in both": unknown, "Known in one of them only": known == 1}
+    said = [f"{what}: {plain(table.loc[which, 'label'].tolist())}." for what, which in told.items() if which.any()]
     said += [f"*: fewer than {FEW_POSITIVES} positives, too few to be tested with the others."] * bool(
         few.any()
     )

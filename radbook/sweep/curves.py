@@ -21,15 +21,19 @@ __all__ = [
     "trained_on",
 ]
 
-# Columns of a sweep's table that no grid sets.
-MEASURED = (
-    *("curve", "run", "seed", "task", "source", "teacher", "f1", "low", "high"),
-    *("difference", "difference_low", "difference_high", "p", "n_train", "n_test", "seconds"),
+_FIGURES = (
+    *("f1", "low", "high", "difference", "difference_low", "difference_high", "p"),
+    *("n_train", "n_test", "seconds"),
 )
+# Columns of a sweep's table that no grid sets.
+MEASURED = ("curve", "run", "seed", "task", "source", "teacher", *_FIGURES)
+_UNKNOWN = {name: [""] for name in _FIGURES}
 
 
 def read_sweep(folder: Path) -> tuple[pd.DataFrame, dict]:
     """Return the table of a sweep and what is told of it; an empty table and nothing if the folder holds none.
+
+    `attrs["grids"]` of the table holds the parameters that the grids of each curve name, as far as that is told.
 
     >>> table, told = read_sweep(Path("nowhere"))
     >>> len(table), "curve" in table, told
@@ -38,25 +42,31 @@ def read_sweep(folder: Path) -> tuple[pd.DataFrame, dict]:
     if not (folder / "sweep.csv").is_file():
         return pd.DataFrame(columns=list(MEASURED)), {}
     try:
-        table = pd.read_csv(folder / "sweep.csv", dtype={"run": str, "curve": str})
+        # A curve may be called NA, and a parameter may be empty; only a figure can be unknown.
+        table = pd.read_csv(
+            folder / "sweep.csv", dtype={"run": str, "curve": str}, keep_default_na=False, na_values=_UNKNOWN
+        )
         told = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RadbookError(f"the sweep in {folder} cannot be read: {error}") from None
     lacking = [name for name in MEASURED if name not in table and name != "seed"]
     if lacking:
         raise RadbookError(f"{folder.name}/sweep.csv lacks the column {lacking[0]}: publish the sweep again")
+    curves = told.get("curves", {}).items()
+    table.attrs["grids"] = {curve: sorted({key for grid in grids for key in grid}) for curve, grids in curves}
     return table, told
 
 
 def curve_of(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return the rows of one curve, without the parameters that it does not vary; none if the sweep has no such curve.
+    """Return the rows of one curve with the parameters of its grids, or those it varies; none if there is no such curve.
 
     >>> table = pd.DataFrame({"curve": ["a", "a", "b"], "lora_rank": [2, 4, 4], "warmup": [0.1, 0.1, 0.2]})
     >>> list(curve_of(table, "a"))
     ['curve', 'lora_rank']
     """
     part = table[table["curve"] == name].reset_index(drop=True)
-    return part[[c for c in part if c in MEASURED or part[c].nunique() > 1]]
+    own = table.attrs.get("grids", {}).get(name, ())
+    return part[[c for c in part if c in MEASURED or c in own or part[c].nunique() > 1]]
 
 
 def missing(curve: str, sweep: str) -> str:
@@ -69,10 +79,15 @@ def missing(curve: str, sweep: str) -> str:
 
 
 def overview(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per curve: the parameters it varies, how many values each has, runs, and seeds per point."""
+    """Return one row per curve: the parameters it varies, how many values each has, runs, and seeds per point.
+
+    >>> table = pd.DataFrame({"curve": "rank", "run": ["a", "b"], "seed": [1, 1], "lora_rank": [4, 8]})
+    >>> overview(table).loc["rank"].to_dict()
+    {'varied': 'lora_rank (2)', 'runs': 2, 'seeds per point': '1'}
+    """
     rows = {}
     for name, part in table.groupby("curve", sort=False):
-        varied = [c for c in curve_of(table, name) if c not in MEASURED]
+        varied = [c for c in curve_of(table, name) if c not in MEASURED and part[c].nunique() > 1]
         seeds = (
             part.groupby(varied, dropna=False)["seed"].nunique()
             if varied
@@ -112,7 +127,7 @@ def spread(part: pd.DataFrame, by: Sequence[str] = (), *, value: str = "f1") -> 
     """
     if part.empty:
         return pd.DataFrame(columns=["task", "source", *by, "value", "low", "high", "seeds", "n_train"])
-    groups = part.dropna(subset=[value]).groupby(["task", "source", *by], sort=True)
+    groups = part.dropna(subset=[value]).groupby(["task", "source", *by], sort=True, dropna=False)
     found = groups.agg(
         value=(value, "mean"),
         low=(value, "min"),
@@ -130,10 +145,16 @@ def ahead(part: pd.DataFrame, by: str, *, task: str) -> pd.DataFrame:
     -------
     Indexed by the parameter: mean, lowest and highest paired `difference` over the seeds, `seeds`, `above` (seeds with a
     difference above 0) and `surely` (seeds whose 95 % interval lies above 0).
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"task": "open", "source": "student", "seed": [1, 2], "rank": 4, "difference": [0.5, 0.25]})
+    >>> ahead(rows.assign(difference_low=[0.1, -0.1]), "rank", task="open").loc[4].tolist()
+    [0.375, 0.25, 0.5, 2.0, 2.0, 1.0]
     """
     rows = part[(part["task"] == task) & (part["source"] == "student")].dropna(subset=["difference"])
     rows = rows.assign(above=rows["difference"] > 0, surely=rows["difference_low"] > 0)
-    return rows.groupby(by).agg(
+    return rows.groupby(by, dropna=False).agg(
         difference=("difference", "mean"), low=("difference", "min"), high=("difference", "max"),
         seeds=("seed", "nunique"), above=("above", "sum"), surely=("surely", "sum"),
     )  # fmt: skip
@@ -175,6 +196,13 @@ def rates(part: pd.DataFrame, fixed: Mapping[str, object]) -> pd.DataFrame:
         Rows of a sweep's table, with the parameters that some curve varies.
     fixed
         The parameters that no curve varies.
+
+    Examples
+    --------
+    >>> row = {"run": "a", "source": "student", "seed": 1, "n_train": 64, "warmup": 0.5}
+    >>> fixed = {"learning_rate": 1e-3, "epochs": 1, "batch_size": 16, "accumulation": 1}
+    >>> rates(pd.DataFrame([row]), fixed).loc["a"].tolist()
+    [1.0, 0.5, 64.0, 4.0, 2.0, 0.001]
     """
     rows = {}
     for run, found in part[part["source"] == "student"].groupby("run", sort=False):

@@ -9,13 +9,18 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import yaml
 
 from radbook.errors import RadbookError
-from radbook.profiles import Parameter, resolve_parameters
+from radbook.evaluation import POLICIES
+from radbook.evaluation.intervals import check_draws
+from radbook.evaluation.matrix import choose
+from radbook.profiles import Parameter, UniqueKeys, public_value, resolve_parameters
+from radbook.schema import TASKS
+from radbook.student.settings import Settings
 
 __all__ = ["Point", "load_curves", "make_points", "parse_grid"]
 
@@ -76,7 +81,7 @@ def load_curves(path: str | Path) -> dict[str, list[Grid]]:
     """
     path = Path(path)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RadbookError(f"the curves {path} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict) or not data.keys() <= {"each", "curves"} or not data.get("curves"):
@@ -125,8 +130,8 @@ def make_points(
     Raises
     ------
     RadbookError
-        For a name that no chapter declares or no chapter of a sweep uses, a value that cannot be meant, or a
-        combination that stands in one curve twice.
+        For a name that no chapter declares, no chapter of a sweep uses or `overrides` sets too, a value that cannot be
+        meant, or a combination that stands in one curve twice.
 
     Examples
     --------
@@ -140,10 +145,14 @@ def make_points(
     for curve, grids in curves.items():
         for grid in grids:
             _check_names(grid, declared, used, curve)
+            twice = next((key for key, _ in overrides if key in grid), None)
+            if twice is not None:
+                raise RadbookError(f"grid {curve}, {twice}: is set with -p as well; leave one of the two out")
             for combination in itertools.product(*grid.values()):
                 pairs = [(key, str(value)) for key, value in zip(grid, combination, strict=True)]
                 try:
                     values = resolve_parameters(declared, profile, [*overrides, *pairs], source=source)
+                    _check_values(values)
                 except RadbookError as error:
                     raise RadbookError(f"grid {curve}: {str(error).removeprefix('-p ')}") from None
                 identity = json.dumps(values, sort_keys=True)
@@ -178,14 +187,43 @@ def _check_names(grid: Grid, declared: Mapping[str, Parameter], used: Sequence[s
             raise RadbookError(f"grid {curve}, {key}: only {others} uses it, which a sweep does not execute")
 
 
+def _check_values(values: Mapping[str, object]) -> None:
+    """Refuse what a chapter or the scoring would refuse, only hours later.
+
+    >>> _check_values({"lora_rank": -3})
+    Traceback (most recent call last):
+        ...
+    radbook.errors.RadbookError: lora_rank is -3: give a whole number of at least 1
+    """
+    if "policy" in values:
+        choose(values["policy"], POLICIES, "policy")
+    if "n_bootstrap" in values:
+        check_draws(values["n_bootstrap"])
+    if all(values.get(f"{task}_source") == "none" for task in TASKS):
+        raise RadbookError(f"{' and '.join(f'{task}_source' for task in TASKS)} are none: name a source for one of them")
+    for field in fields(Settings):
+        for prefix in ("", "lora_"):  # the chapter calls the rank of the adapter lora_rank
+            if prefix + field.name in values:
+                try:
+                    Settings(**{field.name: values[prefix + field.name]})
+                except RadbookError as error:
+                    raise RadbookError(f"{prefix}{error}") from None
+
+
 def _folder(sweep: str, pairs: Sequence[tuple[str, object]]) -> str:
     """Return a folder name that says the values; what a name cannot hold, or is too long, is told apart by a hash.
 
     >>> _folder("s", [("learning_rate", 0.001), ("lora_targets", "q_proj,v_proj")])
     's.learning_rate-0.001.lora_targets-q_proj_v_proj-1e64f779'
+    >>> _folder("s", [])  # a grid of nothing but the profile must not take the folder of the sweep
+    's.default'
     """
+    if not pairs:
+        return f"{sweep}.default"
     said = ".".join([sweep, *(f"{key}-{_plain(value)}" for key, value in pairs)])
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", said)
+    # The name is published: of a path only the last part.
+    shown = ".".join([sweep, *(f"{key}-{_plain(public_value(value))}" for key, value in pairs)])
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", shown)
     if name != said or len(name) > LONGEST:
         name = f"{name[: LONGEST - 9]}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
     return name

@@ -17,6 +17,7 @@ import pandas as pd
 
 from radbook.about import duration
 from radbook.chapters import CHAPTERS, Chapter, run_chapters
+from radbook.errors import RadbookError
 from radbook.fingerprints import describe_machine
 from radbook.instructions import taught_by
 from radbook.profiles import declared_parameters, load_profile
@@ -24,6 +25,7 @@ from radbook.reference import difference_of, scores_of
 from radbook.runs import Run, hold, open_run, project_root, write_json
 from radbook.schema import TASKS
 from radbook.sweep.cluster import THREADS, limit_threads, open_cluster, why_failed
+from radbook.sweep.curves import MEASURED
 from radbook.sweep.grids import Grid, Point, make_points
 from radbook.sweep.shared import copy_chapters, shared_parts
 
@@ -96,6 +98,8 @@ def run_sweep(
     used = [n for n, p in declared.items() if n in _SCORING or set(p.chapters) & set(names)]
     keys = list(dict.fromkeys(key for grids in curves.values() for grid in grids for key in grid))
     folder = open_run(name or f"{profile_name}-by-{'-'.join(keys)}", project=project)
+    if folder.manifest():
+        raise RadbookError(f"runs/{folder.name} holds a run: give the sweep another name with --name")
     points = make_points(
         folder.name, curves, declared, settings, parameters, used=used, source=f"profile {profile_name}:"
     )
@@ -279,11 +283,13 @@ def _table(points: Sequence[Point], results: Mapping[str, Mapping], keys: Sequen
                 {"curve": curve, "run": point.name, **known, **row, "seconds": result["seconds"]}
                 for row in result["rows"]
             ]
+    if not rows:
+        return pd.DataFrame(columns=list(dict.fromkeys(["curve", "run", *keys, *MEASURED])))
     table = pd.DataFrame(rows)
     digits = {
         name: 4 for name in ("f1", "low", "high", "difference", "difference_low", "difference_high", "p")
     }
-    return table.convert_dtypes().round({**digits, "seconds": 1}) if len(table) else table
+    return table.convert_dtypes().round({**digits, "seconds": 1})
 
 
 def _save(folder: Run, table: pd.DataFrame, told: Mapping[str, object]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from toyruns import ROOT, make_project, make_run
 from radbook.compare.claims import NOT_MEASURED, paper_figures
 from radbook.evaluation import paired_difference
 from radbook.publish import publish
+from radbook.sweep.curves import MEASURED
 
 PAGE = (ROOT / "pages" / "paper.md").read_text(encoding="utf-8")
 PLACEHOLDERS = set(re.findall(r"{{ (\w+) }}", PAGE))
@@ -101,7 +103,7 @@ def test_a_sweep_tells_means_over_its_seeds(tmp_path):
     folder = tmp_path / "results" / "ablations"
     folder.mkdir(parents=True)
     base = {"task": "choice", "source": "student", "choice_source": "rules", "open_source": "simulated"}
-    base |= {"warmup": 0.1, "learning_rate": 0.001, "n_train": 100}
+    base |= {"warmup": 0.1, "learning_rate": 0.001, "n_choice": 0, "n_train": 100}
     rows = [
         {**base, "curve": "tasks", "seed": 1, "f1": 0.9},
         {**base, "curve": "tasks", "seed": 2, "f1": 0.8},
@@ -110,10 +112,14 @@ def test_a_sweep_tells_means_over_its_seeds(tmp_path):
         {**base, "curve": "learning_rate", "seed": 1, "f1": 0.2, "learning_rate": 0.01},
         {**base, "curve": "learning_rate", "seed": 1, "f1": 0.9},
         {**base, "curve": "size", "seed": 1, "f1": 0.6},
-        {**base, "curve": "size", "seed": 1, "f1": 0.95, "n_train": 50, "warmup": 100},
+        {**base, "curve": "size", "seed": 2, "f1": 0.8, "n_train": 108},
+        {**base, "curve": "size", "seed": 1, "f1": 0.65, "n_choice": 30, "n_train": 30},
+        {**base, "curve": "size", "seed": 1, "f1": 0.95, "n_choice": 50, "n_train": 50, "warmup": 100},
         {**base, "curve": "tasks", "seed": 1, "f1": 1.0, "source": "rules"},
     ]
-    pd.DataFrame(rows).to_csv(folder / "sweep.csv", index=False)
+    table = pd.DataFrame(rows)
+    table = table.reindex(columns=[*dict.fromkeys([*MEASURED, *table])])
+    table.to_csv(folder / "sweep.csv", index=False)
     told = {"parameters": {"corpus": "synthetic", "base_model": "tiny"}}
     (folder / "sweep.json").write_text(json.dumps(told))
     figures = paper_figures(tmp_path)
@@ -121,12 +127,34 @@ def test_a_sweep_tells_means_over_its_seeds(tmp_path):
         figures["sweep_together"] == "choice: together 0.850 (0.800 to 0.900, 2 seeds), alone 0.700 (1 seed)"
     )
     assert figures["sweep_rate"] == "choice: best of 2 is 0.001, micro-F1 0.900 (1 seed)"
-    assert figures["sweep_size"] == "choice: best of 1 is 100 examples, micro-F1 0.600 (1 seed)"
+    said = "choice: best of 2 is 104 examples, micro-F1 0.700 (0.600 to 0.800, 2 seeds)"
+    assert figures["sweep_size"] == said, "all rows are one size, whatever number a seed's split gives"
     assert figures["sweep_on"] == "a sweep on synthetic reports, the tiny base"
+    folder.rename(tmp_path / "results" / "aaa")
+    assert paper_figures(tmp_path)["sweep_rate"] == NOT_MEASURED, "the sweep of the claims goes by its name"
+    (tmp_path / "results" / "aaa").rename(folder)
+    (folder / "sweep.json").write_text(json.dumps({"parameters": {"corpus": "synthetic"}}))
+    assert paper_figures(tmp_path)["sweep_on"] == NOT_MEASURED, "a sweep over bases has no base"
 
 
 def test_a_sweep_of_other_parameters_tells_nothing_of_the_claims(tmp_path):
-    folder = tmp_path / "results" / "rank"
+    folder = tmp_path / "results" / "ablations"
     folder.mkdir(parents=True)
+    (folder / "sweep.json").write_text("{}")
     pd.DataFrame({"curve": ["grid"], "lora_rank": [2], "f1": [0.9]}).to_csv(folder / "sweep.csv", index=False)
     assert paper_figures(tmp_path)["sweep_rate"] == NOT_MEASURED
+
+
+def test_results_of_another_version_leave_gaps_and_stop_nothing(project, figures, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "project")
+    folder = copy / "results" / "default"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["parameters"]["lora_targets"], manifest["parameters"]["accumulation"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    scores = pd.read_csv(folder / "scores.csv").drop(columns="policy")
+    scores.to_csv(folder / "scores.csv", index=False)
+    found = paper_figures(copy)
+    gaps = ("lora", "batch", "steps", "tested", "rules_precision", "choice_student")
+    assert {found[f"synthetic_{name}"] for name in gaps} == {NOT_MEASURED}
+    for name in ("base", "epochs", "examples", "choice_gap"):
+        assert found[f"synthetic_{name}"] == figures[f"synthetic_{name}"] != NOT_MEASURED

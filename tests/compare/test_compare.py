@@ -36,11 +36,11 @@ def change(changes, task="choice", role="student"):
 def test_a_run_is_the_same_as_what_was_published_of_it(project):
     changes = compare_runs("results/default", "default", project=project)
     assert changes.same_tables and not changes.why
-    assert changes.summary("code") == "all 7 are the same (version of radbook, the library and 5 chapters)"
+    assert changes.summary("code") == "all 7 are the same (version of radbook, the library and chapters 1, 2, 3, 5 and 6)"
     assert changes.summary("data").startswith(
         "all 6 are the same (texts of the test reports, reports, curated labels,"
     )
-    assert changes.summary("parameters").endswith("; not recorded on one side: corpus_path")
+    assert changes.summary("parameters").endswith("; not recorded on one side: corpus_path and chat_url")
     assert "The same tables: no report, label or answer differs" in as_text(changes)
 
 
@@ -54,7 +54,7 @@ def test_what_differs_is_named_with_both_values(project):
     edit_manifest(run, code="other", packages={**run.manifest()["packages"], "peft": "0.1"})
     changes = compare_runs("default", "worse", project=project)
     assert changes.differing("parameters").values.tolist() == [["learning_rate", "0.001", "0.01"]]
-    assert changes.summary("code") == "different: the library; the same: version of radbook and 5 chapters"
+    assert changes.summary("code") == "different: the library; the same: version of radbook and chapters 1, 2, 3, 5 and 6"
     assert changes.summary("data").startswith(
         "all 6 are the same (texts of the test reports, reports, curated labels,"
     )
@@ -145,6 +145,59 @@ def test_a_role_that_one_run_lacks_is_not_paired(project, tmp_path):
     found = change(changes, role="base")
     assert found.why == "runs/again has no base" and set(found.scores["b"]) == {"not recorded"}
     assert not change(changes).why and not changes.same_tables
+
+
+def without(findings: list[dict]) -> list[dict]:
+    """Return findings less those of two categories."""
+    return [found for found in findings if found["code"] not in ("Fracture", "Pneumothorax")]
+
+
+def test_a_score_that_only_one_run_has_is_not_called_the_same(project, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "project")
+    for name, invented in (("default", []), ("again", [finding("Fracture")])):
+        run = open_run(name, project=copy)
+        answers, curated = run.read("predictions"), run.read_labels("curated")
+        own = answers["source"].str.startswith("student:") & (answers["task"] == "choice")
+        answers.loc[own, "findings"] = answers.loc[own, "findings"].map(lambda found, new=invented: [*without(found), *new])
+        run.write("predictions", answers)
+        run.write_labels("curated", curated.assign(findings=curated["findings"].map(without)))
+    text = as_text(compare_runs("default", "again", project=copy))
+    same, unknown, one = re.search(
+        r"The same score in both: (.*?)\. Unknown in both: (.*?)\. Known in one of them only: (.*?)\.", text
+    ).groups()
+    assert "Edema" in same and "Pneumothorax" in unknown and one == "Fracture"
+    assert "Fracture" not in same + unknown and "Pneumothorax" not in same
+    assert re.search(r"Fracture +0\*? +not known +0\.000 +not known", text)
+
+
+def test_scores_side_by_side_are_those_of_each_runs_own_policy(project, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "project")
+    run = open_run("others", project=copy)
+    run.write("scores", run.read("scores").assign(policy="u-one"))
+    edit_manifest(run, parameters={**run.manifest()["parameters"], "policy": "u-one"})
+    changes = compare_runs("default", "others", project=copy)
+    assert not (change(changes).scores["b"] == "not recorded").any()
+    assert "Side by side, A is scored by policy certain and B by u-one." in as_text(changes)
+
+
+def test_of_a_local_base_the_name_is_compared_with_what_was_published(project, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "project")
+    run = open_run("default", project=copy)
+    machine = {"base_model": "/home/me/models/llama", "chat_url": "http://gpu7.hospital.internal/v1"}
+    edit_manifest(run, parameters={**run.manifest()["parameters"], **machine})
+    folder = publish(run)
+    said = (folder / "manifest.json").read_text()
+    assert '"base_model": "llama"' in said and "/home" not in said and "hospital" not in said
+    changes = compare_runs("results/default", "default", project=copy)
+    assert not len(changes.differing("parameters"))
+
+
+def test_a_published_table_without_a_column_says_that_its_scores_are_not_recorded(project, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "project")
+    file = copy / "results" / "default" / "scores.csv"
+    pd.read_csv(file).drop(columns="policy").to_csv(file, index=False)
+    found = change(compare_runs("results/default", "others", project=copy))
+    assert set(found.scores["a"]) == {"not recorded"} and found.scores["b"].str.startswith("0.").any()
 
 
 def test_a_run_without_answers_compares_what_it_has(project, tmp_path):

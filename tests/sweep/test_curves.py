@@ -90,6 +90,29 @@ def test_a_sweep_is_read_as_it_was_published_and_a_broken_one_is_named(tmp_path)
         read_sweep(folder)
 
 
+def test_text_of_a_sweep_is_read_as_it_was_written(tmp_path):
+    made = pd.concat([table(label_column="").assign(curve="NA"), table(label_column="label").assign(curve="NA")])
+    made.to_csv(tmp_path / "sweep.csv", index=False)
+    (tmp_path / "sweep.json").write_text("{}")
+    read, _ = read_sweep(tmp_path)
+    assert overview(read).loc["NA", "varied"] == "lora_rank (2), label_column (2)"
+    points = spread(curve_of(read, "NA"), ["label_column"])
+    assert set(points["label_column"]) == {"", "label"} and points["value"].dtype == float
+    assert read["difference"].isna().sum() == read["source"].eq("teacher").sum()
+
+
+def test_a_curve_of_one_value_keeps_its_parameter(tmp_path):
+    one = table().query("lora_rank == 4")
+    one.to_csv(tmp_path / "sweep.csv", index=False)
+    (tmp_path / "sweep.json").write_text(json.dumps({"curves": {"rank": [{"lora_rank": [4], "seed": [1, 2]}]}}))
+    read, _ = read_sweep(tmp_path)
+    part = curve_of(read, "rank")
+    assert "lora_rank" in part and "warmup" not in part
+    assert overview(read).loc["rank"].tolist() == ["", 2, "2"]
+    drawn = plots.sweep_curve(spread(part, ["lora_rank"]), "lora_rank", log=True)
+    assert [text.get_text() for text in drawn.axes[0].get_xticklabels()] == ["4"]
+
+
 def test_figures_draw_every_task_and_setting():
     points = spread(table(), ["lora_rank"])
     drawn = plots.sweep_curve(points, "lora_rank", log=True)

@@ -12,16 +12,18 @@ import nbformat
 import pandas as pd
 import pytest
 from toyproject import notebook
+from toyruns import ROOT
 
 from radbook.chapters import Chapter, run_chapters
 from radbook.cli import main
 from radbook.errors import RadbookError
 from radbook.fingerprints import file_digest
-from radbook.profiles import Parameter
+from radbook.profiles import Parameter, declared_parameters
 from radbook.publish import publish, publish_sweep
-from radbook.runs import hold, open_run
-from radbook.sweep.grids import load_curves, make_points, parse_grid
-from radbook.sweep.runs import Sweep, chapters_for_scores, run_sweep
+from radbook.runs import hold, open_run, write_json
+from radbook.sweep.curves import overview, read_sweep
+from radbook.sweep.grids import Point, load_curves, make_points, parse_grid
+from radbook.sweep.runs import Sweep, _save, _table, chapters_for_scores, run_sweep
 
 CHAPTERS = (
     Chapter(
@@ -242,6 +244,7 @@ def test_a_scheduler_elsewhere_does_the_same_and_finished_points_are_reused(swep
         ),
         ({"run": ["a"]}, "use --name for the sweep"),
         ({"rank": []}, "grid grid, rank: there is no value"),
+        ({"rank": ["2", "-3"]}, "grid grid: rank is -3: give a whole number of at least 1"),
     ],
 )
 def test_a_grid_that_cannot_be_meant_stops_before_anything(tmp_path, grid, message):
@@ -249,6 +252,41 @@ def test_a_grid_that_cannot_be_meant_stops_before_anything(tmp_path, grid, messa
     with pytest.raises(RadbookError, match=message):
         go(project, grid)
     assert not (project / "runs").exists()
+
+
+def test_a_folder_that_holds_a_run_is_no_place_for_a_sweep(tmp_path):
+    project = toy(tmp_path)
+    write_json({"run": "s"}, project / "runs" / "s" / "manifest.json")
+    with pytest.raises(RadbookError, match="runs/s holds a run: give the sweep another name with --name"):
+        go(project, {"rank": ["1"]})
+    assert [p.name for p in (project / "runs" / "s").iterdir()] == ["manifest.json"]
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"policy": ["certian"]}, "policy='certian' is none of .*; did you mean 'certain'"),
+        ({"lora_rank": ["0", "-3"]}, "lora_rank is 0: give a whole number of at least 1"),
+        ({"n_bootstrap": ["1"]}, "n_bootstrap=1: a 95 % interval needs at least 40 draws"),
+        ({"choice_source": ["none"], "open_source": ["none"]}, "choice_source and open_source are none"),
+        ({"warmup": ["1.5"]}, "warmup is 1.5: give a fraction"),
+        ({"seed": ["1", "2"]}, "grid grid, seed: is set with -p as well"),
+    ],
+)
+def test_a_value_that_a_chapter_would_refuse_is_refused_at_once(grid, message):
+    declared = declared_parameters(sorted((ROOT / "notebooks").glob("*.ipynb")))
+    with pytest.raises(RadbookError, match=message):
+        make_points("s", {"grid": [grid]}, declared, {}, [("seed", "99")], used=list(declared))
+
+
+def test_a_sweep_that_failed_throughout_has_a_table_without_rows(tmp_path):
+    points = [Point("s.rank-1", ("grid",), {"rank": 1, "seed": 1})]
+    table = _table(points, {}, ["rank"])
+    folder = open_run("s", project=tmp_path)
+    folder.path.mkdir(parents=True)
+    _save(folder, table, {"parameters": {}})
+    read, _ = read_sweep(tmp_path / "runs" / "s")
+    assert read.empty and "rank" in read and overview(read).empty
 
 
 def test_a_sweep_in_use_and_a_cluster_that_cannot_be_had_are_refused(tmp_path):
@@ -291,6 +329,9 @@ def test_a_name_holds_the_values_and_a_hash_where_it_cannot():
     odd = names({"at": ["a/b", "a b", "x" * 300]})
     assert len(set(odd)) == 3 and max(map(len, odd)) <= 120
     assert all(open_run(name, project=".").name == name for name in odd)
+    assert names({}) == ["s.default"], "the name of the sweep itself is that of a locked folder"
+    paths = names({"at": ["/home/me/models/llama", "/srv/models/llama"]})
+    assert len(set(paths)) == 2 and all(name.startswith("s.at-llama-") for name in paths)
 
 
 def test_values_of_a_file_may_be_a_list_of_grids_or_one_value(tmp_path):
@@ -312,6 +353,8 @@ def test_values_of_a_file_may_be_a_list_of_grids_or_one_value(tmp_path):
         ("curves: {a: []}", "holds no grid"),
         ("curves: [a]", "write one `name: grid` per line"),
         ("curves: {", "cannot be read"),
+        ("curves: {a: {rank: 1}, a: {rank: 2}}", "cannot be read: a is set twice"),
+        ("curves: {a: {rank: [4, 8], rank: [16]}}", "cannot be read: rank is set twice"),
     ],
 )
 def test_a_file_of_another_form_is_refused(tmp_path, text, message):
