@@ -42,7 +42,7 @@ def run(
     """Execute the chapters that are out of date into runs/NAME."""
     from radbook.chapters import run_chapters
 
-    pairs = [tuple(p.split("=", 1)) for p in parameter or []]
+    pairs = _pairs(parameter)
     screen = _Screen()
     try:
         done = run_chapters(
@@ -110,7 +110,7 @@ def sweep(
             profile,
             curves=load_curves(curves) if curves else {"grid": [parse_grid(grid)]},
             name=name or (os.path.splitext(os.path.basename(curves))[0] or None),
-            parameters=[tuple(p.split("=", 1)) for p in parameter or []],
+            parameters=_pairs(parameter),
             scheduler=scheduler,
             workers=workers,
             echo=screen.line,
@@ -186,6 +186,14 @@ def _join_pairs(arguments: list[str]) -> list[str]:
                 name = f"{name}={rest.pop(0)}"
             joined.append(name)
     return joined
+
+
+def _pairs(parameters: list[str] | None) -> list[tuple[str, str]]:
+    pairs = [p.partition("=") for p in parameters or []]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise RadbookError(f"-p{name}: the value is missing; write -p {name} VALUE")
+    return [(name, value) for name, _, value in pairs]
 
 
 def _shown(path: os.PathLike) -> str:

@@ -157,8 +157,10 @@ def _placed(text: str, findings: Iterable[Mapping[str, object]]) -> list[dict]:
     placed = [dict(f) for f in findings if f.get("start") is not None and f.get("end") is not None]
     for f in placed:
         if not 0 <= f["start"] < f["end"] <= len(text):
+            of = f" of report {f['report_id']!r}" if "report_id" in f else ""
             raise RadbookError(
-                f"finding {f['code']!r} has the evidence {f['start']}-{f['end']}, outside a text of {len(text)} characters"
+                f"finding {f['code']!r}{of} has the evidence {f['start']}-{f['end']}, outside a text of "
+                f"{len(text)} characters: take text and labels from the same run"
             )
     return placed
 

@@ -128,7 +128,7 @@ ERRORS = Contract(
         "task": TASKS,
         "status": STATUSES,
         "kind": ("miss", "invention"),
-        "fate": ("corrected", "inherited", "added"),
+        "fate": ("corrected", "shared", "added"),
     },
 )
 CONTRACTS = {c.name: c for c in (REPORTS, LABELS, PREDICTIONS, INSTRUCTIONS, SCORES, ERRORS)}
@@ -236,14 +236,31 @@ def write_table(frame: pd.DataFrame, path: str | Path, contract: Contract) -> Pa
 
 
 def read_table(path: str | Path, contract: Contract) -> pd.DataFrame:
-    """Read a table written by `write_table` and check it again; lists of findings come back as lists of dicts."""
+    """Read a table written by `write_table` and check it again; lists of findings come back as lists of dicts.
+
+    Raises
+    ------
+    RadbookError
+        Naming the path, if nothing is there, it is no Parquet file, or it breaks the contract.
+    """
     path = Path(path)
     if not path.exists():
         raise RadbookError(f"{path} does not exist: run the chapter that writes the {contract.name} table first")
-    frame = pq.read_table(path).to_pandas()
-    if "findings" in contract.columns and contract.columns["findings"] != _TEXT:
-        frame["findings"] = [[_plain(f) for f in row] for row in frame["findings"]]
-    return check(frame, contract)
+    try:
+        table = pq.read_table(path)
+        frame = table.to_pandas()
+        if any(field.name == "findings" and _holds_findings(field.type) for field in table.schema):
+            frame["findings"] = [[_plain(f) for f in row] for row in frame["findings"]]
+        return check(frame, contract)
+    except (OSError, pa.ArrowException, RadbookError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise RadbookError(
+            f"{path} cannot be used: {reason}; delete it and run the chapter that writes the {contract.name} table again"
+        ) from None
+
+
+def _holds_findings(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)
 
 
 def _plain(entry: Mapping) -> dict[str, object]:

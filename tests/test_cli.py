@@ -77,6 +77,14 @@ def test_a_parameter_without_value_is_told(capsys):
     assert capsys.readouterr().err == "radbook: -p seed: the value is missing; write -p seed VALUE\n"
 
 
+@pytest.mark.parametrize("command", [["run"], ["sweep", "--grid", "seed=1,2"]])
+def test_a_name_that_sticks_to_its_option_without_value_is_told(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*command, "-plearning_rate"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "radbook: -plearning_rate: the value is missing; write -p learning_rate VALUE\n"
+
+
 @pytest.mark.slow
 def test_doctor_names_what_matters(capsys):
     done = radbook("doctor")

@@ -96,10 +96,29 @@ def test_an_unknown_presence_is_refused():
 
 def test_errors_hold_codes_and_truth_values_and_no_text(tmp_path):
     names = {"report_id": "r1", "task": "choice", "code": "Edema", "source": "rules", "kind": "miss", "curated": "present"}
-    names |= {"predicted": "absent", "status": "ok", "fate": "inherited"}
+    names |= {"predicted": "absent", "status": "ok", "fate": "shared"}
     flags = dict.fromkeys(("negation", "hedge", "comparison", "device", "rare_word", "long_report"), False)
     frame = pd.DataFrame([names | flags])
     assert read_table(write_table(frame, tmp_path / "errors.parquet", ERRORS), ERRORS).to_dict("records") == [names | flags]
     assert ERRORS.columns.keys().isdisjoint({"text", "phrase", "rule", "reply"})
-    with pytest.raises(RadbookError, match=r"column fate: 'lost' .* is none of corrected, inherited, added"):
+    with pytest.raises(RadbookError, match=r"column fate: 'lost' .* is none of corrected, shared, added"):
         check(frame.assign(fate="lost"), ERRORS)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.write_bytes(b"garbage"), "cannot be used: .*arquet"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "cannot be used: .*arquet"),
+        (lambda path: labels().drop(columns="findings").to_parquet(path), "table labels lacks the columns findings"),
+        (lambda path: labels().assign(findings="none").to_parquet(path), "table labels, column findings: "),
+        (lambda path: labels().assign(status="lost").to_parquet(path), "'lost' .row 0. is none of ok, repaired, failed"),
+    ],
+)
+def test_a_damaged_or_older_file_is_named_with_what_to_do(tmp_path, spoil, reason):
+    path = write_table(labels(), tmp_path / "rules.parquet", LABELS)
+    spoil(path)
+    with pytest.raises(RadbookError, match=reason) as caught:
+        read_table(path, LABELS)
+    assert str(path) in str(caught.value)
+    assert "delete it and run the chapter that writes the labels table again" in str(caught.value)

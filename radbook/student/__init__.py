@@ -1,6 +1,5 @@
 """The student: a language model that labels reports, as the teachers do, after learning from their labels."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from radbook.ontology import CATEGORIES
 from radbook.schema import PREDICTIONS, Presence, check, label_row
 from radbook.student.base import base_hash, base_name, load_base, load_tokenizer, prompt_style, resolve_base
 from radbook.student.chat import encode_prompts, template_hash
+from radbook.student.checkpoints import read_json
 from radbook.student.generate import PORTION, generate
 from radbook.tasks import TASKS, Task
 
@@ -58,7 +58,12 @@ class Student:
             raise RadbookError(
                 f"{home} holds no finished student: run chapter 06 (radbook.student.finetune) first"
             )
-        settings = json.loads((home / "settings.json").read_text(encoding="utf-8"))
+        settings = read_json(home / "settings.json")
+        needed = ("base_model", "prompt_style", "base_hash", "template_hash")
+        if not isinstance(settings, dict) or not all(isinstance(settings.get(name), str) for name in needed):
+            raise RadbookError(
+                f"{home / 'settings.json'} is damaged: delete {home} and run chapter 06 (radbook.student.finetune) again"
+            )
         base_model, style = settings["base_model"], settings["prompt_style"]
         resolve_base(base_model)
         if base_hash(base_model) != settings["base_hash"]:
@@ -84,9 +89,12 @@ class Student:
             # Plain transformers: replies then do not depend on which backend trained the adapter.
             model, tokenizer, _ = load_base(self.base_model, backend="peft")
             if self.adapter is not None:
-                from peft import PeftModel
-
-                model = PeftModel.from_pretrained(model, str(self.adapter)).merge_and_unload()
+                model = _with_adapter(model, self.adapter)
+            elif getattr(model.config, "template_hash", None) not in (None, template_hash(tokenizer, self.style)):
+                raise RadbookError(
+                    f"the prompts have changed since the merged student in {self.base_model} was trained: "
+                    "train and merge it again"
+                )
             self._loaded = model.eval(), tokenizer
         return self._loaded
 
@@ -193,7 +201,12 @@ class Student:
     def _prompts(self, task: Task, texts: list[str], room: int) -> tuple[dict[int, str], dict[int, str]]:
         """Return the prompt of each report that can be asked, and for each of the others why it cannot, by position."""
         model, tokenizer = self.model()
-        limit = getattr(model.config, "max_position_embeddings", 2048) - room
+        width = getattr(model.config, "max_position_embeddings", 2048)
+        if room >= width:
+            raise RadbookError(
+                f"max_new_tokens is {room}: prompt and reply together may have {width} tokens in {self.base_model}; give less"
+            )
+        limit = width - room
         bodies = [report_body(text).strip() for text in texts]
         prompts = {k: task.prompt(body, self.style) for k, body in enumerate(bodies) if body}
         notes = {k: "empty report" for k, body in enumerate(bodies) if not body}
@@ -207,3 +220,17 @@ class Student:
                         f"prompt of {len(ids)} tokens is longer than the {limit} that the model can read"
                     )
         return prompts, notes
+
+
+def _with_adapter(model: Any, adapter: Path) -> Any:
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    try:
+        return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        reason = str(error).strip().partition("\n")[0][:300]
+        raise RadbookError(
+            f"the adapter in {adapter} cannot be loaded ({reason}): delete {adapter.parent} and run chapter 06 "
+            "(radbook.student.finetune) again"
+        ) from error

@@ -64,9 +64,9 @@ def generate(
     >>> replies[0].startswith("[")
     True
     """
-    if max_new_tokens < 1 or batch_size < 1:
-        name = "max_new_tokens" if max_new_tokens < 1 else "batch_size"
-        raise RadbookError(f"{name} is {min(max_new_tokens, batch_size)}: give a whole number of at least 1")
+    for name, value in (("max_new_tokens", max_new_tokens), ("batch_size", batch_size)):
+        if value < 1:
+            raise RadbookError(f"{name} is {value}: give a whole number of at least 1")
     tell = progress_of(progress, len(prompts), "replies")
     write = _write_with_vllm if _takes_vllm(model, len(prompts)) else _write
     replies = [""] * len(prompts)

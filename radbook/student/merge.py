@@ -57,6 +57,7 @@ def merge(student: str | Path, out_dir: str | Path) -> dict[str, Any]:
                 "the student in other words than it was trained with"
             )
     model.config.prompt_style = loaded.style  # in which words radbook asks it
+    model.config.template_hash = settings["template_hash"]  # and that they are still those it was trained with
     partial = out_dir.with_name(f".{out_dir.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     with quiet():

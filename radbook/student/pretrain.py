@@ -80,7 +80,8 @@ def pretrain(
         What the model card states: parameters, steps, tokens, minutes, megabytes, scores and their curve over the training.
     """
     options = {k: v for k, v in locals().items() if k not in ("out_dir", "eval_path", "n_eval", "progress")}
-    _check(steps=steps, hidden_size=hidden_size, heads=heads)
+    _check(steps=steps, hidden_size=hidden_size, heads=heads, n_eval=n_eval)
+    sets = eval_sets(n_eval, eval_path) if n_eval else {}  # before the training, which a file that fails would waste
     prepare_environment(True)
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -118,7 +119,6 @@ def pretrain(
     }  # fmt: skip
     if n_eval:
         say("scoring the base on held-out reports")
-        sets = eval_sets(n_eval, eval_path)
         card["scores"], card["curve"] = score_base(out_dir, sets), []
         for entry in sorted(scratch.glob("*.json")):
             scores = score_base(entry.with_suffix(""), sets, ("choice",))
@@ -141,9 +141,11 @@ def _scratch(out_dir: Path, identity: dict[str, Any]) -> Path:
     return scratch
 
 
-def _check(*, steps: int, hidden_size: int, heads: int) -> None:
+def _check(*, steps: int, hidden_size: int, heads: int, n_eval: int) -> None:
     if steps < 1:
         raise RadbookError(f"steps is {steps}: train for at least one step")
+    if n_eval < 0:
+        raise RadbookError(f"n_eval is {n_eval}: give a number of reports, or 0 for no scores")
     if hidden_size % (2 * heads):
         raise RadbookError(f"hidden_size {hidden_size} cannot be divided into {heads} heads of even width")
 

@@ -110,6 +110,11 @@ def test_bad_options_are_refused_by_name(loaded, name):
         generate(*loaded, ["a"], **{name: 0})
 
 
+def test_a_bad_option_is_refused_with_its_own_value(loaded):
+    with pytest.raises(RadbookError, match="max_new_tokens is 0: "):
+        generate(*loaded, ["a"], max_new_tokens=0, batch_size=-5)
+
+
 def test_the_model_is_as_before_when_writing_is_interrupted(loaded, bodies):
     import torch
 

@@ -79,6 +79,15 @@ def test_saved_and_loaded_again_it_gives_the_same_fifty_replies(run, merged, rep
     assert student["findings"].tolist() == again["findings"].tolist()
 
 
+def test_a_merged_student_that_would_be_asked_in_other_words_is_refused(merged, reports, tmp_path):
+    copy = tmp_path / "merged"
+    shutil.copytree(merged["path"], copy)
+    template = (copy / "chat_template.jinja").read_text()
+    (copy / "chat_template.jinja").write_text("Dear model, " + template)
+    with pytest.raises(RadbookError, match="prompts have changed since the merged student"):
+        Student.untuned(str(copy)).label(reports.head(1))
+
+
 def test_only_its_own_folder_is_written_over(run, merged, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(RadbookError, match="holds something else than a merged student"):

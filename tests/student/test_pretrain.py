@@ -145,8 +145,15 @@ def test_masking_spares_phrases_negations_and_hedges():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [({"steps": -1}, "steps is -1"), ({"heads": 5}, "cannot be divided into 5 heads")]
+    ("change", "message"),
+    [
+        ({"steps": -1}, "steps is -1"),
+        ({"heads": 5}, "cannot be divided into 5 heads"),
+        ({"n_eval": -1}, "n_eval is -1"),
+        ({"n_eval": 2, "eval_path": "nowhere.csv"}, "nowhere.csv"),
+    ],
 )
-def test_bad_parameters_are_refused(tmp_path, change, message):
+def test_bad_parameters_are_refused_before_anything_is_written(tmp_path, change, message):
     with pytest.raises(RadbookError, match=message):
         pretrain(tmp_path, **{**SMALL, **change})
+    assert not list(tmp_path.iterdir())

@@ -10,6 +10,7 @@ from radbook.schema import PREDICTIONS, check
 from radbook.student import Student
 from radbook.student.base import TINY
 from radbook.student.finetune import finetune
+from radbook.trust import ask_student
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,35 @@ def test_changed_prompts_or_base_are_refused(run, tmp_path, key, message):
     path.write_text(json.dumps({**json.loads(path.read_text()), key: "0"}))
     with pytest.raises(RadbookError, match=message):
         Student.load(tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("settings.json", "{bad"),
+        ("settings.json", "{}"),
+        ("settings.json", "[]"),
+        ("adapter/adapter_config.json", None),
+        ("adapter/adapter_config.json", "{bad"),
+        ("adapter/adapter_config.json", "{}"),
+        ("adapter/adapter_model.safetensors", "half"),
+        ("adapter/adapter_model.safetensors", None),
+    ],
+)
+def test_a_damaged_student_is_named_and_its_reason_reaches_the_chapter(run, reports, tmp_path, file, content):
+    answers = Student.load(run).label(reports.head(1), ["choice"], max_new_tokens=40)
+    home = shutil.copytree(run / "student", tmp_path / "demo" / "student")
+    (home / file).unlink()
+    if content is not None:
+        (home / file).write_text(content)
+    stated, why = ask_student(tmp_path / "demo", reports.head(1), answers)
+    assert stated.empty and f"delete {home} and run chapter 06" in why
+
+
+@pytest.mark.parametrize("tokens", [2048, 3000])
+def test_a_reply_that_would_fill_the_model_is_refused_at_once(reports, tokens):
+    with pytest.raises(RadbookError, match=f"max_new_tokens is {tokens}: .* 2048 tokens"):
+        Student.untuned().label(reports.head(2), ["choice"], max_new_tokens=tokens)
 
 
 def test_a_folder_base_is_named_after_the_folder(tmp_path):
