@@ -16,7 +16,7 @@ from radbook.evaluation.paired import paired_difference, paired_table
 from radbook.evaluation.power import SIZES, paired_power
 from radbook.evaluation.scores import METRICS, score_all
 from radbook.ontology import CATEGORIES
-from radbook.schema import SCORES, finding, label_row
+from radbook.schema import LABELS, SCORES, TASKS, finding, label_row
 
 __all__ = [
     "confusion_of",
@@ -31,9 +31,24 @@ __all__ = [
 ]
 
 
-def has_reference(curated: pd.DataFrame, task: str | None = None) -> bool:
-    """Say whether any row of `curated` can be scored against (for one task, or for any)."""
-    rows = curated if task is None else curated[curated["task"] == task]
+def has_reference(
+    curated: pd.DataFrame, task: str | None = None, *, reports: pd.DataFrame | None = None
+) -> bool:
+    """Say whether `curated` can be scored against: for one task or for any, on `reports` or on all it has.
+
+    The open task takes a code as well: what is scored there are the codes that the whole reference names.
+
+    >>> rows = pd.DataFrame([label_row("1", "curated", task, []) for task in ("choice", "open")])
+    >>> has_reference(rows, "choice"), has_reference(rows, "open"), has_reference(rows, reports=rows.iloc[:0])
+    (True, False, False)
+    """
+    if task is None:
+        return any(has_reference(curated, name, reports=reports) for name in TASKS)
+    rows = curated[curated["task"] == task]
+    if task == "open" and not any(len(findings) for findings in rows["findings"]):
+        return False
+    if reports is not None:
+        rows = rows[rows["report_id"].isin(reports["report_id"])]
     return bool((rows["status"] != "failed").any())
 
 
@@ -46,7 +61,8 @@ def constant_labels(
     [1, 1]
     """
     findings = [finding(code) for code in codes]
-    return pd.DataFrame([label_row(report_id, source, task, list(findings)) for report_id in report_ids])
+    rows = [label_row(report_id, source, task, list(findings)) for report_id in report_ids]
+    return pd.DataFrame(rows, columns=list(LABELS.columns))
 
 
 def scores_of(
@@ -65,7 +81,7 @@ def scores_of(
     (46, 0)
     """
     tables = [table[table["task"] == task] for table in tables]
-    if has_reference(curated, task):
+    if has_reference(curated, task, reports=options.get("reports")):
         return score_all(curated, tables, task=task, policy=policy, **options)
     names = [
         (label, m) for label in ("micro", "macro", *(CATEGORIES if task == "choice" else ())) for m in METRICS
@@ -80,18 +96,27 @@ def scores_of(
 
 
 def difference_of(
-    curated: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, *, task: str, **options: object
+    curated: pd.DataFrame,
+    a: pd.DataFrame,
+    b: pd.DataFrame,
+    *,
+    task: str,
+    policy: str = "certain",
+    label: str = "micro",
+    metric: str = "f1",
+    **options: object,
 ) -> dict[str, object]:
-    """Compare like `paired_difference`; where there is no reference or one side has no rows, every value is unknown."""
-    if _comparable(curated, a, b, task):
-        return paired_difference(curated, a, b, task=task, **options)
-    names = {
-        "a": "".join(a["source"].head(1)),
-        "b": "".join(b["source"].head(1)),
-        "task": task,
-        "label": "micro",
-        "metric": "f1",
-    }
+    """Compare like `paired_difference`; where there is no reference or one side has no rows, every value is unknown.
+
+    >>> rows = pd.DataFrame([label_row("1", "rules", "choice", [])])
+    >>> unknown = difference_of(rows.iloc[:0], rows, rows, task="choice", label="Edema", metric="recall")
+    >>> unknown["a"], unknown["label"], unknown["metric"], unknown["value"]
+    ('rules', 'Edema', 'recall', nan)
+    """
+    asked = {"task": task, "policy": policy, "label": label, "metric": metric}
+    if _comparable(curated, a, b, task, options):
+        return paired_difference(curated, a, b, **asked, **options)
+    names = {"a": "".join(a["source"].head(1)), "b": "".join(b["source"].head(1)), **asked}
     counts = dict.fromkeys(("n_reports", "n_patients", "n_positive"), 0)
     return names | counts | dict.fromkeys(("value", "low", "high", "p", "value_a", "value_b"), math.nan)
 
@@ -106,7 +131,7 @@ def paired_table_of(
     >>> len(unknown), unknown.attrs["family"], int(unknown["value"].notna().sum())
     (15, [], 0)
     """
-    if _comparable(curated, a, b, task):
+    if _comparable(curated, a, b, task, options):
         return paired_table(curated, a, b, task=task, **options)
     labels = CATEGORIES if task == "choice" else ()
     names = ("value_a", "value_b", "value", "low", "high", "p", "p_holm")
@@ -133,7 +158,7 @@ def paired_power_of(
     >>> paired_power_of(rows.iloc[:0], rows, rows, task="choice", gap=0.04)["width"].isna().all().item()
     True
     """
-    if _comparable(curated, a, b, task):
+    if _comparable(curated, a, b, task, options):
         return paired_power(curated, a, b, task=task, gap=gap, sizes=sizes, **options)
     names = ("width", "width_low", "width_high", "told", "told_gap")
     frame = pd.DataFrame({"n_reports": sizes, "n_patients": 0, **dict.fromkeys(names, math.nan)})
@@ -148,7 +173,7 @@ def counts_of(curated: pd.DataFrame, labels: pd.DataFrame, *, task: str, **optio
     >>> counts_of(rows.assign(source="curated"), rows, task="choice").loc["1"].astype(int).to_dict()
     {'tp': 0, 'fp': 0, 'fn': 0, 'wrong': 0}
     """
-    if not has_reference(curated, task):
+    if not has_reference(curated, task, reports=options.get("reports")):
         return pd.DataFrame(columns=["tp", "fp", "fn", "wrong"], dtype=float)
     found = compare(curated, labels, task=task, **options)
     cells = {name: getattr(found, name).sum(axis=1) for name in ("tp", "fp", "fn")}
@@ -159,7 +184,7 @@ def confusion_of(
     curated: pd.DataFrame, labels: pd.DataFrame, *, task: str, **options: object
 ) -> pd.DataFrame:
     """Count like `confusion`; no rows where there is no reference."""
-    if has_reference(curated, task):
+    if has_reference(curated, task, reports=options.get("reports")):
         return confusion(curated, labels, task=task, **options)
     measures = [f"{m}{end}" for m in ("sensitivity", "specificity") for end in ("", "_low", "_high")]
     return pd.DataFrame(columns=["source", "label", "tp", "fp", "fn", "tn", "n_positive", *measures])
@@ -169,7 +194,7 @@ def disagreements_of(
     curated: pd.DataFrame, labels: pd.DataFrame, *, task: str, **options: object
 ) -> pd.DataFrame:
     """List errors like `disagreements`; no rows where there is no reference."""
-    if has_reference(curated, task):
+    if has_reference(curated, task, reports=options.get("reports")):
         return disagreements(curated, labels, task=task, **options)
     return pd.DataFrame(
         columns=[
@@ -187,5 +212,8 @@ def disagreements_of(
     )
 
 
-def _comparable(curated: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, task: str) -> bool:
-    return has_reference(curated, task) and (a["task"] == task).any() and (b["task"] == task).any()
+def _comparable(
+    curated: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, task: str, options: dict[str, object]
+) -> bool:
+    known = has_reference(curated, task, reports=options.get("reports"))
+    return known and all((table["task"] == task).any() for table in (a, b))

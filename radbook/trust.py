@@ -80,8 +80,7 @@ def reliabilities(
     stated: pd.DataFrame, curated: pd.DataFrame, reports: pd.DataFrame, *, policy: str
 ) -> dict[str, pd.DataFrame]:
     """Return the `reliability` table of the probabilities as stated and as calibrated; none without a reference."""
-    known = curated[curated["report_id"].isin(reports["report_id"])]
-    if stated["probability"].isna().all() or not has_reference(known, "choice"):
+    if stated["probability"].isna().all() or not has_reference(curated, "choice", reports=reports):
         return {}
     columns = {"as stated": "probability", "calibrated": "calibrated"}
     return {
@@ -116,8 +115,7 @@ def risks(
 
     No rows without a reference or without probabilities.
     """
-    known = curated[curated["report_id"].isin(reports["report_id"])]
-    if stated["probability"].isna().all() or not has_reference(known, "choice"):
+    if stated["probability"].isna().all() or not has_reference(curated, "choice", reports=reports):
         return pd.DataFrame(columns=["source", "coverage", "n_reports", "certainty", "value", "low", "high"])
     sure = certainty(stated, column="calibrated")
     parts = [risk_coverage(curated, table, sure, reports=reports, **options) for table in tables]

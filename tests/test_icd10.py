@@ -7,7 +7,7 @@ from collections import Counter
 from importlib.resources import files
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from radbook.corpora import load_corpus
@@ -307,7 +307,6 @@ _WORDS_TEXT = "no acute old left of lung chest abscess tube sarcoidosis pleural 
 _WORDS = st.sampled_from(_WORDS_TEXT.split())
 
 
-@settings(deadline=1000)
 @given(st.text(max_size=40) | st.lists(_WORDS, max_size=15).map(" ".join), st.text(max_size=12))
 def test_any_string_has_an_answer(phrase, code):
     mapped = map_phrase(phrase)

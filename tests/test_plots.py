@@ -64,7 +64,7 @@ BUCKET_RATES = pd.DataFrame(
     ],
     columns=["task", "role", "label", "tries", "value", "low", "high"],
 )
-FATES = pd.DataFrame({"corrected": [9, 2], "inherited": [3, 0], "added": [1, 4]}, index=["Edema", "Fracture"])
+FATES = pd.DataFrame({"corrected": [9, 2], "shared": [3, 0], "added": [1, 4]}, index=["Edema", "Fracture"])
 COUNTS = pd.DataFrame({"train": range(13), "test": range(13)}, index=list(CATEGORIES))
 
 FIGURES = {
@@ -146,7 +146,7 @@ def test_corrected_errors_lie_left_and_those_of_the_student_right():
     bars = plots.fate_bars(FATES).axes[0].containers
     reach = {bar.get_label(): [(p.get_x(), p.get_x() + p.get_width()) for p in bar] for bar in bars}
     assert reach["corrected"] == [(-9, 0), (-2, 0)]
-    assert reach["inherited"] == [(0, 3), (0, 0)] and reach["added"] == [(3, 4), (0, 4)]
+    assert reach["shared"] == [(0, 3), (0, 0)] and reach["added"] == [(3, 4), (0, 4)]
 
 
 def test_dots_sit_at_the_scores():
@@ -201,6 +201,37 @@ def test_bad_input_is_named():
         plots.risk_curve(RISKS.iloc[:0])
     with pytest.raises(RadbookError, match="no difference"):
         plots.paired_forest([])
+    with pytest.raises(RadbookError, match="score_forest shows one reference, but scores has curated, reader"):
+        plots.score_forest(pd.concat([SCORES, SCORES.assign(reference="reader")]))
+    with pytest.raises(RadbookError, match="bucket_shares: there is no share to draw"):
+        plots.bucket_shares(BUCKET_RATES.iloc[:0])
+    with pytest.raises(RadbookError, match="disagreement_heatmap: there is no cell to draw"):
+        plots.disagreement_heatmap(pd.DataFrame())
+
+
+def test_a_list_of_differences_keeps_every_row_and_names_what_tells_them_apart():
+    one = {"a": "rules", "b": "x", "task": "choice", "label": "micro", "metric": "f1", "policy": "certain"}
+    one |= {"value": 0.1, "low": 0.0, "high": 0.2}
+    changes = [{}, {"task": "open"}, {"label": "all", "metric": "exact_match"}, {"metric": "recall"}]
+    changes += [{"policy": "u-one"}, {"label": "Edema"}]
+    figure = plots.paired_forest([one | change for change in changes])
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [
+        "rules minus x, choice, F1, certain",
+        "rules minus x, open, F1, certain",
+        "rules minus x, choice, exact match, certain",
+        "rules minus x, choice, recall, certain",
+        "rules minus x, choice, F1, u-one",
+        "rules minus x, Edema, choice, F1, certain",
+    ]
+    twice = plots.paired_forest([one, one])
+    assert [tick.get_text() for tick in twice.axes[0].get_yticklabels()] == ["rules minus x"] * 2
+
+
+@pytest.mark.parametrize(("setting", "named"), [(["all", "half"], "all"), ([0.5, 1.0], "0.5")])
+def test_the_lines_of_a_sweep_may_be_named_by_words_or_numbers(setting, named):
+    point = {"task": "choice", "source": "student", "rate": 0.1, "value": 0.5, "low": 0.4, "high": 0.6}
+    points = pd.DataFrame([point | {"share": share} for share in setting])
+    assert f"student, share {named}" in words(plots.sweep_curve(points, "rate", lines="share"))
 
 
 def test_the_power_curve_marks_the_difference_and_the_size():

@@ -247,7 +247,7 @@ SHARDS = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text() | st.lists(SHARDS | st.text(max_size=3), max_size=30).map("".join), st.text(max_size=60))
 def test_parse_is_total(reply, text):
     for task in TASKS.values():

@@ -36,6 +36,7 @@ _STYLE = """
 .radbook-sources .radbook-highlight{line-height:1.6}
 .radbook-cases small{opacity:.8}
 """.replace("\n", "")
+_RIGHT = 4  # cases of decisions that are right: enough to see what such a report looks like
 _SILENCE = {"": "has no answer", "failed": "the answer failed"}
 
 
@@ -68,7 +69,8 @@ def case_list(
     shown
         "always" shows the text, "never" shows numbers and codes only (`radbook.lesson.may_show` decides).
     limit
-        Reports shown in full per cell; the others are listed by name, with their number.
+        Reports shown in full per cell of wrong decisions, and at most four of right ones; the others are listed by name, with
+        their number.
     level
         As for `decisions`.
 
@@ -106,16 +108,16 @@ def case_list(
         said_once = f"{escape(named(code, task))}</strong>: {curated} \u2192 {predicted}"
         parts.append(f'<details id="{anchor(task, code, curated, predicted)}"><summary><strong>{said_once}, ')
         parts.append(f"{len(ids)} {'report' if len(ids) == 1 else 'reports'}</summary>")
-        for report_id in ids[:limit]:
+        right = cell["outcome"].iloc[0] == "right"
+        in_full = min(limit, _RIGHT) if right else limit
+        for report_id in ids[:in_full]:
             note = escape(notes.get((report_id, code), ""))
             columns = _columns(report_id, code, said, text_of[report_id], key, shown)
             title = f"<p><strong>{name(report_id)}</strong> <small>{note}</small></p>"
             parts.append(f'<div class="radbook-case">{title}{columns}</div>')
-        if rest := ids[limit:]:
-            parts.append(
-                f"<p>{len(rest)} more, not shown in full: {', '.join(map(name, rest))}. "
-                "A higher <code>cases_per_cell</code> shows them.</p>"
-            )
+        if rest := ids[in_full:]:
+            more = "" if right else " A higher <code>cases_per_cell</code> shows them."
+            parts.append(f"<p>{len(rest)} more, not shown in full: {', '.join(map(name, rest))}.{more}</p>")
         parts.append(f'<p><a href="#table-{task}">Back to the table</a></p></details>')
     head = legend().html if shown == "always" else ""
     return Highlight(f'<style>{_STYLE}</style>{head}<div class="radbook-cases">{"".join(parts)}</div>')

@@ -30,7 +30,7 @@ from radbook.schema import ERRORS
 __all__ = ["TOP", "Mistakes", "examine"]
 
 # Labels that get a row in the linked table: all 13 categories, but only the codes with the most errors.
-TOP = {"choice": None, "open": 20}
+TOP = {"choice": None, "open": 60}
 _CELL = ["report_id", "code"]
 
 
@@ -66,7 +66,7 @@ class Mistakes:
 
     def pairs(self) -> pd.DataFrame:
         """`radbook.evaluation.buckets.pairs`; unknown shares where there is no reference."""
-        if self.decided.empty:
+        if not self.decided.attrs["n_reports"]:
             return pd.DataFrame(
                 {"reports": 0, "value": np.nan, "low": np.nan, "high": np.nan}, index=list(PAIRS)
             )
@@ -88,7 +88,7 @@ class Mistakes:
         counts = {"all decisions": self.fate.value_counts()}
         counts |= {b.replace("_", " "): self.fate[flags[b].to_numpy(bool)].value_counts() for b in BUCKETS}
         table = pd.DataFrame(counts, dtype=float).T.reindex(columns=list(FATES)).fillna(0).astype(int)
-        taught = table["corrected"] + table["inherited"]
+        taught = table["corrected"] + table["shared"]
         low, high = exact_interval(table["corrected"].to_numpy(), taught.to_numpy())
         return table.assign(value=table["corrected"] / taught.where(taught > 0), low=low, high=high)
 
@@ -100,7 +100,7 @@ class Mistakes:
         """The reports behind `table`; `shown` and `limit` as in `radbook.casebook.cases.case_list`."""
         said = {
             "corrected": "",
-            "inherited": f"inherited from {self.teacher}",
+            "shared": f"shared with {self.teacher}",
             "added": "added by the student",
         }
         buckets = {
@@ -161,7 +161,7 @@ def examine(
     >>> given = {"curated": truth, "student": student, "teacher": rules, "readers": {"rules": rules}}
     >>> found = examine("choice", **given, reports=reports, train=reports, policy="certain")
     >>> found.fate.tolist(), found.rows[["source", "kind", "rare_word"]].values.tolist()
-    (['inherited'], [['student', 'miss', True], ['rules', 'miss', True]])
+    (['shared'], [['student', 'miss', True], ['rules', 'miss', True]])
     """
     curated, student, teacher, *others = (
         t[(t["task"] == task) & t["report_id"].isin(reports["report_id"])]

@@ -27,7 +27,7 @@ __all__ = ["BUCKETS", "FATES", "PAIRS", "bucket_rates", "decisions", "error_rows
 BUCKETS = (*TRAITS, "device", "rare_word", "long_report")
 # A word is rare below this many reports of the training split; a report is long above this quantile of the scored ones.
 RARE, LONG = 5, 0.9
-FATES = ("corrected", "inherited", "added")
+FATES = ("corrected", "shared", "added")
 PAIRS = (
     "both right",
     "only the student wrong",
@@ -207,15 +207,15 @@ def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
 
 
 def fates(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.Series:
-    """Say what became of each error: corrected (the teacher's alone), inherited (of both) or added (the student's alone).
+    """Say what became of each error: corrected (the teacher's alone), shared (of both) or added (the student's alone).
 
     >>> cells = pd.DataFrame({"report_id": "r", "code": ["Edema", "Edema", "Fracture", "Fracture"]})
     >>> decided = cells.assign(source=["rules", "student"] * 2, outcome=["miss", "right", "invention", "invention"])
     >>> fates(decided, teacher="rules", student="student").to_dict()
-    {('r', 'Edema'): 'corrected', ('r', 'Fracture'): 'inherited'}
+    {('r', 'Edema'): 'corrected', ('r', 'Fracture'): 'shared'}
     """
     taught, learned = (_wrong(decided, source) for source in (teacher, student))
-    both = {cell: "inherited" if cell in learned else "corrected" for cell in taught}
+    both = {cell: "shared" if cell in learned else "corrected" for cell in taught}
     both |= {cell: "added" for cell in learned if cell not in taught}
     index = (
         pd.MultiIndex.from_tuples(sorted(both), names=_CELL)
@@ -233,6 +233,13 @@ def pairs(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.DataFrame:
     Returns
     -------
     Indexed by `PAIRS`: reports, and value, low and high (the share of all reports, with its exact 95 % interval).
+
+    Examples
+    --------
+    >>> decided = pd.DataFrame({"report_id": "r", "code": "Edema", "source": ["rules"], "outcome": "miss"})
+    >>> decided.attrs["n_reports"] = 4  # the other three have no error
+    >>> pairs(decided, teacher="rules", student="student").loc[["both right", "only the teacher wrong"], "value"].tolist()
+    [0.75, 0.25]
     """
     taught, learned = ({} for _ in range(2))
     for answers, source in ((taught, teacher), (learned, student)):

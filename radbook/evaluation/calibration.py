@@ -165,6 +165,12 @@ def _pairs(
     """Every decision with a stated probability and a curated answer (1 or 0)."""
     reference = curated[curated["task"] == "choice"]
     truth = compare(reference, reference, task="choice", policy=policy, reports=reports)
+    wrong = stated[~stated[column].astype(float).fillna(0.0).between(0, 1)]
+    if len(wrong):
+        report, code, value = wrong[["report_id", "code", column]].iloc[0]
+        raise RadbookError(
+            f"{column} of report {report!r}, {code}, is {value:g}: give fractions from 0 to 1"
+        )
     table = stated.pivot(index="report_id", columns="code", values=column)
     p = table.reindex(index=truth.report_ids, columns=truth.labels).to_numpy(dtype=float)
     used = (truth.y_true >= 0) & ~np.isnan(p)

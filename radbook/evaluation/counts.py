@@ -184,4 +184,10 @@ def _patients(reports: pd.DataFrame) -> pd.Series:
     twice = reports["report_id"].duplicated()
     if twice.any():
         raise RadbookError(f"reports has the report_id {reports.loc[twice, 'report_id'].iloc[0]!r} twice")
+    nobody = reports["patient_id"].isna()
+    if nobody.any():
+        raise RadbookError(
+            f"reports, row {reports.index[nobody][0]}: report {reports.loc[nobody, 'report_id'].iloc[0]!r} has no "
+            "patient_id; give every report one (its own report_id if patients are not known)"
+        )
     return reports.set_index("report_id")["patient_id"]

@@ -9,7 +9,7 @@ import pandas as pd
 from radbook.errors import RadbookError
 from radbook.evaluation.counts import compare, rows_of
 from radbook.evaluation.intervals import exact_interval
-from radbook.evaluation.matrix import choose, fill_matrix, key_of
+from radbook.evaluation.matrix import POLICIES, choose, fill_matrix, key_of
 from radbook.ontology import CATEGORIES
 from radbook.schema import Presence
 
@@ -163,6 +163,7 @@ def agreement(
     [[1.0, 0.67], [0.67, 1.0]]
     """
     choose(measure, MEASURES, "measure")
+    choose(policy, POLICIES, "policy")
     rows = [rows_of(table, task, "the labels") for table in tables]
     names = [table["source"].iloc[0] for table in rows]
     if not names:

@@ -32,6 +32,11 @@ def derive(totals: np.ndarray, *, zero_division: float = nan) -> np.ndarray:
 
 
 def check_zero_division(value: float) -> float:
+    """Return `value` if a score whose denominator is 0 may take it: NaN, or a fraction.
+
+    >>> check_zero_division(0.0)
+    0.0
+    """
     if isnan(value) or 0.0 <= value <= 1.0:
         return value
     raise RadbookError(f"zero_division={value!r} is neither NaN nor a fraction from 0 to 1")

@@ -6,7 +6,7 @@ their products add up over patients, all studies of one size are two matrix prod
 """
 
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, nan
 
 import numpy as np
 import pandas as pd
@@ -58,6 +58,7 @@ def paired_power(
     95 % of the widths), told (share of the test sets whose interval excludes zero) and told_gap (the same if the two sources
     differed by `gap`, spread as they are).
     `attrs` holds `a`, `b`, `value` (the difference on all reports), `error` (its standard error), `n_reports` and `gap`.
+    Widths and `error` are NaN where nothing is spread: with one patient, or sources that differ in all of them alike.
 
     Notes
     -----
@@ -87,13 +88,15 @@ def paired_power(
     products = (parts[:, :, None] * parts[:, None, :]).reshape(len(parts), -1)  # (P, 16)
     both = np.hstack([parts, products])
     (value,), (error,) = _differences(both.sum(axis=0)[None], len(parts))
+    # Rounding leaves a spread of 1e-8 where there is none; one answer of a million spreads more.
+    error = error if error > 1e-7 else nan
     rng = np.random.default_rng(seed)
     rows = []
     for size in sizes:
         n_patients = max(2, round(size * len(parts) / len(one.report_ids)))
         draws = [weights @ both for weights in draw_weights(rng, len(parts), n_draws, size=n_patients)]
         found, spread = _differences(np.concatenate(draws), n_patients)
-        reach = _REACH * spread
+        reach = np.where(np.isnan(error), nan, _REACH * spread)
         known = 2 * reach[~np.isnan(reach)]
         low, width, high = np.quantile(known, [0.025, 0.5, 0.975]) if len(known) else [np.nan] * 3
         # A study without a score or an error to measure its spread by tells nothing.
@@ -140,7 +143,10 @@ def reports_needed(table: pd.DataFrame, *, power: float = 0.8) -> int:
     if not 0 < power < 1:
         raise RadbookError(f"power={power} must lie between 0 and 1")
     if not np.isfinite(error):
-        raise RadbookError("these sources have no difference to measure: nothing is scored for one of them")
+        raise RadbookError(
+            "these sources have no difference to measure: nothing is scored for one of them, there is only one patient, "
+            "or they differ in every patient alike; compare other sources, or on more reports"
+        )
     return ceil(table.attrs["n_reports"] * ((_REACH + ndtri(power)) * error / gap) ** 2)
 
 

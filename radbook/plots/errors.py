@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from radbook.errors import RadbookError
 from radbook.evaluation.buckets import FATES
 from radbook.plots.canvas import (
     GREY,
@@ -22,7 +23,7 @@ __all__ = ["FEW_DECISIONS", "bucket_shares", "fate_bars"]
 FEW_DECISIONS = (
     30  # a bucket with fewer decisions is greyed: an error more or less moves its share by hundredths
 )
-_SIDES = {"corrected": PALETTE[2], "inherited": PALETTE[0], "added": PALETTE[1]}
+_SIDES = {"corrected": PALETTE[2], "shared": PALETTE[0], "added": PALETTE[1]}
 
 
 def bucket_shares(rates: pd.DataFrame) -> Figure:
@@ -34,6 +35,8 @@ def bucket_shares(rates: pd.DataFrame) -> Figure:
         Tables of `radbook.evaluation.buckets.bucket_rates`, concatenated, with the columns task and role: the role, such as
         "student" or "teacher", gives mark and color.
     """
+    if rates.empty:
+        raise RadbookError("bucket_shares: there is no share to draw")
     order, tasks = (list(dict.fromkeys(rates[name])) for name in ("label", "task"))
     roles = list(dict.fromkeys(rates["role"]))
     grey = set(rates.loc[rates["tries"] < FEW_DECISIONS, "label"])
@@ -60,12 +63,12 @@ def bucket_shares(rates: pd.DataFrame) -> Figure:
 
 
 def fate_bars(counts: pd.DataFrame) -> Figure:
-    """One row per label: errors of the teacher that the student corrected, to the left; inherited and added ones, to the right.
+    """One row per label: errors of the teacher that the student corrected, to the left; shared and added ones, to the right.
 
     Parameters
     ----------
     counts
-        Labels by "corrected", "inherited" and "added" (counts of decisions).
+        Labels by "corrected", "shared" and "added" (counts of decisions).
     """
     y = np.arange(len(counts))
     with canvas(1.6 + ROW * len(counts)) as (figure, ax):

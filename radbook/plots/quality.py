@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from radbook.errors import RadbookError
 from radbook.plots.canvas import (
     FEW_POSITIVES,
     GREY,
@@ -68,12 +69,13 @@ def disagreement_heatmap(
     matrix: pd.DataFrame, *, title: str = "Agreement of sources", unit: str = "micro-F1"
 ) -> Figure:
     """A labelled matrix with its numbers written in: `agreement` of sources, or counts of errors by category and kind."""
+    if matrix.empty:
+        raise RadbookError("disagreement_heatmap: there is no cell to draw")
     values = matrix.to_numpy(dtype=float)
-    whole = (
-        np.allclose(values[~np.isnan(values)], np.round(values[~np.isnan(values)])) and np.nanmax(values) > 1
-    )
+    known = values[~np.isnan(values)]
+    whole = np.allclose(known, np.round(known)) and known.max(initial=0) > 1
     with canvas(1.9 + 0.5 * len(matrix)) as (figure, ax):
-        top = np.nanmax(values) if whole else 1.0
+        top = known.max() if whole else 1.0
         image = ax.imshow(values, cmap="cividis", vmin=0, vmax=top, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
             text = "n/a" if np.isnan(value) else f"{value:,.0f}" if whole else f"{value:.2f}"

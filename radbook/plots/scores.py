@@ -33,13 +33,13 @@ def score_forest(scores: pd.DataFrame, *, metric: str = "f1", labels: Sequence[s
     Parameters
     ----------
     scores
-        A `scores` table of one task and one policy.
+        A `scores` table of one task, one policy and one reference.
     metric
         "f1", "precision" or "recall".
     labels
         Rows to show, in this order; None shows "micro", "macro" and every label in the table's order.
     """
-    only_one(scores, "score_forest", "task", "policy")
+    only_one(scores, "score_forest", "task", "policy", "reference")
     shown = scores[scores["metric"] == metric]
     shown = shown[shown["label"].isin(labels)] if labels is not None else shown
     if shown.empty:
@@ -94,16 +94,16 @@ def paired_forest(differences: Sequence[Mapping[str, object]] | Mapping[str, Map
     Parameters
     ----------
     differences
-        Results of `radbook.evaluation.paired_difference`; a dict names the rows, a list takes "a minus b" and the label.
+        Results of `radbook.evaluation.paired_difference`; a dict names the rows, a list takes "a minus b", the label, and
+        task, metric and policy where they differ.
     """
-    if not isinstance(differences, Mapping):
-        differences = {
-            f"{d['a']} minus {d['b']}" + ("" if d["label"] in ("micro", "all") else f", {d['label']}"): d
-            for d in differences
-        }
     if not differences:
         raise RadbookError("paired_forest: there is no difference to draw")
-    rows = pd.DataFrame(differences.values(), index=list(differences))
+    if isinstance(differences, Mapping):
+        rows = pd.DataFrame(differences.values(), index=list(differences))
+    else:
+        rows = pd.DataFrame(list(differences))
+        rows.index = _row_names(rows)
     metric = ", ".join(dict.fromkeys(_NAMES.get(m, m) for m in rows["metric"]))
     with canvas(1.3 + 0.45 * len(rows)) as (figure, ax):
         ax.axvline(0, color="0.3", linewidth=1)
@@ -113,3 +113,15 @@ def paired_forest(differences: Sequence[Mapping[str, object]] | Mapping[str, Map
         reach = 1.15 * np.nanmax(np.abs(np.append(rows[["low", "high", "value"]].to_numpy(float), 0.01)))
         ax.set_xlim(-reach, reach)
     return figure
+
+
+def _row_names(rows: pd.DataFrame) -> list[str]:
+    """Name differences by their sources and label, and by what else tells them apart."""
+    several = rows.reindex(columns=["task", "metric", "policy"]).nunique() > 1
+    apart = several.index[several]
+    names = []
+    for row in rows.to_dict("records"):
+        label = [] if row["label"] in ("micro", "all") else [row["label"]]
+        others = [_NAMES.get(row[name], row[name]) for name in apart]
+        names.append(", ".join([f"{row['a']} minus {row['b']}", *label, *others]))
+    return names

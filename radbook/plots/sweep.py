@@ -42,13 +42,9 @@ def sweep_curve(
             part = points[points["task"] == task]
             student = part[part["source"] == "student"]
             for position, (value, rows) in enumerate(student.groupby(lines) if lines else [("", student)]):
-                _line(
-                    ax,
-                    rows.sort_values(x),
-                    x,
-                    position,
-                    f"student, {lines} {value:g}" if lines else "student",
-                )
+                shown = f"{value:g}" if pd.api.types.is_number(value) else value
+                label = f"student, {lines} {shown}" if lines else "student"
+                _line(ax, rows.sort_values(x), x, position, label)
             for source, (style, color) in _LEVELS.items():
                 level = part[part["source"] == source].groupby(x)["value"].mean()
                 if len(level):

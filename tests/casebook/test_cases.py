@@ -90,6 +90,16 @@ def test_what_is_not_shown_in_full_is_counted_and_named():
     assert "3 more, not shown in full: Report r2, Report r3, Report r4" in words and "cases_per_cell" in words
 
 
+@pytest.mark.parametrize(("outcome", "curated", "shown"), [("right", "present", 4), ("invention", "absent", 6)])
+def test_all_errors_are_shown_and_a_few_of_what_is_right(outcome, curated, shown):
+    decided, reports, tables = corpus(6)
+    decided = decided.assign(outcome=outcome, curated=curated, predicted="present")
+    told = {"task": "choice", "source": "student", "notes": {}, "shown": "always", "limit": 9}
+    listed = case_list(decided[decided["code"] == "Edema"], reports, tables, **told).html
+    assert listed.count('class="radbook-case"') == shown
+    assert ("2 more, not shown in full" in listed) == (shown == 4) and "cases_per_cell" not in listed
+
+
 def test_a_closed_corpus_shows_numbers_and_codes_only():
     _, cases = shown_cases(3, limit=2, shown="never")
     words = "".join(Reader(cases).words)

@@ -107,7 +107,7 @@ def test_an_unnamed_patient_is_one_of_its_own(write):
     assert read.reports["patient_id"].tolist() == ["p", "unknown-2", "unknown-3"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(CATEGORIES), max_size=6), st.sampled_from([",", ", ", ";", " | "]), st.data())
 def test_any_names_in_any_case_are_found(names, separator, data):
     dress = [data.draw(st.sampled_from([str.upper, str.lower, str.title, str.swapcase])) for _ in names]
@@ -117,7 +117,7 @@ def test_any_names_in_any_case_are_found(names, separator, data):
     assert not any(is_repair(name, category) for name, category in found)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(CATEGORIES), st.data())
 def test_one_slip_of_the_pen_is_repaired(name, data):
     # Below seven letters one of them is too much of the word to be sure.
@@ -129,7 +129,7 @@ def test_one_slip_of_the_pen_is_repaired(name, data):
     assert found[1] == name and (is_repair(*found) or slip.replace(" ", "") == name.replace(" ", ""))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text):
     for name, category in read_names(text):

@@ -67,8 +67,8 @@ def test_fates_and_pairs_count_each_report_once(five):
     assert fates(decided, teacher="rules", student="student:x").to_dict() == {
         ("r1", "Edema"): "added",
         ("r2", "Edema"): "corrected",
-        ("r3", "Edema"): "inherited",
-        ("r3", "Fracture"): "inherited",
+        ("r3", "Edema"): "shared",
+        ("r3", "Fracture"): "shared",
         ("r4", "Edema"): "corrected",
         ("r4", "Fracture"): "added",
     }
@@ -140,8 +140,8 @@ def test_error_rows_keep_their_contract(five):
     fate = fates(decided, teacher="rules", student="student:x")
     rows = check(error_rows(decided, held, fate, task="choice"), ERRORS)
     assert rows.groupby("source").size().to_dict() == {"rules": 4, "student:x": 4}
-    assert set(rows.loc[rows["source"] == "rules", "fate"]) == {"corrected", "inherited"}
-    assert set(rows.loc[rows["source"] == "student:x", "fate"]) == {"inherited", "added"}
+    assert set(rows.loc[rows["source"] == "rules", "fate"]) == {"corrected", "shared"}
+    assert set(rows.loc[rows["source"] == "student:x", "fate"]) == {"shared", "added"}
 
 
 def test_nothing_to_compare_is_an_error(patients, table):

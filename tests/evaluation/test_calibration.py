@@ -64,3 +64,14 @@ def test_reliability_counts_every_known_decision_once():
     assert np.isnan(calibration_error(table.iloc[:0]))
     with pytest.raises(RadbookError, match="n_bins is 0"):
         reliability(curated, stated, reports=reports, n_bins=0)
+
+
+@pytest.mark.parametrize("value", [1.7, -0.7])
+def test_what_is_no_probability_is_named(value):
+    stated, curated, reports = stated_table(np.random.default_rng(0), lambda odds: odds, 5)
+    stated.loc[20, "probability"] = value
+    named = f"probability of report '1', {CATEGORIES[7]}, is {value}: give fractions"
+    with pytest.raises(RadbookError, match=named):
+        reliability(curated, stated, reports=reports)
+    with pytest.raises(RadbookError, match=named):
+        calibrate(stated, curated, reports=reports)

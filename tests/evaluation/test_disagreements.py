@@ -120,6 +120,8 @@ def test_agreement_names_bad_input(table):
         agreement([], task="choice")
     with pytest.raises(RadbookError, match="did you mean 'kappa'"):
         agreement([a], task="choice", measure="kapa")
+    with pytest.raises(RadbookError, match=r"policy='certian'.*did you mean 'certain'"):
+        agreement([a], task="choice", policy="certian")
 
 
 def test_the_strongest_statement_is_the_one_shown():

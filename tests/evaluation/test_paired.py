@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from radbook.errors import RadbookError
@@ -171,7 +171,6 @@ def test_holm_worked_by_hand():
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=6)
 
 
-@settings(deadline=None)
 @given(p_values, st.integers(0, 2))
 def test_holm_is_the_closed_test_of_bonferroni(values, n_unknown):
     """A hypothesis is kept at the largest p that Bonferroni gives any set of hypotheses with it (Marcus et al. 1976)."""

@@ -68,6 +68,19 @@ def test_sources_without_a_score_tell_nothing(table):
         reports_needed(found)
 
 
+@pytest.mark.parametrize("case", ["one patient", "the same answers", "differing in every patient alike"])
+def test_what_has_no_spread_has_no_width_and_cannot_be_told(table, patients, case):
+    curated, right = (table(name, [[1, 1, 1]] * 5) for name in ("curated", "a"))
+    wrong = table("b", [[1, 1, 0]] * 5)
+    other = right.assign(source="b") if case == "the same answers" else wrong
+    reports = patients([0] * 5 if case == "one patient" else range(5))
+    found = paired_power(curated, right, other, task="choice", reports=reports, sizes=[10], gap=0.1)
+    assert found[["width", "width_low", "width_high"]].isna().to_numpy().all()
+    assert found[["told", "told_gap"]].to_numpy().tolist() == [[0.0, 0.0]]
+    with pytest.raises(RadbookError, match="no difference to measure"):
+        reports_needed(found)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

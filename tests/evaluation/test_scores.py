@@ -69,7 +69,7 @@ matrices = st.integers(1, 12).flatmap(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(matrices, st.sampled_from([np.nan, 0.0, 1.0]))
 def test_agrees_with_scikit_learn(table, pair, zero_division):
     y_true, y_pred = pair
@@ -98,7 +98,7 @@ said = st.integers(1, 12).flatmap(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     said, st.sampled_from(["certain", "u-one", "ignore"]), st.sampled_from([np.nan, 0.0, 1.0]), st.booleans()
 )
@@ -345,6 +345,10 @@ def test_score_all_takes_several_sources_tasks_and_policies(table):
         ({"n_bootstrap": 5}, r"n_bootstrap=5.*at least 40"),
         ({"reports": pd.DataFrame({"report_id": ["r0"]})}, r"lacks the columns patient_id"),
         ({"reports": pd.DataFrame({"report_id": ["r0"] * 2, "patient_id": ["p"] * 2})}, r"'r0' twice"),
+        (
+            {"reports": pd.DataFrame({"report_id": ["r0"], "patient_id": [None]}, index=[7])},
+            r"reports, row 7: report 'r0' has no patient_id",
+        ),
         ({"reports": pd.DataFrame({"report_id": ["x"], "patient_id": ["p"]})}, r"no report to score"),
     ],
 )
