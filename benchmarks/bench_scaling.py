@@ -1,4 +1,4 @@
-"""How time and memory grow from 1,000 to 20,000 reports: rule labels, instruction table, student labels, scores.
+"""How time and memory grow from 1,000 to 20,000 reports: rule labels, instruction table, training, student labels, scores.
 
 Each step at each size is a process of its own with one thread, so that one peak of memory does not hide another.
 An exponent is the slope of a straight line through the points, both axes logarithmic: 1 is linear growth.
@@ -26,6 +26,7 @@ SIZES = (1_000, 2_000, 5_000, 10_000, 20_000)
 STEPS = {
     "rules": "rule labels",
     "instructions": "instruction table",
+    "training": "training, choice task, one epoch",
     "scores": "scores of the choice task",
     "student": "student labels, choice task",
 }
@@ -91,6 +92,20 @@ def _work(step: str, reports: pd.DataFrame, curated: pd.DataFrame) -> Callable[[
         return lambda part: build_instructions(
             reports, *(few if len(part) == 1 else curated,) * 2, tokenizer=tokenizer
         )
+    if step == "training":
+        from radbook.instructions import build_instructions
+        from radbook.student.base import load_tokenizer
+        from radbook.student.finetune import finetune
+
+        choice = curated[curated["task"] == "choice"]
+        rows, _ = build_instructions(reports, choice, None, tokenizer=load_tokenizer("tiny"))
+
+        def train(part: pd.DataFrame) -> None:
+            own = rows.head(2) if len(part) == 1 else rows[rows["report_id"].isin(part["report_id"])]
+            with tempfile.TemporaryDirectory() as folder:
+                finetune(own, folder, epochs=1.0)
+
+        return train
     if step == "scores":
         from radbook.evaluation import score
 

@@ -197,6 +197,20 @@ def measure(folder: Path, *, tiny: bool, batch_size: int, accumulation: int, ste
     return results
 
 
+def ratios(results: dict[str, Any]) -> dict[str, float]:
+    """Return the rates and memories of two sides over each other, for pairs of which both finished."""
+    unsloth, peft, replies = (results.get(side, {}) for side in SIDES)
+    found = {
+        f"unsloth / peft, {key}": unsloth[key] / peft[key]
+        for key in ("tokens_per_second", "memory_gib")
+        if key in unsloth and key in peft
+    }
+    rates = replies.get("replies_per_second", {})
+    if rates:
+        found["replies, shared beginning / plain"] = rates["shared beginning read once"] / rates["plain"]
+    return found
+
+
 def run_side(options: argparse.Namespace) -> dict[str, Any]:
     """Measure one side in this process."""
     folder, tiny = Path(options.model), options.tiny
@@ -231,7 +245,8 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         results = measure(Path(folder) / "model", tiny=options.tiny, **sizes)
     Path(options.out).write_text(
-        json.dumps({"tiny": options.tiny, **sizes, **results}, indent=1), encoding="utf-8"
+        json.dumps({"tiny": options.tiny, **sizes, **results, "ratios": ratios(results)}, indent=1),
+        encoding="utf-8",
     )
     for side in SIDES:
         for name, value in results.get(side, {"failed": "the model could not be built"}).items():
@@ -239,6 +254,8 @@ def main(arguments: list[str] | None = None) -> int:
                 shown = figure if isinstance(figure, str) else f"{figure:12,.3f}"
                 label = f"{side}, {name.replace('_', ' ')} {part}"
                 print(f"{label:<60} {shown}")
+    for name, value in ratios(results).items():
+        print(f"{name.replace('_', ' '):<60} {value:12,.3f}")
     return int(any("failed" in result for result in results.values()))
 
 
