@@ -126,10 +126,9 @@ def _differences(run: Run, parameters: dict) -> pd.DataFrame:
     test = reports[reports["split"] == "test"]
     others = [run.read("predictions").drop(columns="reply")]
     others += [run.read_labels(kind) for kind in ("chat", "simulated") if run.has(f"labels/{kind}")]
-    scored = curated[curated["report_id"].isin(test["report_id"])]
     rows = []
     for (source, task), labels in pd.concat(others).groupby(["source", "task"]):
-        if not has_reference(scored, task):
+        if not has_reference(curated, task, reports=test):
             continue
         rows.append(
             paired_difference(

@@ -26,8 +26,9 @@ def test_every_way_to_write_has_a_rate_and_the_replies_agree():
 def test_growth_is_measured_in_processes_of_their_own():
     from bench_scaling import measure
 
-    rows = measure(sizes=(30, 60), steps=("scores",))
-    assert len(rows) == 2 * 2 + 2
+    steps = ("scores", "training")
+    rows = measure(sizes=(30, 60), steps=steps)
+    assert len(rows) == len(steps) * (2 * 2 + 2)
     assert all(math.isfinite(figure) for _, figure, _ in rows)
 
 

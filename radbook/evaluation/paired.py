@@ -100,6 +100,7 @@ def paired_table(
     reports: pd.DataFrame | None = None,
     metric: str = "f1",
     level: str = "category",
+    zero_division: float = nan,
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -107,7 +108,7 @@ def paired_table(
 
     Parameters
     ----------
-    curated, a, b, task, policy, reports, level, n_bootstrap, seed
+    curated, a, b, task, policy, reports, level, zero_division, n_bootstrap, seed
         As in `paired_difference`.
     metric
         "precision", "recall" or "f1".
@@ -137,11 +138,12 @@ def paired_table(
     ([0.25, 10.0], ['Edema'])
     """
     choose(metric, METRICS, "metric")
+    check_zero_division(zero_division)
     options = {"task": task, "policy": policy, "reports": reports, "level": level}
     one, two = compare(curated, a, **options), compare(curated, b, **options)
     names = [label for label, measure in score_names(one.labels) if measure == metric]
     columns = [_score_column(one.labels, label, metric) for label in names]
-    frame = pd.DataFrame({"label": names, **_differences(one, two, columns, nan, n_bootstrap, seed)})
+    frame = pd.DataFrame({"label": names, **_differences(one, two, columns, zero_division, n_bootstrap, seed)})
     positives = np.minimum(one.n_positive, two.n_positive)
     frame["n_positive"] = [positives.sum()] * 2 + positives.tolist()
     single = frame["label"].isin(one.labels)
