@@ -19,7 +19,7 @@ import nbformat
 import yaml
 
 from radbook.about import describe_run, run_line
-from radbook.chapters import CHAPTERS, Chapter, stale_chapters
+from radbook.chapters import CHAPTERS, Chapter, executed_notebook, stale_chapters
 from radbook.compare.claims import paper_figures
 from radbook.compare.words import changes_page
 from radbook.datatables import add_library
@@ -85,7 +85,8 @@ def build_book(
     if stale:
         name, why = next(iter(stale.items()))
         profile = opened.manifest().get("profile", "default")
-        raise RadbookError(f"run {run}, {name}: {why}; bring it up to date with radbook run {profile} --run {run}")
+        mend = f"radbook run {profile} --run {run} (and the -p it had)"
+        raise RadbookError(f"run {run}, {name}: {why}; bring it up to date with {mend}")
     with hold(opened):
         return _build(opened, chapters, echo)
 
@@ -134,13 +135,12 @@ def _stage(run: Run, chapters: tuple[Chapter, ...], work: Path) -> None:
     config.setdefault("parse", {})["myst_substitutions"] = paper_figures(run.project)
     (work / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     (work / "notebooks").mkdir()
-    parameters = {**manifest["parameters"], "project_path": f"{run.project}/"}
+    hidden = machine_paths(manifest["parameters"], run.project)
     for chapter in chapters:
-        executed = nbformat.read(run.path / "notebooks" / f"{chapter.name}.ipynb", as_version=4)
-        cleaned = clean_notebook(executed, chapter.name, parameters=parameters)
+        executed = nbformat.read(executed_notebook(run, chapter), as_version=4)
+        cleaned = clean_notebook(executed, chapter.name, hidden=hidden)
         nbformat.write(cleaned, work / "notebooks" / f"{chapter.name}.ipynb")
     (work / "pages").mkdir(exist_ok=True)
-    hidden = machine_paths(parameters)
     (work / "pages" / "run.md").write_text(describe_run(manifest, chapters, hidden=hidden), encoding="utf-8")
     (work / "pages" / "changes.md").write_text(changes_page(run, hidden=hidden), encoding="utf-8")
 

@@ -40,7 +40,7 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Execute also what is up to date.")] = False,
 ) -> None:
     """Execute the chapters that are out of date into runs/NAME."""
-    from radbook.chapters import run_chapters
+    from radbook.chain import run_chapters
 
     pairs = _pairs(parameter)
     screen = _Screen()

@@ -1,7 +1,26 @@
-"""The one exception users are meant to read: its message says what is wrong, where, and what to do."""
+"""The one exception users are meant to read, and the hint that its message may end with.
 
-__all__ = ["RadbookError"]
+A message says what is wrong, where, and what to do.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["RadbookError", "did_you_mean"]
+
+_ALIKE = 0.6  # least ratio (0-1) of a name and the one that was meant, both in small letters
 
 
 class RadbookError(ValueError):
     """Bad input or a run that cannot go on; commands print the message alone, without a traceback."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest the known name nearest to `name`, as the end of a message; "" where none is near.
+
+    >>> did_you_mean("TXT", ["text", "id"])
+    '; did you mean text?'
+    """
+    meant = {word.lower(): word for word in known}
+    near = get_close_matches(name.lower(), meant, n=1, cutoff=_ALIKE)
+    return f"; did you mean {meant[near[0]]}?" if near else ""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import radbook
 
-__all__ = ["describe_machine", "file_digest", "library_files", "path_digest"]
+__all__ = ["describe_machine", "file_digest", "library_files", "path_digest", "sweep_digest"]
 
 PACKAGE = Path(radbook.__file__).parent
 REPORTED = (
@@ -45,6 +45,15 @@ def path_digest(value: object) -> str:
     return hashlib.sha256(json.dumps(entries).encode()).hexdigest()[:16]
 
 
+def sweep_digest(folder: Path) -> str:
+    """Return a digest of what a published sweep holds; not of its times, which a checkout sets anew.
+
+    >>> sweep_digest(Path("nowhere"))
+    '-'
+    """
+    return "-".join(file_digest(folder / name) for name in ("sweep.csv", "sweep.json"))
+
+
 def library_files(notebook: Path) -> list[Path]:
     """Return the radbook modules that a notebook imports, directly or through others, and all resources.
 
@@ -67,7 +76,7 @@ def library_files(notebook: Path) -> list[Path]:
     return sorted(found | resources)
 
 
-def describe_machine(project: Path) -> dict[str, object]:
+def describe_machine() -> dict[str, object]:
     """Return what a reader needs to judge a run's time and numbers; nothing that names a machine or a person."""
     versions = {}
     for name in REPORTED:

@@ -2,7 +2,7 @@
 
 Presence is told by color and, for readers who do not see it, by the kind of underline, a sign after the words,
 and the tooltip and legend.
-Report text is data: all of it is escaped, and with `show_text="never"` none of it is written at all.
+Report text is data: all of it is escaped, and with `shown="never"` none of it is written at all.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,11 +11,11 @@ from html import escape
 from itertools import pairwise
 
 from radbook.errors import RadbookError
-from radbook.schema import Presence
+from radbook.findings import STRENGTH, Presence
 
 __all__ = ["SIGNS", "Highlight", "evidence_table", "foldable", "highlight", "legend", "marked"]
 
-SHOW_TEXT = ("never", "open", "always")
+SHOWN = ("always", "never")
 
 # Translucent colors sit on a light and on a dark page alike, and the text keeps the page's own color.
 _STYLE = """
@@ -32,8 +32,6 @@ _STYLE = """
 .radbook-fold{margin:.4em 0}.radbook-fold>summary{cursor:pointer;overflow-wrap:anywhere}
 """.replace("\n", "")
 SIGNS = {Presence.PRESENT: "+", Presence.UNCERTAIN: "?", Presence.ABSENT: "\u2212"}
-# Where marks overlap, the strongest claim gives the color.
-_ORDER = (Presence.PRESENT, Presence.UNCERTAIN, Presence.ABSENT)
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Highlight:
         return self.html
 
 
-def highlight(text: str, findings: Iterable[Mapping[str, object]], *, show_text: str = "open") -> Highlight:
+def highlight(text: str, findings: Iterable[Mapping[str, object]], *, shown: str) -> Highlight:
     """Mark the evidence of findings in a report.
 
     Parameters
@@ -55,9 +53,8 @@ def highlight(text: str, findings: Iterable[Mapping[str, object]], *, show_text:
         The report, as in `reports.text`.
     findings
         Findings of one `labels` row; those without offsets are listed below the text.
-    show_text
-        "never" lists the codes and shows nothing of the report; "open" and "always" show it.
-        Whether this corpus may be shown under "open" is for the caller to decide.
+    shown
+        "never" lists the codes and shows nothing of the report, "always" shows it; `radbook.showing.may_show` decides.
 
     Returns
     -------
@@ -67,20 +64,20 @@ def highlight(text: str, findings: Iterable[Mapping[str, object]], *, show_text:
     Raises
     ------
     RadbookError
-        For another value of `show_text`, or offsets outside the text.
+        For another value of `shown`, or offsets outside the text.
 
     Examples
     --------
     >>> found = {"code": "Edema", "presence": "absent", "start": 3, "end": 8, "rule": "pulmonary_edema/name|neg:no"}
-    >>> "Edema, absent" in highlight("No edema.", [found]).html
+    >>> "Edema, absent" in highlight("No edema.", [found], shown="always").html
     True
-    >>> "No" in highlight("No edema.", [found], show_text="never").html
+    >>> "No" in highlight("No edema.", [found], shown="never").html
     False
     """
-    _check_choice(show_text)
+    _check_shown(shown)
     found = [dict(f) for f in findings]
     placed = _placed(text, found)
-    if show_text == "never":
+    if shown == "never":
         body = (
             _codes("Report text is not shown. Findings:", found)
             if found
@@ -118,17 +115,18 @@ def legend() -> Highlight:
     return Highlight(f'<style>{_STYLE}</style><div class="radbook-highlight">{_legend()}</div>')
 
 
-def evidence_table(findings: Iterable[Mapping[str, object]], *, show_text: str = "open") -> Highlight:
+def evidence_table(findings: Iterable[Mapping[str, object]], *, shown: str) -> Highlight:
     """List findings with their code, presence, phrase and rule, as an escaped HTML table.
 
-    With `show_text="never"` phrase and rule are left out: both hold wording of the report.
+    With `shown="never"` phrase and rule are left out: both hold wording of the report.
 
-    >>> shown = evidence_table([{"code": "Edema", "presence": "absent", "phrase": "a<b", "rule": None}])
-    >>> "a&lt;b" in shown.html, "a<b" in shown.html
+    >>> found = [{"code": "Edema", "presence": "absent", "phrase": "a<b", "rule": None}]
+    >>> made = evidence_table(found, shown="always")
+    >>> "a&lt;b" in made.html, "a<b" in made.html
     (True, False)
     """
-    _check_choice(show_text)
-    names = ("code", "presence") if show_text == "never" else ("code", "presence", "phrase", "rule")
+    _check_shown(shown)
+    names = ("code", "presence") if shown == "never" else ("code", "presence", "phrase", "rule")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(str(f.get(name) or ''))}</td>" for name in names) + "</tr>"
@@ -148,9 +146,9 @@ def foldable(title: str, *parts: Highlight) -> Highlight:
     return Highlight(f'<details class="radbook-fold"><summary>{escape(title)}</summary>{inside}</details>')
 
 
-def _check_choice(show_text: str) -> None:
-    if show_text not in SHOW_TEXT:
-        raise RadbookError(f"show_text is {show_text!r}: give one of {', '.join(SHOW_TEXT)}")
+def _check_shown(shown: str) -> None:
+    if shown not in SHOWN:
+        raise RadbookError(f"shown is {shown!r}: give always or never, as radbook.showing.may_show decides")
 
 
 def _placed(text: str, findings: Iterable[Mapping[str, object]]) -> list[dict]:
@@ -166,7 +164,8 @@ def _placed(text: str, findings: Iterable[Mapping[str, object]]) -> list[dict]:
 
 
 def _mark(piece: str, findings: list[dict]) -> str:
-    presence = min((Presence(f["presence"]) for f in findings), key=_ORDER.index)
+    # Where marks overlap, the strongest claim gives the color.
+    presence = max((Presence(f["presence"]) for f in findings), key=STRENGTH.get)
     said = escape("; ".join(_say(f, rule=True) for f in findings), quote=True)
     return f'<mark class="{presence}" title="{said}">{escape(piece)}</mark>'
 
@@ -187,5 +186,5 @@ def _codes(title: str, findings: list[dict]) -> str:
 
 def _legend() -> str:
     marks = {"present": "solid line", "uncertain": "dashed line", "absent": "dotted line"}
-    items = " ".join(f'<mark class="{p}">{SIGNS[p]} {p} ({marks[p]})</mark>' for p in _ORDER)
+    items = " ".join(f'<mark class="{p}">{SIGNS[p]} {p} ({marks[p]})</mark>' for p in Presence)
     return f'<div class="radbook-legend">Legend: {items}</div>'

@@ -1,78 +1,44 @@
 """From a phrase to an ICD-10-CM code, and the gate every code passes.
 
 A phrase is looked up in a curated table of what chest reports say, then among the descriptors and inclusion terms of
-the edition (`radbook.icd10_terms`).
+the edition (`radbook.icd10_terms`); `radbook.icd10_naming` says whether one of these names the phrase.
 A code that exists may still name something else ("chest tube" is not Z48.02, removal of sutures).
 So `check_code` also asks whether the descriptor names the finding.
 """
 
 import re
-from collections.abc import Collection
 from functools import cache, lru_cache
 
 from rapidfuzz import fuzz, process
 
-from radbook.icd10_terms import (
-    EDITION,
-    block,
-    category,
-    curated_codes,
-    descriptor,
-    inclusion_terms,
-    is_known_word,
-    is_leaf,
-    normalize_code,
-    pack_edition,
-    same_word,
-    stem,
-    terms_sharing,
-    word_lists,
-    words_of,
+from radbook.icd10_edition import EDITION, block, descriptor, inclusion_terms, is_leaf, normalize_code
+from radbook.icd10_naming import (
+    DEGREES,
+    LITTLE,
+    NEGATED,
+    PLACES,
+    UNSAID,
+    VAGUE,
+    beyond,
+    claim,
+    names,
+    opposed,
 )
+from radbook.icd10_terms import curated_codes, is_known_word, stem, terms_sharing, word_lists, words_of
 
-__all__ = [
-    "EDITION",
-    "block",
-    "candidates",
-    "category",
-    "check_code",
-    "descriptor",
-    "inclusion_terms",
-    "is_leaf",
-    "map_phrase",
-    "normalize_code",
-    "pack_edition",
-]
+__all__ = ["block", "candidates", "check_code", "descriptor", "is_leaf", "map_phrase", "normalize_code"]
 
 # How alike two spellings of a phrase, and of one word in it, must be.
 _ALIKE, _WORD_ALIKE = 85, 82
-_NEGATED = {"no", "not", "without", "negative", "denies"}
-# What kinds of words there are is explained in the file they stand in.
 _LISTS = word_lists()
-_LITTLE, _PLAIN, _PLACES, _CIRCUMSTANCES = (_LISTS[k] for k in ("little", "plain", "places", "circumstances"))
-_DEGREES = _LISTS["degrees"] | _LITTLE
-_UNSAID = _LITTLE | _PLAIN
 _ELSEWHERE = _LISTS["elsewhere"]
-_OTHER_ORGANS = _ELSEWHERE | _LISTS["abdomen"]
-_VAGUE = {stem(w) for w in _PLACES | _PLAIN | _OTHER_ORGANS | _LISTS["vague"]}
 # Words that a phrase of the table may leave unsaid; the second set is for the second attempt.
-_FREE = (_DEGREES | _PLACES, _DEGREES | _PLACES | _LISTS["patterns"] | _LISTS["carriers"])
+_FREE = (DEGREES | PLACES, DEGREES | PLACES | _LISTS["patterns"] | _LISTS["carriers"])
 _CARRIERS = {stem(w) for w in _LISTS["carriers"]}
-# Words that a term may have beside those of a phrase that it names.
-_BESIDE = {stem(w) for w in _FREE[0] | _PLAIN | _LISTS["filling"]}
-_SITES = {stem(w) for w in _PLACES}
-_ANOTHER = {stem(w) for w in _OTHER_ORGANS | _CIRCUMSTANCES}
-_OPPOSITES = tuple(map(frozenset, (("left", "right"), ("unilateral", "bilateral"), ("acute", "chronic"))))
+_ANOTHER = {stem(w) for w in _ELSEWHERE | _LISTS["abdomen"] | _LISTS["circumstances"]}
 _CHAPTERS = frozenset("ABCDEIJKMNQRST")  # first letters of codes that name something a chest film may show
 _LONGEST = 20  # words; what is longer is no phrase
-# What follows says what the code leaves out, or which visit it is; parentheses hold words that may be left unsaid.
-_CUT = re.compile(
-    r"\b(?:without|not elsewhere|except|excluding|initial encounter|subsequent encounter|unspecified whether)\b",
-    re.IGNORECASE,
-)
-_FURTHER = re.compile(r"\b(?:with|due to)\b", re.IGNORECASE)
 _VERTEBRA = re.compile(r"[tl]1?\d")
-_ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 
 
 def map_phrase(phrase: str) -> str | None:
@@ -166,9 +132,9 @@ def check_code(code: str, phrase: str) -> tuple[bool, str]:
     if expected == ("",):
         return False, f'{normal} means "{meaning}"; no ICD-10-CM code names "{phrase}"'
     # "Pulmonary edema NOS" stands under chronic edema, but is no acute one.
-    opposed = _opposed(words_of(meaning), words_of(phrase))
-    for term in () if opposed else (meaning, *inclusion_terms(normal)):
-        if _names(term, phrase, exactly=bool(expected)):
+    apart = opposed(words_of(meaning), words_of(phrase))
+    for term in () if apart else (meaning, *inclusion_terms(normal)):
+        if names(term, phrase, exactly=bool(expected)):
             return True, f'{normal} means "{term}"'
     if normal in expected:
         return True, f"the curated table gives {normal} for the phrase"
@@ -184,7 +150,7 @@ def _vocabulary() -> list[str]:
 @cache
 def _table() -> list[tuple[str, frozenset[str]]]:
     """Each phrase of the curated table with the stems of its words."""
-    return [(known, frozenset(stem(w) for w in known.split() if w not in _LITTLE)) for known in curated_codes()]
+    return [(known, frozenset(stem(w) for w in known.split() if w not in LITTLE)) for known in curated_codes()]
 
 
 @lru_cache(maxsize=1 << 16)
@@ -204,7 +170,7 @@ def _lookup(phrase: str, *, loose: bool) -> tuple[str, ...]:
     it has, even where the edition knows it.
     """
     words = words_of(phrase)
-    negated = next((at for at, w in enumerate(words) if w in _NEGATED), len(words))
+    negated = next((at for at, w in enumerate(words) if w in NEGATED), len(words))
     words, table = words[:negated], curated_codes()
     if not 0 < len(words) <= _LONGEST:
         return ()
@@ -225,7 +191,7 @@ def _lookup(phrase: str, *, loose: bool) -> tuple[str, ...]:
         key=lambda fit: (-len(fit[1]), sorted(at[w] for w in fit[1]), -fuzz.token_sort_ratio(fit[0], text), fit[0])
     )
     codes = dict.fromkeys(code for known, _ in longest for code in table[known])
-    return tuple(code for code in codes if not code or not _opposed(words_of(descriptor(code) or ""), words))
+    return tuple(code for code in codes if not code or not opposed(words_of(descriptor(code) or ""), words))
 
 
 def _within(parts: frozenset[str], other: frozenset[str]) -> bool:
@@ -255,11 +221,11 @@ def _ranked(phrase: str, cutoff: float) -> list[tuple[str, str, float]]:
     words = words_of(phrase)
     if len(words) > _LONGEST:
         return []
-    pool = terms_sharing(w for w in words if w not in _DEGREES | _NEGATED)
+    pool = terms_sharing(w for w in words if w not in DEGREES | NEGATED)
     # Little words would part "abscess of lung" from "lung abscess", and "unspecified" says nothing.
     text, *wordings = (
-        " ".join(stem(w) for w in words_of(wording) if w not in _UNSAID)
-        for wording in (phrase, *(_CUT.split(term)[0] for _, term in pool))
+        " ".join(stem(w) for w in words_of(wording) if w not in UNSAID)
+        for wording in (phrase, *(claim(term) for _, term in pool))
     )
     scored = process.extract(text, wordings, scorer=fuzz.token_set_ratio, score_cutoff=cutoff, limit=None)
     order = {
@@ -273,62 +239,13 @@ def _ranked(phrase: str, cutoff: float) -> list[tuple[str, str, float]]:
 def _search(phrase: str) -> str | None:
     """Code of the phrase in the edition, where exactly one names it and says no more."""
     words = words_of(phrase)
-    said = {stem(w) for w in words if w not in _DEGREES}
-    if said <= _VAGUE or not said.isdisjoint(_ELSEWHERE) or not _NEGATED.isdisjoint(words):
+    said = {stem(w) for w in words if w not in DEGREES}
+    if said <= VAGUE or not said.isdisjoint(_ELSEWHERE) or not NEGATED.isdisjoint(words):
         return None
     fitting: dict[str, tuple[int, int, bool]] = {}
     for code, term, _ in _ranked(phrase, _ALIKE):
-        beyond = _beyond(term, words)
-        if code[0] in _CHAPTERS and beyond is not None and _names(term, phrase, exactly=False):
-            fitting[code] = min(beyond, fitting.get(code, beyond))
-    best = [code for code, beyond in fitting.items() if beyond == min(fitting.values())]
+        more = beyond(term, words)
+        if code[0] in _CHAPTERS and more is not None and names(term, phrase, exactly=False):
+            fitting[code] = min(more, fitting.get(code, more))
+    best = [code for code, more in fitting.items() if more == min(fitting.values())]
     return best[0] if len(best) == 1 else None
-
-
-def _beyond(term: str, words: list[str]) -> tuple[int, int, bool] | None:
-    """How many words part a term from a phrase that it names; None if the term says another thing.
-
-    Counted are words of degree that only the phrase has, then words that only the term has; last comes whether the
-    term lacks an "unspecified".
-    """
-    stated = words_of(_ASIDE.sub(" ", _CUT.split(term)[0]))
-    unsaid = sum(w not in _LITTLE and not any(same_word(w, t) for t in words_of(term)) for w in words)
-    extra = {stem(w) for w in stated if w not in _LITTLE and not any(same_word(s, w) for s in words)}
-    told = extra - _PLAIN
-    implied = {"acute", "chronic"}
-    if len([w for w in words if w not in _DEGREES]) > 1:
-        implied |= {"lung", "thorax"}  # where a chest film shows it
-    return (unsaid, len(told), extra == told) if told <= implied else None
-
-
-def _names(term: str, phrase: str, *, exactly: bool) -> bool:
-    """Whether a term names what the phrase says, in no other circumstance and with no further condition.
-
-    `exactly`: nor may it name a kind of it. Where the phrase has a code of its own, that of a kind is none for it.
-    A single word, or words that name no finding, are always taken so.
-    """
-    said = set(words_of(phrase))
-    stated = _CUT.split(term)[0]
-    words = words_of(stated)
-    further = words_of("".join(_FURTHER.split(_ASIDE.sub(" ", stated))[1:]))
-    if _CIRCUMSTANCES.intersection(words) - said or not said.isdisjoint(_NEGATED):
-        return False
-    if _opposed(words, said):
-        return False
-    if not all(w in _UNSAID or any(same_word(s, w) for s in said) for w in further):
-        return False
-    what = said - _DEGREES
-    if not what - _PLACES or not all(any(same_word(w, t) for t in words) for w in what):
-        return False
-    if exactly or len(what) == 1 or {stem(w) for w in what} <= _VAGUE:
-        # One word leaves open where: "hypertension" is no pulmonary one.
-        beside = _BESIDE if len(what) > 1 else _BESIDE - _SITES
-        stated = words_of(_ASIDE.sub(" ", stated))
-        return all(stem(w) in beside or any(same_word(s, w) for s in said) for w in stated)
-    return True
-
-
-def _opposed(one: Collection[str], other: Collection[str]) -> bool:
-    """Whether one says the first word of a pair of opposites and the other the second, neither of them both."""
-    said = ((pair.intersection(one), pair.intersection(other)) for pair in _OPPOSITES)
-    return any(len(a) == len(b) == 1 and a != b for a, b in said)

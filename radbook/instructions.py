@@ -6,33 +6,26 @@ silence.
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from radbook.corpora.sections import report_body
 from radbook.errors import RadbookError
-from radbook.schema import INSTRUCTIONS, check, present_codes
+from radbook.schema import INSTRUCTIONS, check
+from radbook.second_opinion import agreed_reports
 from radbook.tasks import CHOICE, OPEN, Task
 
-__all__ = ["build_instructions", "quality_of_agreement", "taught_by"]
+__all__ = ["build_instructions", "rival_of", "taught_by"]
 
 CURATED = "curated"  # source of labels that people made
 
 _COUNTS = (
-    *(
-        "label_rows",
-        "choice",
-        "open",
-        "not_train",
-        "failed_labels",
-        "empty_reports",
-        "disputed",
-        "over_length",
-        "not_drawn",
-    ),
+    *("label_rows", "choice", "open", "not_train", "failed_labels", "empty_reports", "disputed", "over_length", "not_drawn"),
     *("repaired_labels", "unlabelled", "checked"),
 )
+_TEACHERS = {"rules": "the rules", "chat": "the language model", "simulated": "the simulated teacher"}
 
 
 def build_instructions(
@@ -107,7 +100,7 @@ def build_instructions(
             continue
         labels = labels[labels["task"] == task.name]
         _check_labels(labels, by_id, task)
-        agreed = None if second_opinion is None else _agreed(labels, second_opinion, task)
+        agreed = None if second_opinion is None else agreed_reports(labels, second_opinion, task)
         labels, sure = _with_checked(labels, curated, checked, task)
         agreed = agreed if agreed is None else agreed | sure
         ready = _task_rows(labels, train, bodies, task, tokenizer, style, max_prompt_tokens, agreed, counts)
@@ -130,42 +123,6 @@ def build_instructions(
     return check(frame, INSTRUCTIONS), counts
 
 
-def quality_of_agreement(
-    labels: pd.DataFrame, second_opinion: pd.DataFrame, reference: pd.DataFrame
-) -> pd.DataFrame:
-    """Count how many labels a second opinion shares and disputes, and how many of each a reference shares exactly.
-
-    Parameters
-    ----------
-    labels, second_opinion, reference
-        `labels` tables; only reports that the second one was asked about, and whose reference has not failed, count.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by task and "agreed" or "disputed": `reports`, `right` (as the reference has it) and `share_right`.
-    """
-    rows = []
-    for task in (CHOICE, OPEN):
-        said, true = (_present(table, task) for table in (labels, reference))
-        agreed = _agreed(labels, second_opinion, task)
-        asked = set(second_opinion.loc[second_opinion["task"] == task.name, "report_id"])
-        for name, ids in (("agreed", agreed), ("disputed", (said.keys() & asked) - agreed)):
-            ids = [i for i in ids if i in true]
-            right = sum(said[i] == true[i] for i in ids)
-            share = right / len(ids) if ids else float("nan")
-            rows.append(
-                {
-                    "task": task.name,
-                    "second opinion": name,
-                    "reports": len(ids),
-                    "right": right,
-                    "share_right": share,
-                }
-            )
-    return pd.DataFrame(rows).set_index(["task", "second opinion"])
-
-
 def taught_by(instructions: pd.DataFrame) -> dict[str, str]:
     """Return the source that taught each task: that of its rows, those of checked reports set aside if there are others.
 
@@ -174,6 +131,24 @@ def taught_by(instructions: pd.DataFrame) -> dict[str, str]:
     """
     sources = {task: set(rows) for task, rows in instructions.groupby("task")["source"]}
     return {task: min(found - {CURATED} or found) for task, found in sources.items()}
+
+
+def rival_of(taught: Mapping[str, str], task: str) -> tuple[str, str]:
+    """Return the kind of labels that the student of a task is held against, and words for it: those that taught it.
+
+    Nobody may have taught the task, and curated labels make no error to compare with; then the rules stand in, and the words
+    say so.
+
+    >>> rival_of({"choice": "rules", "open": "simulated:0.93"}, "open")
+    ('simulated', 'the simulated teacher')
+    >>> rival_of({"choice": "rules"}, "open")
+    ('rules', 'the rules (nobody taught this task, they stand in)')
+    """
+    kind = taught.get(task, "nobody").split(":")[0]
+    if kind in _TEACHERS:
+        return kind, _TEACHERS[kind]
+    who = "curated labels" if kind == CURATED else kind
+    return "rules", f"the rules ({who} taught this task, they stand in)"
 
 
 def _task_rows(
@@ -247,16 +222,6 @@ def _with_checked(
     own = own[own["report_id"].isin(checked)]
     sure = set(own["report_id"])
     return pd.concat([labels[~labels["report_id"].isin(sure)], own], ignore_index=True), sure
-
-
-def _agreed(labels: pd.DataFrame, opinion: pd.DataFrame, task: Task) -> set[str]:
-    """Return the reports of which both say that the same is present; what has failed says nothing."""
-    said, other = (_present(table, task) for table in (labels, opinion))
-    return {report_id for report_id, codes in said.items() if other.get(report_id) == codes}
-
-
-def _present(labels: pd.DataFrame, task: Task) -> dict[str, set[str]]:
-    return present_codes(labels[labels["task"] == task.name], width=3 if task is OPEN else None)
 
 
 def _lengths(tokenizer: Any, texts: list[str], *, special: bool) -> list[int]:

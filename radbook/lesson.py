@@ -1,4 +1,4 @@
-"""Small helpers of the chapters: numbers for the prose, verdicts of comparisons, and what may be shown of a corpus.
+"""Small helpers of the chapters: numbers for the prose, verdicts of comparisons, and tables that lose no row.
 
 `say` hands named values to the page, where a sentence picks them up with the `glue:text` role; every number in the
 book's prose comes through it.
@@ -9,25 +9,16 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
-from html import escape
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
-from radbook.corpora import SHARING
 from radbook.errors import RadbookError
 from radbook.evaluation import exact_interval
-from radbook.highlight import Highlight, highlight
 from radbook.schema import STATUSES, TASKS
 
 __all__ = [
-    "PUBLISHED",
-    "corpus_story",
-    "error_shown",
-    "hide_private",
     "interval",
-    "may_show",
     "p_value",
     "plain",
     "progress_lines",
@@ -39,47 +30,6 @@ __all__ = [
 ]
 
 UNKNOWN = "not known"
-# Figures of others that the chapters quote. "computed by us": from the label columns that the authors released, 100 reports.
-PUBLISHED = {
-    "choice, student": 0.67,
-    "choice, NegBio": 0.63,
-    "open, student": 0.91,
-    "open, GPT-4o": 0.93,
-    "NegBio against reader 1": {"value": 0.652, "low": 0.59, "high": 0.72},
-    "NegBio against reader 2": {"value": 0.637, "low": 0.58, "high": 0.69},
-    "reader 1 against reader 2": {"value": 0.939, "low": 0.91, "high": 0.96},
-    "NegBio precision": 0.88,
-    "NegBio recall": 0.52,
-    "reports": 100,
-    "patients": 80,
-}
-_IDS = ("report_id", "patient_id")
-# Columns that hold names of ours and no wording of a report; what a chapter calls its text cannot be foreseen.
-_WORDLESS = (
-    "task", "code", "presence", "start", "end", "split", "corpus", "source", "status", "kind", "curated", "predicted",
-    "fate", "policy", "metric", "lost", "invented",
-)  # fmt: skip
-_STORIES = {
-    "synthetic": (
-        "This corpus is synthetic: a seeded grammar wrote every report and its labels in one step, so the "
-        "curated labels are true by construction. Its hospital style holds wording that the rule lexicon "
-        "lacks and that the base model met before in another style, as happens with real hospitals, but "
-        "here we put it there: every comparison between rules and student below is partly a consequence "
-        "of that choice and says nothing about any real hospital."
-    ),
-    "openi": (
-        "This corpus is real: chest X-ray reports of Indiana University, published by the U.S. National "
-        "Library of Medicine, which people coded with MeSH terms. Those codes, mapped to categories by a "
-        "table of ours, are the curated labels, so every figure below depends on the coders and on that "
-        "table. The rule lexicon, and the grammar whose reports taught the packaged base, were written with "
-        "reports of this very collection at hand, the test split not held apart: the scores of rules and base "
-        "on it are friendlier than a new hospital's would be."
-    ),
-    "table": (
-        "This corpus is a table of your own. Its label column, if it has one, is taken as the curated "
-        "truth without question; where it has none, nothing below can be scored, and the figures say so."
-    ),
-}
 
 
 def say(**values: object) -> None:
@@ -158,7 +108,7 @@ def verdict(
     return below if high < 0 else tie
 
 
-def progress_lines(seconds: float = 10.0) -> Callable[[str], None]:
+def progress_lines(*, seconds: float = 10.0) -> Callable[[str], None]:
     """Return a function that prints the first line it gets, then at most one every `seconds`, and the last of a count.
 
     It prints to the output of the cell that made it, also where a library has redirected standard output meanwhile.
@@ -255,54 +205,3 @@ def share_by(names: pd.Series, hits: pd.DataFrame, *, among: pd.DataFrame | None
     count = base[base.index.isin(cells[0])].value_counts().reindex(tries.index, fill_value=0)
     low, high = exact_interval(count.to_numpy(), tries.to_numpy())
     return pd.DataFrame({"tries": tries, "hits": count, "value": count / tries, "low": low, "high": high})
-
-
-def error_shown(error: Mapping, text: str, *, shown: str) -> Highlight:
-    """Show one row of `disagreements`: what kind of error it is, then the report with the evidence of whoever claimed it.
-
-    >>> error = {"kind": "miss", "code": "Edema", "curated": "present", "predicted": "absent", "phrase": None}
-    >>> error_shown(error | {"start": None, "end": None}, "Wet lungs.", shown="never").html[:69]
-    '<p><strong>miss of Edema</strong>: curated present, source absent</p>'
-    """
-    said = f"curated {escape(error['curated'])}, source {escape(error['predicted'])}"
-    title = f"<p><strong>{escape(error['kind'])} of {escape(error['code'])}</strong>: {said}</p>"
-    # A row of the table itself holds pandas' missing values where it has no evidence.
-    evidence = {name: None if pd.isna(value) else value for name, value in error.items()} | {"presence": "present"}
-    return Highlight(title + highlight(text, [evidence], show_text=shown).html)
-
-
-def may_show(corpus: str, show_text: str) -> str:
-    """Decide whether report text may appear on the page: "always" or "never".
-
-    `show_text` "open" shows the text of corpora that anyone may read and hides that of private and credentialed ones.
-
-    >>> may_show("synthetic", "open"), may_show("table", "open"), may_show("table", "always")
-    ('always', 'never', 'always')
-    """
-    if show_text not in ("never", "open", "always"):
-        raise RadbookError(f"show_text is {show_text!r}: choose never, open or always")
-    allowed = show_text == "always" or (show_text == "open" and SHARING.get(corpus) == "open")
-    return "always" if allowed else "never"
-
-
-def hide_private(frame: pd.DataFrame, shown: str) -> pd.DataFrame:
-    """Blank the columns that could identify a patient or repeat a report, unless `shown` is "always".
-
-    Numbers stay, and so do columns known to hold no wording (task, code, presence, ...); any other is blanked.
-
-    >>> frame = pd.DataFrame({"report_id": ["1"], "split": ["dev"], "answer": ["wet lungs"]})
-    >>> hide_private(frame, "never").iloc[0].tolist()
-    ['(hidden)', 'dev', '(hidden)']
-    """
-    kinds = frame.infer_objects().dtypes.items()
-    private = [c for c, kind in kinds if c in _IDS or not (c in _WORDLESS or is_numeric_dtype(kind))]
-    return frame if shown == "always" else frame.assign(**{c: "(hidden)" for c in private})
-
-
-def corpus_story(corpus: str) -> str:
-    """Return the sentences that say how a corpus was made and what that does to every figure.
-
-    >>> corpus_story("openi").split(":")[0]
-    'This corpus is real'
-    """
-    return _STORIES.get(corpus, f"The corpus {corpus} has no description here.")

@@ -5,7 +5,6 @@ A profile (`notebooks/profiles/*.yaml`) is a flat mapping of those names; `-p NA
 """
 
 import ast
-import difflib
 import json
 import math
 import re
@@ -15,7 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from radbook.errors import RadbookError
+from radbook.checks import check_paths
+from radbook.errors import RadbookError, did_you_mean
 
 __all__ = [
     "UNPUBLISHED",
@@ -76,10 +76,10 @@ def load_profile(profile: str | Path, project: Path) -> tuple[str, dict]:
         path = folder / f"{profile}.yaml"
     if not path.is_file():
         names = sorted(p.stem for p in folder.glob("*.yaml"))
-        raise RadbookError(f"there is no profile {profile}{_nearest(str(profile), names)}; profiles here: {', '.join(names)}")
+        raise RadbookError(f"there is no profile {profile}{did_you_mean(str(profile), names)}; profiles here: {', '.join(names)}")
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # such as of a date that no calendar has, or a number of 5,000 digits
         raise RadbookError(f"profile {path.name} is not readable YAML: {' '.join(str(error).split())}") from None
     values = {} if values is None else values
     if not isinstance(values, dict) or any(isinstance(v, (dict, list)) for v in values.values()):
@@ -131,10 +131,10 @@ def resolve_parameters(
         if name == "run":
             raise RadbookError(f"{where}: run is not set as a parameter; use --run NAME")
         if name not in values:
-            hint = _nearest(str(name), values) or f"; parameters are {', '.join(sorted(values))}"
+            hint = did_you_mean(str(name), values) or f"; parameters are {', '.join(sorted(values))}"
             raise RadbookError(f"{where} {name}: no chapter declares this parameter{hint}")
         values[name] = _convert(value, declared[name], where)
-    _check_paths(values, cwd or Path.cwd())
+    check_paths(values, cwd or Path.cwd())
     return values
 
 
@@ -190,46 +190,24 @@ def _convert(value: object, parameter: Parameter, where: str) -> object:
             return text.lower() == "true"
     elif kind in ("int", "float") and not isinstance(value, bool):
         # YAML reads 1e-4 as text, so text that is a number counts as one for a float wherever it comes from.
-        if isinstance(value, int) or (kind == "float" and isinstance(value, float)):
-            return KINDS[kind](value)
-        if text is not None and (kind == "float" or where == "-p"):
-            try:
-                number = KINDS[kind](text)
-            except ValueError:
-                number = None
-            if number is not None and math.isfinite(number):
-                return number
+        readable = kind == "float" or isinstance(value, int) or (text is not None and where == "-p")
+        number = _finite(value, KINDS[kind]) if readable else None
+        if number is not None:
+            return number
     raise RadbookError(f"{where} {parameter.name}: {value!r} is not of type {kind} (default {parameter.default!r})")
 
 
-def _check_paths(values: dict[str, object], cwd: Path) -> None:
-    for name in [n for n in values if n.endswith("_path") and values[n]]:
-        path = (cwd / Path(str(values[name])).expanduser()).resolve()
-        if not path.exists():
-            raise RadbookError(f"{name}: there is no file or folder {values[name]}")
-        values[name] = str(path)
-    if values.get("corpus_path") == "" and values.get("corpus", "synthetic") != "synthetic":
-        raise RadbookError(f"corpus {values['corpus']} needs its file: add -p corpus_path FILE")
-    _check_chat(values)
-    base = values.get("base_model")
-    if base and base != "tiny" and (cwd / Path(str(base)).expanduser()).is_dir():
-        # A relative folder would be taken for the name of a model on a hub.
-        values["base_model"] = str((cwd / Path(str(base)).expanduser()).resolve())
+def _finite(value: object, kind: type) -> int | float | None:
+    """Return the value as a number of this kind; None for what is none, or none that a computer can count with.
 
-
-def _check_chat(values: dict[str, object]) -> None:
-    asked = values.get("llm_teacher") == "chat"
-    lacking = [f"-p {name} ..." for name in ("chat_model", "chat_url") if not values.get(name)]
-    if asked and lacking:
-        raise RadbookError(f"llm_teacher chat needs to know whom to ask: add {' '.join(lacking)}")
-    for name in ("choice_source", "open_source"):
-        if values.get(name) == "chat" and not asked:
-            raise RadbookError(f"{name} chat needs labels of a language model: add -p llm_teacher chat")
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+    >>> _finite("1e-4", float), _finite(".nan", float), _finite(float("inf"), float), _finite(10**400, int)
+    (0.0001, None, None, None)
+    """
+    try:
+        number = kind(value)
+        return number if math.isfinite(number) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 class UniqueKeys(yaml.SafeLoader):

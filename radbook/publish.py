@@ -16,6 +16,7 @@ import pandas as pd
 from radbook.compare.records import record_of, write_answers
 from radbook.errors import RadbookError
 from radbook.evaluation import paired_difference
+from radbook.instructions import taught_by
 from radbook.lesson import interval, plain
 from radbook.profiles import UNPUBLISHED, public_parameters, public_value
 from radbook.reference import has_reference
@@ -30,10 +31,15 @@ _HEAD = (
     "| corpus | task | source | micro-F1 (95 % interval) | macro-F1 "
     "| difference to the rules (95 % interval) | test reports | run |\n|---|---|---|---|---|---|---|---|\n"
 )
+_COMPARED = "| corpus | task | source | compared with | difference (95 % interval) | run |\n|---|---|---|---|---|---|\n"
 
 
 def publish(run: Run) -> Path:
-    """Write scores, paired differences to the rules, answers and the manifest of a finished run to `results/RUN/`; or a sweep.
+    """Write scores, paired differences, answers and the manifest of a finished run to `results/RUN/`; or a sweep.
+
+    `differences.csv` holds `source` minus `reference`: everybody against the rules, and the student against whoever taught
+    it the task and against the untuned base.
+    Each row is a question of its own and its `p` is not corrected: no row belongs to a family of `holm`.
 
     Answers of a corpus that not everyone may read are not written; the manifest says so.
 
@@ -91,13 +97,17 @@ def publish_sweep(run: Run) -> Path:
 
 
 def readme_block(project: Path) -> str:
-    """Return the README's results table, one row per run, task and source, from the tables in `results/`."""
-    rows = []
+    """Return the README's results from the tables in `results/`: a row per run, task and source, then the other comparisons."""
+    rows, compared = [], []
     for folder in sorted(p.parent for p in (project / "results").glob("*/scores.csv")):
         scores = pd.read_csv(folder / "scores.csv")
-        differences = pd.read_csv(folder / "differences.csv").set_index(["task", "source"])
+        gaps = pd.read_csv(folder / "differences.csv")
+        differences = gaps[gaps["reference"] == "rules"].set_index(["task", "source"])
         parameters = pd.read_json(folder / "manifest.json", typ="series")["parameters"]
         corpus = parameters["corpus"]
+        for _, row in gaps[gaps["reference"] != "rules"].iterrows():
+            names = " | ".join(row[["task", "source", "reference"]])
+            compared.append(f"| {corpus} | {names} | {interval(row, signed=True)} | {folder.name} |\n")
         scores = scores[scores["policy"] == parameters.get("policy", "certain")]
         f1 = scores[scores["metric"] == "f1"].set_index(["task", "source", "label"])
         for task, source in dict.fromkeys(zip(scores["task"], scores["source"], strict=True)):
@@ -108,7 +118,8 @@ def readme_block(project: Path) -> str:
                 f"| {corpus} | {task} | {source} | {interval(micro)} | {plain(macro['value'])} "
                 f"| {gap} | {micro['n_reports']:.0f} | {folder.name} |\n"
             )
-    return f"{BEGIN}\n\n{_HEAD}{''.join(rows)}\n{END}"
+    more = f"\n{_COMPARED}{''.join(compared)}" if compared else ""
+    return f"{BEGIN}\n\n{_HEAD}{''.join(rows)}{more}\n{END}"
 
 
 def update_readme(project: Path) -> None:
@@ -122,20 +133,25 @@ def update_readme(project: Path) -> None:
 
 
 def _differences(run: Run, parameters: dict) -> pd.DataFrame:
-    reports, curated, rules = run.read("reports"), run.read_labels("curated"), run.read_labels("rules")
-    test = reports[reports["split"] == "test"]
-    others = [run.read("predictions").drop(columns="reply")]
-    others += [run.read_labels(kind) for kind in ("chat", "simulated") if run.has(f"labels/{kind}")]
+    reports, curated = run.read("reports"), run.read_labels("curated")
+    test, taught = reports[reports["split"] == "test"], taught_by(run.read("instructions"))
+    tables = [run.read("predictions").drop(columns="reply"), run.read_labels("rules")]
+    tables += [run.read_labels(kind) for kind in ("chat", "simulated") if run.has(f"labels/{kind}")]
+    said = dict(list(pd.concat(tables).groupby(["source", "task"])))
     rows = []
-    for (source, task), labels in pd.concat(others).groupby(["source", "task"]):
-        if not has_reference(curated, task, reports=test):
-            continue
-        rows.append(
-            paired_difference(
-                curated, labels, rules, task=task, policy=parameters["policy"], reports=test,
-                n_bootstrap=parameters["n_bootstrap"], seed=parameters["seed"],
-            ) | {"source": source, "reference": "rules"}
-        )  # fmt: skip
+    for (source, task), labels in said.items():
+        references = ["rules"]
+        if source.startswith("student:"):
+            references += [taught.get(task), *(s for s, t in said if t == task and s.startswith("base:"))]
+        for reference in dict.fromkeys(references):
+            if reference == source or (reference, task) not in said or not has_reference(curated, task, reports=test):
+                continue
+            rows.append(
+                paired_difference(
+                    curated, labels, said[reference, task], task=task, policy=parameters["policy"], reports=test,
+                    n_bootstrap=parameters["n_bootstrap"], seed=parameters["seed"],
+                ) | {"source": source, "reference": reference}
+            )  # fmt: skip
     columns = ["task", "source", "reference", "policy", "value", "low", "high", "p", "n_reports", "n_patients"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -15,8 +15,9 @@ from radbook.evaluation.errors import confusion, disagreements
 from radbook.evaluation.paired import paired_difference, paired_table
 from radbook.evaluation.power import SIZES, paired_power
 from radbook.evaluation.scores import METRICS, score_all
+from radbook.findings import finding, label_row
 from radbook.ontology import CATEGORIES
-from radbook.schema import LABELS, SCORES, TASKS, finding, label_row
+from radbook.schema import LABELS, SCORES, TASKS
 
 __all__ = [
     "confusion_of",

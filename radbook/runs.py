@@ -2,7 +2,7 @@
 
 `open_run` finds the project (the folder with `_toc.yml`, or `RADBOOK_HOME`) and returns a `Run`, whose `read` and `write`
 go through the contracts of `radbook.schema`.
-The chain that executes chapters into a run lives in `radbook.chapters`.
+The chain that executes chapters into a run lives in `radbook.chain`.
 """
 
 import json
@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from radbook.errors import RadbookError
 from radbook.schema import CONTRACTS, Contract, read_table, write_table
 
-__all__ = ["Run", "hold", "open_run", "project_root", "write_json"]
+__all__ = ["Run", "hold", "open_run", "project_root", "write_json", "write_text"]
 
 LABEL_KINDS = ("curated", "rules", "chat", "simulated")
 
@@ -47,9 +47,14 @@ def project_root(start: str | Path | None = None) -> Path:
 
 def write_json(data: object, path: Path) -> None:
     """Write `data` as JSON to `path`, all or nothing."""
+    write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write `text` to `path`, all or nothing: a kill leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
 
 
@@ -67,7 +72,7 @@ class Run:
     Examples
     --------
     >>> import tempfile
-    >>> from radbook.schema import label_row
+    >>> from radbook.findings import label_row
     >>> run = Run("demo", Path(tempfile.mkdtemp()))
     >>> table = pd.DataFrame([label_row("r1", "rules", "choice", [])])
     >>> run.write("labels/rules", table).name

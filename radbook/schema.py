@@ -6,9 +6,8 @@ atomically (to a temporary name, then moved into place), so a killed process nev
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from radbook.errors import RadbookError
+from radbook.findings import FINDING, flaw
 
 __all__ = [
     "CONTRACTS",
@@ -26,38 +26,15 @@ __all__ = [
     "REPORTS",
     "SCORES",
     "Contract",
-    "Presence",
     "check",
-    "finding",
-    "label_row",
-    "present_codes",
+    "check_reports",
     "read_table",
     "write_table",
 ]
 
-
-class Presence(StrEnum):
-    """What a report says of a finding."""
-
-    PRESENT = "present"
-    UNCERTAIN = "uncertain"
-    ABSENT = "absent"
-
-
 SPLITS = ("train", "dev", "test")
 STATUSES = ("ok", "repaired", "failed")
 TASKS = ("choice", "open")
-
-FINDING = pa.struct(
-    [
-        ("code", pa.string()),
-        ("presence", pa.string()),
-        ("phrase", pa.string()),
-        ("start", pa.int64()),
-        ("end", pa.int64()),
-        ("rule", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -134,64 +111,14 @@ ERRORS = Contract(
 CONTRACTS = {c.name: c for c in (REPORTS, LABELS, PREDICTIONS, INSTRUCTIONS, SCORES, ERRORS)}
 
 
-def finding(
-    code: str,
-    presence: Presence | str = Presence.PRESENT,
-    *,
-    phrase: str | None = None,
-    start: int | None = None,
-    end: int | None = None,
-    rule: str | None = None,
-) -> dict[str, object]:
-    """Build one finding of a `labels` row.
-
-    >>> finding("Edema", phrase="pulmonary edema", start=4, end=19)["presence"]
-    'present'
-    """
-    return {
-        "code": code,
-        "presence": str(Presence(presence)),
-        "phrase": phrase,
-        "start": start,
-        "end": end,
-        "rule": rule,
-    }
-
-
-def label_row(
-    report_id: str, source: str, task: str, findings: list[dict], *, status: str = "ok", note: str = ""
-) -> dict[str, object]:
-    """Build one row of a `labels` table; `note` says why where status is not "ok"."""
-    return {
-        "report_id": report_id,
-        "source": source,
-        "task": task,
-        "findings": findings,
-        "status": status,
-        "note": note,
-    }
-
-
-def present_codes(labels: pd.DataFrame, *, width: int | None = None) -> dict[str, set[str]]:
-    """Return the codes, cut to `width` characters, that rows of one task say are present; failed rows say nothing.
-
-    >>> present_codes(pd.DataFrame([label_row("a", "rules", "open", [finding("J81.1"), finding("J90", "absent")])]), width=3)
-    {'a': {'J81'}}
-    """
-    return {
-        row.report_id: {f["code"][:width] for f in row.findings if f["presence"] == Presence.PRESENT}
-        for row in labels.itertuples()
-        if row.status != "failed"
-    }
-
-
 def check(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
     """Return `frame` with the contract's columns in order, or refuse it by name.
 
     Raises
     ------
     RadbookError
-        For a missing or unknown column, a value of the wrong type, a value outside the allowed set, or a duplicate key.
+        For a missing or unknown column, a value of the wrong type or outside the allowed set, a finding that is none
+        (an unknown key, no code, no `Presence`), or a duplicate key.
 
     Examples
     --------
@@ -208,6 +135,8 @@ def check(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
         raise RadbookError(f"table {contract.name} has columns it does not know: {', '.join(map(str, unknown))}")
     frame = frame[list(contract.columns)]
     _to_arrow(frame, contract)
+    if contract.columns.get("findings") == pa.list_(FINDING):
+        _check_findings(frame, contract)
     for column, allowed in contract.allowed.items():
         bad = ~frame[column].isin(allowed)
         if bad.any():
@@ -222,6 +151,31 @@ def check(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
         key = ", ".join(f"{k}={row[k]!r}" for k in contract.key)
         raise RadbookError(f"table {contract.name} has the key {key} twice")
     return frame
+
+
+def check_reports(reports: pd.DataFrame) -> None:
+    """Refuse a table that a labeller cannot take, before anything is read or paid: it needs text ids, each once, and texts.
+
+    A text may be missing: a labeller says of that report that it is empty.
+
+    >>> check_reports(pd.DataFrame({"report_id": [7], "text": ["Clear lungs."]}))
+    Traceback (most recent call last):
+        ...
+    radbook.errors.RadbookError: table reports, column report_id: row 0 holds 7 (expected string): use astype(str)
+    """
+    lacking = [c for c in ("report_id", "text") if c not in reports]
+    if lacking:
+        raise RadbookError(f"table reports lacks the columns {', '.join(lacking)}")
+    ids, _ = (_column(reports, name, _TEXT, "reports") for name in ("report_id", "text"))
+    if ids.null_count:
+        raise RadbookError(f"table reports, column report_id: row {_first_null(ids)} has no value: give every report an id")
+    twice = reports["report_id"].duplicated().to_numpy()
+    if twice.any():
+        row = twice.argmax()
+        raise RadbookError(
+            f"table reports has the report_id {ids[row].as_py()!r} twice (again in row {row}): keep one of them, or give "
+            "the other an id of its own"
+        )
 
 
 def write_table(frame: pd.DataFrame, path: str | Path, contract: Contract) -> Path:
@@ -268,18 +222,46 @@ def _plain(entry: Mapping) -> dict[str, object]:
     return {k: (None if v is None or v != v else int(v) if k in ("start", "end") else v) for k, v in entry.items()}
 
 
+def _check_findings(frame: pd.DataFrame, contract: Contract) -> None:
+    # Arrow drops a key it does not know and fills one that is lacking: a misspelled presence would vanish from every score.
+    for row, findings in enumerate(frame["findings"]):
+        for wrong in filter(None, map(flaw, findings)):
+            report = frame["report_id"].iloc[row]
+            raise RadbookError(f"table {contract.name}, column findings: row {row} (report {report!r}) holds {wrong}")
+
+
 def _to_arrow(frame: pd.DataFrame, contract: Contract) -> pa.Table:
-    columns = []
-    for name, kind in contract.columns.items():
-        try:
-            columns.append(pa.array(frame[name].tolist(), type=kind, from_pandas=True))
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise RadbookError(f"table {contract.name}, column {name}: {error} (expected {kind})") from None
-    nulls = [
-        (k, a.is_null().index(True).as_py()) for k, a in zip(contract.columns, columns, strict=True)
-        if a.null_count and k not in ("value", "low", "high", "reply", "note")
-    ]
-    if nulls:
-        column, row = nulls[0]
-        raise RadbookError(f"table {contract.name}, column {column}: row {row} has no value")
+    columns = [_column(frame, name, kind, contract.name) for name, kind in contract.columns.items()]
+    for name, values in zip(contract.columns, columns, strict=True):
+        if values.null_count and name not in ("value", "low", "high", "reply", "note"):
+            raise RadbookError(f"table {contract.name}, column {name}: row {_first_null(values)} has no value")
     return pa.table(columns, schema=contract.schema)
+
+
+def _first_null(values: pa.Array) -> int:
+    return values.is_null().index(True).as_py()
+
+
+def _column(frame: pd.DataFrame, name: str, kind: pa.DataType, table: str) -> pa.Array:
+    values = frame[name].tolist()
+    try:
+        return pa.array(values, type=kind, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        row, value, error = next(_misfits(values, kind))
+    where = f"table {table}, column {name}: row {row}"
+    if isinstance(error, UnicodeEncodeError):
+        raise RadbookError(
+            f"{where} holds half of a character ({error.object[error.start]!r}), which UTF-8 cannot write: read the file "
+            "in its own encoding, or drop it with .encode('utf-8', 'ignore').decode()"
+        )
+    if kind == _TEXT:
+        raise RadbookError(f"{where} holds {value!r:.60} (expected {kind}): use astype(str)")
+    raise RadbookError(f"{where}: {error} (expected {kind})")
+
+
+def _misfits(values: list, kind: pa.DataType) -> Iterator[tuple[int, object, Exception]]:
+    for row, value in enumerate(values):
+        try:
+            pa.array([value], type=kind, from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
+            yield row, value, error

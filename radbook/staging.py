@@ -15,7 +15,7 @@ import nbformat
 from radbook.datatables import refer_to_library
 from radbook.errors import RadbookError
 
-__all__ = ["clean_notebook", "scrub", "unsafe_html"]
+__all__ = ["clean_notebook", "machine_paths", "scrub", "unsafe_html"]
 
 KEPT_METADATA = ("kernelspec", "language_info")
 WIDGETS = ("application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json")
@@ -23,7 +23,7 @@ REFUSED_TAGS = {"script", "iframe", "object", "embed", "base", "meta", "link", "
 URL_ATTRIBUTES = {"href", "src", "action", "formaction", "xlink:href", "data", "poster", "srcset", "srcdoc", "background"}
 
 
-def clean_notebook(notebook: nbformat.NotebookNode, name: str, *, parameters: Mapping[str, object]) -> nbformat.NotebookNode:
+def clean_notebook(notebook: nbformat.NotebookNode, name: str, *, hidden: Mapping[str, str]) -> nbformat.NotebookNode:
     """Return an executed notebook as the book shows it.
 
     Parameters
@@ -32,8 +32,8 @@ def clean_notebook(notebook: nbformat.NotebookNode, name: str, *, parameters: Ma
         As papermill wrote it.
     name
         What to call it in messages.
-    parameters
-        Parameters of the run; values of names ending in `_path` are shown as file names.
+    hidden
+        Paths that must not be shown, with what stands for each, as of `machine_paths`.
 
     Raises
     ------
@@ -42,7 +42,6 @@ def clean_notebook(notebook: nbformat.NotebookNode, name: str, *, parameters: Ma
     """
     notebook = nbformat.from_dict(notebook)
     notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in KEPT_METADATA}
-    hidden = machine_paths(parameters)
     for number, cell in enumerate(notebook.cells, start=1):
         tags = cell.metadata.get("tags", [])
         cell.metadata = {k: v for k, v in cell.metadata.items() if k not in ("papermill", "execution", "widgets")}
@@ -66,22 +65,32 @@ def clean_notebook(notebook: nbformat.NotebookNode, name: str, *, parameters: Ma
     return notebook
 
 
-def machine_paths(parameters: Mapping[str, object]) -> dict[str, str]:
-    """Return the absolute paths that must not be shown, with what stands for each, longest first."""
-    paths = {str(v): Path(str(v)).name for v in parameters.values() if isinstance(v, str) and Path(v).is_absolute()}
-    paths[f"{sys.prefix}/"] = ""
-    paths[f"{Path.home()}/"] = "~/"
+def machine_paths(parameters: Mapping[str, object], project: Path) -> dict[str, str]:
+    """Return the absolute paths that must not be shown, with what stands for each, longest first.
+
+    Of a parameter that is a path its last name stays, of the project and of the installed packages nothing, of the home
+    folder "~".
+
+    >>> machine_paths({"corpus_path": "/data/me/reports.csv", "seed": 3}, Path("/data/radbook"))["/data/me/reports.csv"]
+    'reports.csv'
+    """
+    paths = {str(Path(v)): Path(v).name for v in parameters.values() if isinstance(v, str) and Path(v).is_absolute()}
+    paths |= {str(project): "", sys.prefix: "", str(Path.home()): "~"}
+    paths.pop(project.anchor, None)  # the root is part of every path
     return dict(sorted(paths.items(), key=lambda pair: -len(pair[0])))
 
 
 def scrub(text: str, hidden: Mapping[str, str]) -> str:
-    """Replace paths of this machine in `text`.
+    """Replace paths of this machine in `text`; a path that only begins like one of them is another path.
 
-    >>> scrub("read /data/me/reports.csv", {"/data/me/reports.csv": "reports.csv"})
-    'read reports.csv'
+    >>> scrub("read /data/llama-3/x with /data/llama/x", {"/data/llama": "llama"})
+    'read /data/llama-3/x with llama/x'
+    >>> scrub("read /srv/radbook/results/x", {"/srv/radbook": ""})
+    'read results/x'
     """
     for path, shown in hidden.items():
-        text = text.replace(path, shown)
+        # What stands before is not asked: it may be the end of a color code.
+        text = re.sub(rf"{re.escape(path)}(?![\w-]|\.\w){'' if shown else '/?'}", lambda _, shown=shown: shown, text)
     return text
 
 

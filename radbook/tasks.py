@@ -14,33 +14,30 @@ from functools import cache
 from importlib.resources import files
 
 import yaml
-from rapidfuzz import fuzz, process
 
-from radbook.corpora.sections import body_spans
 from radbook.errors import RadbookError
-from radbook.icd10 import descriptor, is_leaf, map_phrase, normalize_code
-from radbook.ontology import CATEGORIES, FINDINGS, NORMAL
-from radbook.schema import Presence, finding
+from radbook.evidence import locate, with_phrase
+from radbook.findings import Presence
+from radbook.items import (
+    EDGES,
+    Read,
+    by_mention,
+    canonical,
+    read_choice,
+    read_item,
+    read_open,
+    short,
+    write_choice,
+    write_open,
+)
+from radbook.ontology import NORMAL
 
-__all__ = ["CHOICE", "OPEN", "STYLES", "TASKS", "Task", "locate", "worked_examples"]
+__all__ = ["CHOICE", "OPEN", "STYLES", "TASKS", "Task", "worked_examples"]
 
 STYLES = ("short", "full")
-NEAR_MISS = 85  # least rapidfuzz ratio (0-100) at which a misspelled category name is repaired
-MAX_WORDS = 8  # evidence longer than this is no "shortest phrase": the standard name is written instead
-_EMPTY_WORDS = frozenset({"", "normal", "none", "no findings", "no finding", "nothing"})
-_NEGATED = re.compile(r"^(no|not|without|negative for)\b", re.I)
-_HEDGED = re.compile(r"^(possible|possibly|probable|probably|likely|suspected|questionable)\s+|\s*\?+$", re.I)
 _BRACKETED = re.compile(r"\[([^\[\]]*)\]")
 _ITEM_BREAK = re.compile(r"[,;\n](?![^()\n]*\))")  # not inside parentheses
-_CODE = r"[A-Za-z]\s*\d\s*[0-9A-Za-z](?:\s*\.?\s*[0-9A-Za-z]){0,4}"
-_CODED = re.compile(
-    rf"(?:^|(?P<phrase>.*?)(?:\s*\(|\s*[:=]\s*|\s+[-\u2013]\s+))\s*(?P<code>{_CODE})\s*\)?", re.S
-)
-_EDGES = " \t\"'`*.:-\u2022\u2013"  # quotes, bullets and stops around an item
 _EVIDENCE = re.compile(r"^[\s\-*\u2022]*(?P<name>[^:\n]{3,40}?)\s*:\s*(?P<quote>\S.*)$")
-
-# What reading one item gives: the code (None if nothing known is named), its phrase, a remark if it was repaired.
-Item = tuple[str | None, str | None, str]
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Task:
     empty: str
     order: Callable[[dict], tuple]
     write: Callable[[dict], str]
-    read: Callable[[str, bool], Item]
+    read: Read
     quotes: bool
 
     def instruction(self, form: str = "list") -> str:
@@ -113,13 +110,14 @@ class Task:
         `text` is the report; where a finding has offsets but no phrase, the phrase is read from it.
         In the full style the choice task quotes the evidence below the list, as its instruction asks.
 
+        >>> from radbook.findings import finding
         >>> OPEN.render([finding("M41.9", phrase="scoliosis", start=5, end=14)])
         '[scoliosis (M41.9)]'
         >>> CHOICE.render([])
         '[Normal]'
         """
         chosen: dict[str, dict] = {}
-        present = [_with_phrase(f, text) for f in findings if f["presence"] == Presence.PRESENT]
+        present = [with_phrase(f, text) for f in findings if f["presence"] == Presence.PRESENT]
         for entry in sorted(present, key=self.order):
             chosen.setdefault(entry["code"], entry)
         items = [self.write(f) for f in chosen.values()]
@@ -154,7 +152,7 @@ class Task:
                 return self._finish(read, reply[: match.start()], reply[match.end() :], text)
         if _BRACKETED.search(reply):
             items = ", ".join(m[1].strip() for m in _BRACKETED.finditer(reply))
-            return [], "failed", f"nothing in the list is known: {_short(items)}"
+            return [], "failed", f"nothing in the list is known: {short(items)}"
         before, opened, inside = reply.partition("[")
         pieces = [(before, inside, "")] if opened else _lines_in_context(reply)
         for before, piece, after in pieces:
@@ -170,26 +168,18 @@ class Task:
         """Read the items of one list; None if it holds items and not one of them is known."""
         found: dict[str, dict] = {}
         notes: list[str] = []
-        empty = False
+        empty = not inside.strip()
         for raw in _ITEM_BREAK.split(inside):
-            item = re.sub(r"\s+", " ", raw).strip(_EDGES)
-            if item.lower() in _EMPTY_WORDS:
-                empty = empty or bool(item) or not inside.strip()
+            if not raw.strip(EDGES + "\n"):
                 continue
-            if _NEGATED.match(item):
-                notes.append(f"negated item {_short(item)} left out")
+            item = read_item(raw, self.read, strict=strict)
+            empty = empty or item.nothing
+            if item.code in found:
+                notes.append(f"{item.code} named twice")
                 continue
-            bare = _HEDGED.sub("", item)
-            code, phrase, remark = self.read(bare, strict)
-            if code is None:
-                notes.append(f"unknown item {_short(item)} left out")
-            elif code in found:
-                notes.append(f"{code} named twice")
-            else:
-                presence = Presence.PRESENT if bare == item else Presence.UNCERTAIN
-                found[code] = locate(code, phrase, text, presence=presence)
-                notes += [remark] if remark else []
-                notes += [f"hedged item {_short(item)} read as uncertain"] if bare != item else []
+            if item.code:
+                found[item.code] = locate(item.code, item.phrase, text, presence=item.presence)
+            notes += item.notes
         if not found and (not empty or notes):
             return None
         if found and empty:
@@ -249,95 +239,6 @@ def _lines_in_context(reply: str) -> list[tuple[str, str, str]]:
     return [("\n".join(lines[:i]), line, "\n".join(lines[i + 1 :])) for i, line in enumerate(lines[:20])]
 
 
-def _short(item: str) -> str:
-    return repr(item if len(item) <= 40 else item[:37] + "...")
-
-
-def _with_phrase(entry: dict, text: str | None) -> dict:
-    if entry.get("phrase") or text is None or entry.get("start") is None:
-        return entry
-    return {**entry, "phrase": text[entry["start"] : entry["end"]]}
-
-
-def locate(code: str, phrase: str | None, text: str | None, *, presence: str = Presence.PRESENT) -> dict:
-    """Build a finding; where `text` holds the phrase (case and whitespace aside), with offsets and spelling of it.
-
-    >>> found = locate("Edema", "interstitial EDEMA", "Mild interstitial edema.")
-    >>> found["phrase"], found["start"]
-    ('interstitial edema', 5)
-    """
-    words = (phrase or "").split()
-    if text and words:
-        pattern = re.compile(r"(?<!\w)" + r"\s+".join(map(re.escape, words)) + r"(?!\w)", re.I)
-        # The part a prompt shows comes first: the same words in an indication are a question, not a finding.
-        for start, end in [*body_spans(text), (0, len(text))]:
-            match = pattern.search(text, start, end)
-            if match:
-                return finding(code, presence, phrase=match[0], start=match.start(), end=match.end())
-    return finding(code, presence, phrase=" ".join(words) or None)
-
-
-_BY_LOWER_NAME = {c.lower(): c for c in CATEGORIES}
-
-
-def _write_choice(entry: dict) -> str:
-    if entry["code"] not in CATEGORIES:
-        known = ", ".join(CATEGORIES)
-        raise RadbookError(f"choice label {entry['code']!r} is none of the 13 categories: {known}")
-    return entry["code"]
-
-
-def _read_choice(item: str, strict: bool) -> Item:
-    name = re.sub(r"[_\s]+", " ", item).lower().strip()
-    if name in _BY_LOWER_NAME:
-        return _BY_LOWER_NAME[name], None, ""
-    bare = re.sub(r"\s*\(.*$", "", name)
-    if len(bare) <= 60:
-        near = process.extractOne(bare, list(_BY_LOWER_NAME), scorer=fuzz.ratio, score_cutoff=NEAR_MISS)
-        if near:
-            category = _BY_LOWER_NAME[near[0]]
-            return category, None, f"{_short(item)} read as {category}"
-    return None, None, ""
-
-
-def _standard_name(code: str) -> str:
-    for concept in FINDINGS.values():
-        if concept.icd10 == code:
-            return concept.name
-    return re.split(r"[,;()\[\]]", descriptor(code) or code)[0].strip().lower()
-
-
-def _write_open(entry: dict) -> str:
-    phrase = " ".join((entry["phrase"] or "").split()).strip(_EDGES)
-    unsafe = not re.search(r"\w", phrase) or re.search(r"[\[\](),;?=]|XXXX", phrase) or _NEGATED.match(phrase)
-    if unsafe or len(phrase.split()) > MAX_WORDS or _HEDGED.search(phrase) or phrase.lower() in _EMPTY_WORDS:
-        phrase = _standard_name(entry["code"])
-    return f"{phrase} ({entry['code']})"
-
-
-def _read_open(item: str, strict: bool) -> Item:
-    coded = _CODED.fullmatch(item)
-    phrase = (coded["phrase"] or "" if coded else re.sub(r"\s*\(.*$", "", item)).strip(_EDGES)
-    raw = re.sub(r"\s+", "", coded["code"]) if coded else ""
-    code = normalize_code(raw) if raw else None
-    if code and is_leaf(code):
-        return code, phrase or None, "" if phrase else f"{code} without a phrase"
-    # Prose outside brackets may mention anything: there, only a stated code counts.
-    mapped = None if strict or not phrase or len(phrase) > 100 else map_phrase(phrase)
-    if mapped is None:
-        return None, None, ""
-    reason = f" ({raw.upper()} is no valid leaf code)" if raw else ""
-    return mapped, phrase, f"{_short(item)} coded {mapped}{reason}"
-
-
-def _canonical(entry: dict) -> tuple:
-    return (CATEGORIES.index(entry["code"]) if entry["code"] in CATEGORIES else -1,)
-
-
-def _by_mention(entry: dict) -> tuple:
-    return entry["start"] is None, entry["start"] or 0, entry["code"]
-
-
-CHOICE = Task("choice", NORMAL, _canonical, _write_choice, _read_choice, quotes=True)
-OPEN = Task("open", "none", _by_mention, _write_open, _read_open, quotes=False)
+CHOICE = Task("choice", NORMAL, canonical, write_choice, read_choice, quotes=True)
+OPEN = Task("open", "none", by_mention, write_open, read_open, quotes=False)
 TASKS = {task.name: task for task in (CHOICE, OPEN)}

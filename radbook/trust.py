@@ -29,7 +29,12 @@ def ask_student(
     *,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[pd.DataFrame, str]:
-    """Return what `Student.confidence` says of these reports, or no rows and why there are none."""
+    """Return what `Student.confidence` says of these reports, or no rows and why there are none.
+
+    >>> stated, why = ask_student("nowhere", pd.DataFrame(), pd.DataFrame({"source": ["student:mine"]}))
+    >>> len(stated), why.split("/")[-1]
+    (0, 'nowhere holds no finished student: run chapter 06 (radbook.student.finetune) first')
+    """
     own = predictions[predictions["source"].str.startswith("student:")]
     try:
         student = Student.load(folder)
@@ -43,7 +48,11 @@ def ask_student(
 def calibrated(
     stated: pd.DataFrame, curated: pd.DataFrame, dev: pd.DataFrame, *, policy: str
 ) -> tuple[pd.DataFrame, Calibration | None, str]:
-    """Add the column `calibrated`, fitted on `dev`; where that cannot be done it repeats the probability, with the reason."""
+    """Add the column `calibrated`, fitted on `dev`; where that cannot be done it repeats the probability, with the reason.
+
+    >>> calibrated(pd.DataFrame({"probability": []}), pd.DataFrame(), pd.DataFrame(), policy="certain")[1:]
+    (None, 'no probability is known')
+    """
     try:
         line = calibrate(stated, curated, reports=dev, policy=policy) if len(stated) else None
     except RadbookError as error:
@@ -55,9 +64,16 @@ def calibrated(
 
 
 def least_certain(
-    stated: pd.DataFrame, curated: pd.DataFrame, reports: pd.DataFrame, n: int = 4
+    stated: pd.DataFrame, curated: pd.DataFrame, reports: pd.DataFrame, *, n: int = 4
 ) -> pd.DataFrame:
-    """Return the `n` decisions on these reports of which the student is least certain, with report and curated answer."""
+    """Return the `n` decisions on these reports of which the student is least certain, with report and curated answer.
+
+    >>> stated = pd.DataFrame({"report_id": ["1", "2"], "code": "Edema", "named": False, "probability": [0.4, 0.1]})
+    >>> curated = pd.DataFrame(columns=["report_id", "task", "status", "findings"])
+    >>> reports = pd.DataFrame({"report_id": ["1", "2"], "text": ["Wet lungs.", "Clear lungs."]})
+    >>> least_certain(stated, curated, reports, n=1)[["report", "curated"]].values.tolist()
+    [['Wet lungs.', 'not known']]
+    """
     rows = stated[stated["report_id"].isin(reports["report_id"])].dropna(subset="probability")
     p = rows["probability"].astype(float)
     rows = rows.assign(certainty=p.where(rows["named"].astype(bool), 1 - p))
@@ -79,7 +95,11 @@ def least_certain(
 def reliabilities(
     stated: pd.DataFrame, curated: pd.DataFrame, reports: pd.DataFrame, *, policy: str
 ) -> dict[str, pd.DataFrame]:
-    """Return the `reliability` table of the probabilities as stated and as calibrated; none without a reference."""
+    """Return the `reliability` table of the probabilities as stated and as calibrated; none without a reference.
+
+    >>> reliabilities(pd.DataFrame({"probability": [None]}), pd.DataFrame(), pd.DataFrame(), policy="certain")
+    {}
+    """
     if stated["probability"].isna().all() or not has_reference(curated, "choice", reports=reports):
         return {}
     columns = {"as stated": "probability", "calibrated": "calibrated"}
@@ -90,7 +110,13 @@ def reliabilities(
 
 
 def side_by_side(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Lay `reliabilities` out for reading: one line per bin of the probability."""
+    """Lay `reliabilities` out for reading: one line per bin of the probability.
+
+    >>> bins = {"low_edge": [0.9], "high_edge": [1.0], "n": [8], "stated": [0.95]}
+    >>> table = pd.DataFrame(bins | {"observed": [0.875], "low": [0.473], "high": [0.997]})
+    >>> side_by_side({"as stated": table}).loc["0.9 to 1.0", ("as stated", "there")]
+    '0.875 (0.473 to 0.997)'
+    """
     shown = {}
     for name, table in tables.items():
         bins = [
@@ -114,9 +140,12 @@ def risks(
     """Return `risk_coverage` of each labeler in `tables` on the reports of which the student is certain.
 
     No rows without a reference or without probabilities.
+
+    >>> len(risks(pd.DataFrame({"probability": [None]}), pd.DataFrame(), [], pd.DataFrame()))
+    0
     """
     if stated["probability"].isna().all() or not has_reference(curated, "choice", reports=reports):
-        return pd.DataFrame(columns=["source", "coverage", "n_reports", "certainty", "value", "low", "high"])
+        return pd.DataFrame(columns=["source", "coverage", "n_reports", "certainty", "wrong", "value", "low", "high"])
     sure = certainty(stated, column="calibrated")
     parts = [risk_coverage(curated, table, sure, reports=reports, **options) for table in tables]
     return pd.concat(parts, ignore_index=True)

@@ -44,6 +44,17 @@ def test_training_takes_four_operations_per_frozen_number_and_six_per_trained_on
     assert tuned - bare == 6 * 8 * sum(shapes)
 
 
+def test_tokens_of_the_first_step_which_is_not_timed_do_not_count(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from full_size import rows_timed
+
+    from radbook.student.trainer import length_grouped
+
+    lengths = [10] * 8 + [100] * 4
+    timed = rows_timed(length_grouped(lengths, 4, seed=0), 4)
+    assert sum(lengths[k] for k in timed) == 80
+
+
 @pytest.mark.slow
 def test_the_full_size_benchmark_runs_with_a_model_of_two_layers(tmp_path):
     out = tmp_path / "figures.json"

@@ -11,10 +11,10 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from toyproject import CHAPTERS, SECOND, toy_project
 
 from radbook.book import build_book
-from radbook.chapters import run_chapters
+from radbook.chain import run_chapters
 from radbook.errors import RadbookError
 from radbook.runs import open_run
-from radbook.staging import clean_notebook, machine_paths, unsafe_html
+from radbook.staging import clean_notebook, machine_paths, scrub, unsafe_html
 
 ROOT = Path(__file__).parents[1]
 
@@ -77,8 +77,8 @@ def html_output(text: str):
 def test_html_that_could_act_is_refused_unless_trusted(text):
     assert unsafe_html(text)
     with pytest.raises(RadbookError, match=r"01_x, cell 1: its output holds .*; escape the text, or tag the cell trusted"):
-        clean_notebook(executed(html_output(text)), "01_x", parameters={})
-    clean_notebook(executed(html_output(text), tags=["trusted"]), "01_x", parameters={})
+        clean_notebook(executed(html_output(text)), "01_x", hidden={})
+    clean_notebook(executed(html_output(text), tags=["trusted"]), "01_x", hidden={})
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_html_that_only_shows_is_kept(text):
 def test_outputs_of_other_kinds_that_could_act_are_refused():
     for kind, text in [("application/javascript", "1"), ("image/svg+xml", "<svg onload=x>"), ("text/markdown", "<script>")]:
         with pytest.raises(RadbookError, match="its output holds"):
-            clean_notebook(executed(new_output("display_data", {kind: text})), "x", parameters={})
+            clean_notebook(executed(new_output("display_data", {kind: text})), "x", hidden={})
 
 
 def test_errors_and_cells_that_never_ran_are_refused():
     with pytest.raises(RadbookError, match="cell 1: ended with KeyError"):
-        clean_notebook(executed(new_output("error", ename="KeyError", evalue="", traceback=[])), "x", parameters={})
+        clean_notebook(executed(new_output("error", ename="KeyError", evalue="", traceback=[])), "x", hidden={})
     with pytest.raises(RadbookError, match="x, cell 1: did not run"):
-        clean_notebook(new_notebook(cells=[new_code_cell("1")]), "x", parameters={})
+        clean_notebook(new_notebook(cells=[new_code_cell("1")]), "x", hidden={})
 
 
 def test_cleaning_drops_noise_joins_prints_and_keeps_the_rest():
@@ -119,17 +119,37 @@ def test_cleaning_drops_noise_joins_prints_and_keeps_the_rest():
     notebook = executed(*outputs)
     notebook.metadata = {"papermill": {"input_path": "/x"}, "widgets": {}, "kernelspec": {"name": "python3"}}
     notebook.cells[0].metadata["papermill"] = {"status": "completed"}
-    cleaned = clean_notebook(notebook, "x", parameters={})
+    cleaned = clean_notebook(notebook, "x", hidden={})
     assert [o.get("text", o.get("data")) for o in cleaned.cells[0].outputs] == ["a\nb\n", {"text/plain": "3"}]
     assert list(cleaned.metadata) == ["kernelspec"] and list(cleaned.cells[0].metadata) == ["tags"]
 
 
 def test_paths_are_shown_as_file_names():
-    hidden = machine_paths({"corpus_path": "/data/ward 7/reports.csv", "teacher": "rules"})
+    hidden = machine_paths({"corpus_path": "/data/ward 7/reports.csv", "teacher": "rules"}, ROOT)
     assert hidden["/data/ward 7/reports.csv"] == "reports.csv"
     notebook = executed(new_output("stream", name="stdout", text="read /data/ward 7/reports.csv"))
-    cleaned = clean_notebook(notebook, "x", parameters={"corpus_path": "/data/ward 7/reports.csv"})
+    cleaned = clean_notebook(notebook, "x", hidden=hidden)
     assert cleaned.cells[0].outputs[0].text == "read reports.csv"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("read /srv/radbook/results/x", "read results/x"),
+        ("/srv/radbook2/x and /srv/radbook.old/x", "/srv/radbook2/x and /srv/radbook.old/x"),
+        ("load /data/llama/x, or /data/llama.", "load llama/x, or llama."),
+        ("load /data/llama-3/x", "load /data/llama-3/x"),
+        ("'/srv/radbook/mine.csv', \x1b[32m/srv/radbook/a", "'mine.csv', \x1b[32ma"),
+        (f"{Path.home()}/.cache", "~/.cache"),
+    ],
+)
+def test_paths_inside_the_project_stay_readable_and_others_whole(text, shown):
+    parameters = {"base_model": "/data/llama", "corpus_path": "/srv/radbook/mine.csv"}
+    assert scrub(text, machine_paths(parameters, Path("/srv/radbook"))) == shown
+
+
+def test_a_root_folder_is_not_taken_out_of_every_path():
+    assert scrub("a/b", machine_paths({"agreement": "/"}, Path("/srv/radbook"))) == "a/b"
 
 
 @pytest.mark.notebook

@@ -14,7 +14,7 @@ from test_book import ROOT, toy_book_project
 from toyproject import CHAPTERS, SECOND
 
 from radbook.book import build_book
-from radbook.chapters import run_chapters
+from radbook.chain import run_chapters
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 CHROMIUM = CHROMIUM or shutil.which("google-chrome")
@@ -48,7 +48,7 @@ ERRORS = """
 from itables import init_notebook_mode
 from radbook.casebook.cells import sortable
 from radbook.casebook.mistakes import examine
-from radbook.schema import finding
+from radbook.findings import finding
 
 ids = [f"r{i:02}" for i in range(12)]
 reports = pd.DataFrame({"report_id": ids, "patient_id": ids, "text": "Wet <b>lungs</b>."})

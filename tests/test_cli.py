@@ -47,7 +47,7 @@ def test_exit_codes(error, code, monkeypatch, capsys):
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("radbook.chapters.run_chapters", fail)
+    monkeypatch.setattr("radbook.chain.run_chapters", fail)
     with pytest.raises(SystemExit) as caught:
         cli.main(["run"])
     assert caught.value.code == code
@@ -62,7 +62,7 @@ def test_parameters_reach_the_chain(typed, monkeypatch, tmp_path, capsys):
         seen.update(options, profile=profile)
         return type("Run", (), {"name": "mine", "path": tmp_path})
 
-    monkeypatch.setattr("radbook.chapters.run_chapters", chain)
+    monkeypatch.setattr("radbook.chain.run_chapters", chain)
     with pytest.raises(SystemExit) as caught:
         cli.main(["run", "smoke", "--run", "mine", "--only", "2", "--force", *typed])
     assert caught.value.code == 0

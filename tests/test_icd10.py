@@ -14,15 +14,13 @@ from radbook.corpora import load_corpus
 from radbook.icd10 import (
     block,
     candidates,
-    category,
     check_code,
     descriptor,
-    inclusion_terms,
     is_leaf,
     map_phrase,
     normalize_code,
-    pack_edition,
 )
+from radbook.icd10_edition import category, inclusion_terms, pack_edition
 from radbook.ontology import FINDINGS, read_resource
 from radbook.teachers.rules import RuleTeacher
 

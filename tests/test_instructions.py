@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 from radbook.errors import RadbookError
-from radbook.instructions import build_instructions, quality_of_agreement, taught_by
-from radbook.schema import finding, label_row
+from radbook.findings import finding, label_row
+from radbook.instructions import build_instructions, rival_of, taught_by
+from radbook.second_opinion import quality_of_agreement
 
 
 class WordTokenizer:
@@ -182,6 +183,7 @@ def test_checked_reports_take_their_labels_from_people_in_both_tasks_and_are_dra
     assert set(frame.loc[(frame["task"] == "choice") & (frame["source"] == "rules"), "completion"]) == {" [Normal]"}
     assert (counts["checked"], counts["choice"], counts["open"], counts["label_rows"]) == (6, 5, 18, 40)
     assert taught_by(frame) == {"choice": "rules", "open": "rules"}
+    assert rival_of(taught_by(frame), "choice") == ("rules", "the rules")
     more, _ = checked(reports, n_checked=6, n_choice=8)
     assert set(own["report_id"]) < set(more.loc[more["source"] == "curated", "report_id"])
 
@@ -201,3 +203,16 @@ def test_more_checked_reports_than_curated_labels_are_refused():
         build(reports, make_labels(reports, "choice"), n_checked=1)
     with pytest.raises(RadbookError, match="n_checked is -1"):
         build(reports, make_labels(reports, "choice"), n_checked=-1)
+
+
+@pytest.mark.parametrize(
+    ("taught", "kind", "words"),
+    [
+        ("chat:llama", "chat", "the language model"),
+        ("simulated:0.93", "simulated", "the simulated teacher"),
+        ("curated", "rules", "the rules (curated labels taught this task, they stand in)"),
+        (None, "rules", "the rules (nobody taught this task, they stand in)"),
+    ],
+)
+def test_a_student_is_held_against_what_taught_it_and_else_against_the_rules_in_so_many_words(taught, kind, words):
+    assert rival_of({"open": taught} if taught else {}, "open") == (kind, words)

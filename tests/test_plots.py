@@ -11,8 +11,8 @@ from radbook import plots
 from radbook.errors import RadbookError
 from radbook.evaluation import agreement, confusion, paired_difference, paired_power, score_all
 from radbook.evaluation.power import SIZES
+from radbook.findings import finding, label_row
 from radbook.ontology import CATEGORIES
-from radbook.schema import finding, label_row
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -102,6 +102,21 @@ def test_a_task_without_a_reference_is_left_out_of_the_differences(tmp_path: Pat
     assert "| synthetic | open | student:mine | not known | not known |  |" in block and "nan" not in block
 
 
+def test_the_student_is_compared_with_its_own_teacher_and_with_the_untuned_base(tmp_path: Path) -> None:
+    run = make_run(make_project(tmp_path / "project"), "mine")
+    rows = pd.read_csv(publish(run) / "differences.csv").set_index(["task", "source"])
+    assert rows.loc[("choice", "student:mine"), "reference"].tolist() == ["rules", "base:tiny"]
+    assert rows.loc[("open", "student:mine"), "reference"].tolist() == ["rules", "simulated:0.93", "base:tiny"]
+    assert set(rows.drop(index="student:mine", level="source")["reference"]) == {"rules"}
+    gap = rows.loc[("open", "student:mine")].set_index("reference").loc["simulated:0.93"]
+    f1 = run.read("scores").query("task == 'open' and metric == 'f1' and label == 'micro' and policy == 'certain'")
+    f1 = f1.set_index("source")["value"]
+    assert gap["value"] == pytest.approx(f1["student:mine"] - f1["simulated:0.93"], abs=1e-6)
+    block = readme_block(run.project)
+    assert f"| synthetic | open | student:mine | simulated:0.93 | {gap['value']:+.3f} (" in block
+    assert block.count("student:mine |") == 2 + 3  # a row per task, and the comparisons that are not with the rules
+
+
 def test_the_block_holds_the_policy_of_the_run_alone(tmp_path: Path) -> None:
     run = make_run(make_project(tmp_path / "project"), "mine")
     scores = run.read("scores")

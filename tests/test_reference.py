@@ -5,7 +5,8 @@ import pytest
 
 from radbook import reference
 from radbook.evaluation import paired_difference
-from radbook.schema import LABELS, check, finding, label_row
+from radbook.findings import finding, label_row
+from radbook.schema import LABELS, check
 
 REPORTS = pd.DataFrame({"report_id": ["a", "b"], "patient_id": ["a", "b"]})
 

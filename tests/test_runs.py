@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ import papermill
 import pytest
 from toyproject import CHAPTERS, FIRST, SECOND, notebook, toy_project
 
-from radbook.chapters import run_chapters, stale_chapters
+from radbook.chain import run_chapters
+from radbook.chapters import stale_chapters
+from radbook.checks import check_sources
 from radbook.errors import RadbookError
 from radbook.fingerprints import library_files
 from radbook.kernels import ChapterError
@@ -67,6 +70,10 @@ def test_a_profile_value_is_taken_in_the_declared_type(name, given, value):
         ("n", True),
         ("rate", "fast"),
         ("rate", "nan"),
+        ("rate", float("nan")),
+        ("rate", float("-inf")),
+        ("rate", 10**400),
+        ("n", 10**400),
         ("rate", True),
         ("strict", 1),
         ("strict", "true"),
@@ -126,6 +133,7 @@ def test_paths_are_read_from_the_callers_folder_and_must_exist(tmp_path):
         ("- a", "not a flat mapping"),
         ("a: 1\na: 2", "a is set twice"),
         ("a: {", "not readable YAML"),
+        ("a: 2026-02-30", "not readable YAML"),
     ],
 )
 def test_a_profile_that_is_no_flat_mapping_is_refused(tmp_path, text, message):
@@ -234,6 +242,61 @@ def test_chapters_run_once_then_only_where_something_changed(tmp_path):
 
 
 @pytest.mark.notebook
+def test_a_chapter_executed_with_other_values_than_the_run_names_now_is_stale(tmp_path):
+    project = toy_project(tmp_path / "project")
+    second = notebook("Second", 'run: str = "default"\nrate: float = 0.5\nstrict: bool = False\ncorpus_path: str = ""', SECOND)
+    nbformat.write(second, project / "notebooks" / "02_second.ipynb")
+    chain(project)
+    run, _, _ = chain(project, only=1, parameters=[("rate", "0.9")])
+    reason = "was executed with rate 0.5, but the run now has 0.9"
+    assert stale_chapters(run, CHAPTERS) == {"02_second": reason}
+    chain(project, parameters=[("rate", "0.9")])
+    assert stale_chapters(run, CHAPTERS) == {}
+
+
+@pytest.mark.notebook
+def test_a_chapter_whose_notebook_was_edited_since_is_stale(tmp_path):
+    project = toy_project(tmp_path / "project")
+    run, _, _ = chain(project)
+    with (project / "notebooks" / "02_second.ipynb").open("a") as stream:
+        stream.write("\n")
+    assert stale_chapters(run, CHAPTERS) == {"02_second": "notebooks/02_second.ipynb has changed since"}
+
+
+@pytest.mark.parametrize("left", ["", "- a", "a: {", "\x00"])
+def test_parameters_that_a_kill_cut_short_are_told(tmp_path, left):
+    project = toy_project(tmp_path)
+    run = open_run("default", project=project)
+    run.path.mkdir(parents=True)
+    (run.path / "profile.yaml").write_text(left)
+    with pytest.raises(RadbookError, match=r"runs/default/profile\.yaml does not hold the run's parameters: leave out --only"):
+        chain(project, only=1)
+
+
+def test_parameters_are_written_beside_the_old_ones_and_replace_them_whole(tmp_path):
+    project = toy_project(tmp_path)
+    run, _, _ = chain(project, names=[])
+    old = tmp_path / "old.yaml"
+    os.link(run.path / "profile.yaml", old)
+    chain(project, names=[], parameters=[("rate", "0.75")])
+    assert "rate: 0.5" in old.read_text() and "rate: 0.75" in (run.path / "profile.yaml").read_text()
+    assert sorted(p.name for p in run.path.glob("*profile*")) == ["profile.yaml"]
+
+
+@pytest.mark.notebook
+def test_a_record_that_a_kill_cut_short_is_made_anew(tmp_path):
+    project = toy_project(tmp_path / "project")
+    run, _, _ = chain(project)
+    state = run.path / ".state.json"
+    state.write_text(state.read_text()[:200])
+    _, lines, _ = chain(project)
+    assert lines[0].endswith(".state.json was broken and is deleted: the chapters are executed again")
+    assert [line.rsplit("  ")[-1][:4] for line in lines[2::2]] == ["done", "done"]
+    _, lines, _ = chain(project)
+    assert [line.rsplit("  ")[-1] for line in lines] == ["unchanged", "unchanged"]
+
+
+@pytest.mark.notebook
 def test_a_failing_chapter_says_where_and_why_and_leaves_the_earlier_ones(tmp_path):
     broken = SECOND.replace(
         "reports.head(2)", "from radbook.errors import RadbookError\nraise RadbookError('bad row 7')"
@@ -306,7 +369,7 @@ def test_after_kill_9_the_same_command_goes_on(tmp_path):
     waiting = SECOND + "\nimport os, time\nwhile os.environ.get('TOY_WAIT'):\n    time.sleep(0.1)"
     project = toy_project(tmp_path / "project", second=waiting)
     program = (
-        "from pathlib import Path; from toyproject import CHAPTERS; from radbook.chapters import run_chapters; "
+        "from pathlib import Path; from toyproject import CHAPTERS; from radbook.chain import run_chapters; "
         f"run_chapters(project=Path({str(project)!r}), chapters=CHAPTERS, echo=lambda line: print(line, flush=True))"
     )
     environment = {**os.environ, "TOY_WAIT": "1", "PYTHONPATH": str(Path(__file__).parent)}
@@ -347,3 +410,31 @@ def test_a_language_model_that_cannot_be_asked_stops_before_any_kernel(values, m
     chapters = (Path(__file__).parents[1] / "notebooks" / f"{name}.ipynb" for name in ("03_llm_labels", "05_instructions"))
     with pytest.raises(RadbookError, match=re.escape(message)):
         resolve_parameters(declared_parameters(chapters), {}, values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([], "open_source simulated needs curated labels of the open task, which a table cannot hold: add -p open_source rules"),
+        ([("open_source", "curated"), ("label_column", "x")], "open_source curated needs curated labels of the open task"),
+        (
+            [("open_source", "rules"), ("choice_source", "simulated")],
+            "choice_source simulated needs curated labels: name their column with -p label_column ...",
+        ),
+    ],
+)
+def test_a_table_that_lacks_the_labels_to_learn_from_stops_before_any_kernel(tmp_path, values, message):
+    project = book_project(tmp_path)
+    table = [("corpus", "table"), ("corpus_path", str(project / "_toc.yml"))]
+    with pytest.raises(RadbookError, match=re.escape(message)):
+        run_chapters(project=project, parameters=table + values, names=["01_reports", "05_instructions"])
+    run_chapters(project=project, parameters=table + values, names=[])
+    labeled = [("open_source", "rules"), ("choice_source", "simulated"), ("label_column", "labels")]
+    check_sources(dict(table + labeled))
+
+
+def book_project(folder: Path) -> Path:
+    """Write a project with the notebooks of the book."""
+    shutil.copytree(Path(__file__).parents[1] / "notebooks", folder / "notebooks")
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: intro\n")
+    return folder

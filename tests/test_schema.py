@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from radbook.errors import RadbookError
+from radbook.findings import finding, label_row
 from radbook.schema import (
     CONTRACTS,
     ERRORS,
@@ -11,8 +12,7 @@ from radbook.schema import (
     PREDICTIONS,
     SCORES,
     check,
-    finding,
-    label_row,
+    check_reports,
     read_table,
     write_table,
 )
@@ -65,6 +65,49 @@ def test_a_broken_table_is_refused_by_name(change, message):
         check(change(labels()), LABELS)
 
 
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"code": "Edema", "presnce": "present"}, "holds a finding with the unknown keys presnce: its keys are code, presence"),
+        ({"code": "Edema"}, "holds 'Edema' with the presence None, which is none of present, uncertain, absent"),
+        ({"code": "Edema", "presence": "Present"}, "holds 'Edema' with the presence 'Present', which is none of"),
+        ({"code": None, "presence": "present"}, "holds a finding without a code"),
+        (None, "holds None, which is no finding"),
+    ],
+)
+def test_a_broken_finding_is_refused_with_its_row(entry, message):
+    good = label_row("r1", "rules", "choice", [finding("Edema")])
+    with pytest.raises(RadbookError, match=rf"labels, column findings: row 1 \(report 'r2'\) {message}"):
+        check(labels(good, label_row("r2", "rules", "choice", [finding("Fracture"), entry])), LABELS)
+
+
+def test_half_a_character_is_named_with_its_row():
+    phrases = {"a": "edema", "b": "ed\udcffema"}
+    rows = [label_row(i, "rules", "choice", [finding("Edema", phrase=p)]) for i, p in phrases.items()]
+    with pytest.raises(RadbookError, match=r"column findings: row 1 holds half of a character \('\\udcff'\)"):
+        check(labels(*rows), LABELS)
+
+
+@pytest.mark.parametrize(
+    ("reports", "message"),
+    [
+        ({"text": ["a"]}, "table reports lacks the columns report_id"),
+        ({"report_id": ["1", 2], "text": ["a", "b"]}, r"report_id: row 1 holds 2 \(expected string\): use astype\(str\)"),
+        ({"report_id": ["1", None], "text": ["a", "b"]}, "column report_id: row 1 has no value"),
+        ({"report_id": ["1", "2", "1"], "text": ["a"] * 3}, r"the report_id '1' twice \(again in row 2\)"),
+        ({"report_id": ["1", "2"], "text": ["a", 2.5]}, r"column text: row 1 holds 2.5 \(expected string\)"),
+        ({"report_id": ["1", "2"], "text": ["a", "b\udcff"]}, "column text: row 1 holds half of a character"),
+    ],
+)
+def test_reports_that_no_labeller_can_take_are_refused(reports, message):
+    with pytest.raises(RadbookError, match=message):
+        check_reports(pd.DataFrame(reports, dtype=object))
+
+
+def test_a_missing_text_is_no_reason_to_refuse_reports():
+    check_reports(pd.DataFrame({"report_id": ["a", "b", "c", "d"], "text": ["x", None, float("nan"), pd.NA]}))
+
+
 def test_a_prediction_may_lack_its_reply():
     assert check(labels().assign(reply=None), PREDICTIONS)["reply"].isna().all()
 
@@ -87,11 +130,6 @@ def test_a_refused_table_leaves_the_old_file_alone(tmp_path):
 def test_a_missing_file_names_the_table(tmp_path):
     with pytest.raises(RadbookError, match="run the chapter that writes the labels table"):
         read_table(tmp_path / "none.parquet", LABELS)
-
-
-def test_an_unknown_presence_is_refused():
-    with pytest.raises(ValueError, match="perhaps"):
-        finding("Edema", "perhaps")
 
 
 def test_errors_hold_codes_and_truth_values_and_no_text(tmp_path):

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radbook.errors import RadbookError
+from radbook.findings import finding
 from radbook.ontology import CATEGORIES, FINDINGS
-from radbook.schema import finding
 from radbook.tasks import CHOICE, OPEN, STYLES, TASKS
 
 REPORT = (
@@ -220,7 +220,7 @@ def test_no_finding_outside_the_thirteen_is_taken_for_a_near_miss():
 def test_category_names_are_too_far_apart_to_be_confused():
     from rapidfuzz import fuzz
 
-    from radbook.tasks import NEAR_MISS
+    from radbook.corpora.names import NEAR_MISS
 
     assert max(fuzz.ratio(a.lower(), b.lower()) for a, b in combinations(CATEGORIES, 2)) < NEAR_MISS
 

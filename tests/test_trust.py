@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from radbook import trust
+from radbook.findings import finding, label_row
 from radbook.ontology import CATEGORIES
-from radbook.schema import finding, label_row
 
 IDS = [f"r{k}" for k in range(40)]
 

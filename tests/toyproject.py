@@ -26,7 +26,7 @@ print(f"rate {rate}")
 """
 SECOND = """\
 from radbook.runs import open_run
-from radbook.schema import label_row
+from radbook.findings import label_row
 import pandas as pd
 
 reports = open_run(run).read("reports")

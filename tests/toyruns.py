@@ -83,7 +83,7 @@ def make_run(
             "reads": {},
             "writes": written,
         }
-    head = {"run": name, "profile": "default", "parameters": parameters(**changed), **describe_machine(ROOT)}
+    head = {"run": name, "profile": "default", "parameters": parameters(**changed), **describe_machine()}
     write_json({**head, "chapters": records}, run.path / "manifest.json")
     return run
 

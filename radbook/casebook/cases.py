@@ -13,8 +13,8 @@ from radbook.casebook.cells import anchor, linked_decisions, named
 from radbook.errors import RadbookError
 from radbook.evaluation.buckets import SILENT
 from radbook.evaluation.matrix import key_of
+from radbook.findings import Presence
 from radbook.highlight import SIGNS, Highlight, legend, marked
-from radbook.schema import Presence
 from radbook.teachers.sentences import split_sentences
 
 __all__ = ["case_list"]
@@ -67,7 +67,7 @@ def case_list(
     notes
         A remark per report_id and code, such as its buckets.
     shown
-        "always" shows the text, "never" shows numbers and codes only (`radbook.lesson.may_show` decides).
+        "always" shows the text, "never" shows numbers and codes only (`radbook.showing.may_show` decides).
     limit
         Reports shown in full per cell of wrong decisions, and at most four of right ones; the others are listed by name, with
         their number.
@@ -76,7 +76,7 @@ def case_list(
 
     Examples
     --------
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> reports = pd.DataFrame({"report_id": ["r7"], "text": ["Wet lungs."]})
     >>> cell = {"report_id": "r7", "code": "Edema", "source": "rules", "curated": "absent", "predicted": "present"}
     >>> decided = pd.DataFrame([cell | {"outcome": "invention"}])
@@ -89,7 +89,7 @@ def case_list(
     (False, False, True)
     """
     if shown not in ("always", "never"):
-        raise RadbookError(f"shown is {shown!r}: give always or never, as radbook.lesson.may_show decides")
+        raise RadbookError(f"shown is {shown!r}: give always or never, as radbook.showing.may_show decides")
     rows = linked_decisions(decided, source, top)
     codes = list(dict.fromkeys(rows["code"]))
     key = key_of(level if task == "open" else "code")

@@ -11,9 +11,9 @@ from html import escape
 import pandas as pd
 
 from radbook.evaluation.buckets import BUCKETS, SILENT
+from radbook.findings import Presence
 from radbook.highlight import Highlight
 from radbook.icd10 import descriptor
-from radbook.schema import Presence
 
 __all__ = ["anchor", "buckets_of", "confusion_table", "linked_decisions", "named", "sortable"]
 

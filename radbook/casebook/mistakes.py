@@ -11,17 +11,8 @@ import pandas as pd
 
 from radbook.casebook.cases import case_list
 from radbook.casebook.cells import buckets_of, confusion_table, linked_decisions
-from radbook.evaluation.buckets import (
-    BUCKETS,
-    FATES,
-    PAIRS,
-    bucket_rates,
-    decisions,
-    error_rows,
-    fates,
-    pairs,
-    traits,
-)
+from radbook.evaluation.buckets import BUCKETS, bucket_rates, decisions, error_rows, traits
+from radbook.evaluation.fates import FATES, PAIRS, fates, pairs
 from radbook.evaluation.intervals import exact_interval
 from radbook.highlight import Highlight
 from radbook.reference import has_reference
@@ -65,7 +56,7 @@ class Mistakes:
         return found.assign(task=self.task, role=found["source"].map(roles))
 
     def pairs(self) -> pd.DataFrame:
-        """`radbook.evaluation.buckets.pairs`; unknown shares where there is no reference."""
+        """`radbook.evaluation.fates.pairs`; unknown shares where there is no reference."""
         if not self.decided.attrs["n_reports"]:
             return pd.DataFrame(
                 {"reports": 0, "value": np.nan, "low": np.nan, "high": np.nan}, index=list(PAIRS)
@@ -154,14 +145,14 @@ def examine(
 
     Examples
     --------
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> reports = pd.DataFrame({"report_id": ["r"], "patient_id": ["p"], "text": ["Wet lungs."]})
     >>> truth = pd.DataFrame([label_row("r", "curated", "choice", [finding("Edema")])])
     >>> rules, student = (pd.DataFrame([label_row("r", name, "choice", [])]) for name in ("rules", "student"))
     >>> given = {"curated": truth, "student": student, "teacher": rules, "readers": {"rules": rules}}
     >>> found = examine("choice", **given, reports=reports, train=reports, policy="certain")
     >>> found.fate.tolist(), found.rows[["source", "kind", "rare_word"]].values.tolist()
-    (['shared'], [['student', 'miss', True], ['rules', 'miss', True]])
+    (['shared'], [['student', 'miss', False], ['rules', 'miss', False]])
     """
     curated, student, teacher, *others = (
         t[(t["task"] == task) & t["report_id"].isin(reports["report_id"])]

@@ -13,44 +13,24 @@ from pathlib import Path
 import pandas as pd
 
 from radbook.compare.records import PUBLISHED_RUNS, Record, published_record
-from radbook.errors import RadbookError
+from radbook.compare.swept import NOT_MEASURED, base_name, sweep_figures
 from radbook.evaluation import FEW_POSITIVES, paired_difference
 from radbook.evaluation.power import paired_power, reports_needed
 from radbook.icd10 import check_code
-from radbook.lesson import PUBLISHED, interval, p_value, plain, verdict
+from radbook.lesson import interval, p_value, plain, verdict
 from radbook.ontology import CATEGORIES
+from radbook.paper import ALL_EXAMPLES, FEW_EXAMPLES, PUBLISHED, RELEASED, RELEASED_CODES
 from radbook.reference import has_reference
 from radbook.schema import TASKS
-from radbook.sweep.curves import read_sweep
 
-__all__ = ["NOT_MEASURED", "paper_figures"]
+__all__ = ["paper_figures"]
 
-NOT_MEASURED = "not measured"
-_BATCH = 2 * 64  # examples per step of the released settings
-_FULL, _SMALL = 9_000 + 4_500, 1_000  # training examples: all of them, and a small sample
-_WARMUP = 100  # steps
-# Codes of worked examples in the released prompts, each with the phrase it stands for there.
-_RELEASED_CODES = {
-    "Z48.02": "chest tube",
-    "Z96.1": "endotracheal tube",
-    "Z46.6": "pigtail catheter",
-    "Z95.2": "Swan-Ganz catheter",
-    "I31.3": "pericardial effusion",
-    "I50.1": "pulmonary edema",
-    "J81.0": "pulmonary edema",
-}
 _TEACHERS = {"rules": "the rules", "simulated": "the simulated teacher", "chat": "a language model"}
-_PER_TASK = ("student", "base", "rules", "teacher", "taught_by", "gap", "verdict")
+_PER_TASK = ("student", "base", "rules", "teacher", "taught_by", "gap", "verdict", "gap_u_one", "verdict_u_one")
 _PER_RUN = (
     *("base", "tested", "examples", "few", "failed", "lora", "optimizer", "batch", "epochs", "learning_rate"),
     *("warmup", "steps", "tokens", "rules_precision", "rules_recall", "told", "width", "needed"),
 )
-_SWEPT = {"curve", "warmup", "learning_rate", "n_choice", "n_train", "choice_source", "open_source"}
-_SWEEP = "ablations"
-_PER_SWEEP = {
-    "sweep_on": "no sweep is published",
-    **dict.fromkeys(("sweep_sure", "sweep_together", "sweep_rate", "sweep_size"), NOT_MEASURED),
-}
 
 
 def paper_figures(project: Path) -> dict[str, str]:
@@ -65,7 +45,7 @@ def paper_figures(project: Path) -> dict[str, str]:
     >>> figures["openi_choice_student"], figures["paper_choice_student"], figures["paper_steps"]
     ('not measured', '0.67', '105')
     """
-    figures = _of_the_paper() | _PER_SWEEP | _of_a_sweep(project)
+    figures = _of_the_paper() | sweep_figures(project)
     for corpus in PUBLISHED_RUNS:
         record = published_record(corpus, project=project)
         found = _of_a_run(record) if record else {}
@@ -75,7 +55,7 @@ def paper_figures(project: Path) -> dict[str, str]:
 
 
 def _of_the_paper() -> dict[str, str]:
-    refused = [code for code, phrase in _RELEASED_CODES.items() if not check_code(code, phrase)[0]]
+    refused = [code for code, phrase in RELEASED_CODES.items() if not check_code(code, phrase)[0]]
     shares = {
         "choice_student": "choice, student",
         "choice_teacher": "choice, NegBio",
@@ -89,20 +69,21 @@ def _of_the_paper() -> dict[str, str]:
     texts |= {name: plain(PUBLISHED[name]) for name in ("reports", "patients")}
     texts |= {
         "gap": f"{_published_gap():.2f}",
-        "codes": plain(len(_RELEASED_CODES)),
+        "codes": plain(len(RELEASED_CODES)),
         "refused": plain(len(refused)),
     }
+    batch = _batch(RELEASED)
     texts |= {
-        "steps": plain(_FULL // _BATCH),
-        "small_steps": plain(_SMALL // _BATCH),
-        "warmup": plain(_WARMUP),
+        "steps": plain(ALL_EXAMPLES // batch),
+        "small_steps": plain(FEW_EXAMPLES // batch),
+        "warmup": plain(RELEASED["warmup"]),
     }
     return {f"paper_{name}": text for name, text in texts.items()}
 
 
 def _of_a_run(record: Record) -> dict[str, str]:
     figures = _settings(record.parameters, record.manifest.get("instructions", {}))
-    scores = record.scores[record.scores["policy"] == record.parameters.get("policy", "certain")]
+    scores = record.scores[record.scores["policy"] == record.policy]
     rules = scores[(scores["source"] == "rules") & (scores["task"] == "choice")].set_index(
         ["metric", "label"]
     )
@@ -124,7 +105,7 @@ def _of_a_run(record: Record) -> dict[str, str]:
 
 def _of_a_task(record: Record, scores: pd.DataFrame, task: str) -> dict[str, str]:
     taught = str(record.parameters.get(f"{task}_source", ""))
-    role = "rules" if taught == "rules" else "language model"
+    role = "rules" if taught in ("rules", "none", "curated") else "language model"
     micro = scores[
         (scores["task"] == task) & (scores["label"] == "micro") & (scores["metric"] == "f1")
     ].set_index("source")
@@ -132,26 +113,22 @@ def _of_a_task(record: Record, scores: pd.DataFrame, task: str) -> dict[str, str
     sources = {name: record.source(r, task) for name, r in names.items()}
     found = {name: interval(micro.loc[s]) for name, s in sources.items() if s in micro.index}
     found["taught_by"] = _TEACHERS.get(taught, taught) or NOT_MEASURED
-    gap = _gap(record, task, sources["student"], sources["teacher"])
-    if gap:
-        found["gap"] = f"{interval(gap, signed=True)}, p {p_value(gap['p'])}"
-        found["verdict"] = verdict(
-            gap, above="above its teacher", below="below its teacher", tie="not to be told from it"
-        )
+    words = {"above": "above its teacher", "below": "below its teacher", "tie": "not to be told from it"}
+    for ending, policy in (("", record.policy), ("_u_one", "u-one")):
+        gap = _gap(record, task, sources["student"], sources["teacher"], policy)
+        if gap:
+            found[f"gap{ending}"] = f"{interval(gap, signed=True)}, p {p_value(gap['p'])}"
+            found[f"verdict{ending}"] = verdict(gap, **words)
     return found
 
 
-def _gap(record: Record, task: str, student: str, teacher: str) -> dict[str, object]:
+def _gap(record: Record, task: str, student: str, teacher: str, policy: str) -> dict[str, object]:
     """Student minus teacher on the published answers; nothing where they, or the curated labels, are not there."""
     curated, one, two = (record.labels(source, task) for source in ("curated", student, teacher))
     if not (has_reference(curated, task, reports=record.reports) and len(one) and len(two)):
         return {}
     p = record.parameters
-    options = {
-        "policy": p.get("policy", "certain"),
-        "n_bootstrap": p.get("n_bootstrap", 2000),
-        "seed": p.get("seed", 0),
-    }
+    options = {"policy": policy, "n_bootstrap": p.get("n_bootstrap", 2000), "seed": p.get("seed", 0)}
     return paired_difference(curated, one, two, task=task, reports=record.reports, **options)
 
 
@@ -167,63 +144,13 @@ def _power(record: Record) -> dict[str, str]:
     return told | ({"needed": plain(reports_needed(table))} if math.isfinite(table.attrs["error"]) else {})
 
 
-def _of_a_sweep(project: Path) -> dict[str, str]:
-    """What the published sweep tells of joint training, learning rate and sample size: means over seeds, with their range."""
-    try:
-        table, told = read_sweep(project / "results" / _SWEEP)
-    except RadbookError:  # of another version; the chapter that shows the sweep names what it lacks
-        return {}
-    if table.empty or not set(table) >= _SWEPT:
-        return {}
-    fixed = told.get("parameters", {})
-    known = {"corpus", "base_model"} <= fixed.keys()
-    own = table[table["source"] == "student"]
-    # A student that was taught one task alone tells nothing of the other.
-    taught = pd.concat([own[(own["task"] == task) & (own[f"{task}_source"] != "none")] for task in TASKS])
-    alone = taught[[f"{task}_source" for task in TASKS]].eq("none").any(axis=1)
-    how = alone.map({True: "alone", False: "together"})
-    together, rate, size = (taught["curve"] == name for name in ("tasks", "learning_rate", "size"))
-    # The fixed warm-up would show the learning rate as well.
-    size &= taught["warmup"] < 1
-    # "All rows" are a few more or fewer with each seed, and still one size.
-    rows = taught[size].groupby(["task", "n_choice"])["n_train"].transform("mean").round()
-    return {
-        "sweep_on": f"a sweep on {fixed['corpus']} reports, {_base(fixed)}" if known else NOT_MEASURED,
-        "sweep_sure": "means over seeds, with their range",
-        "sweep_together": _means(taught[together].assign(how=how), "how", "{}", best=False),
-        "sweep_rate": _means(taught[rate], "learning_rate", "{:g}", best=True),
-        "sweep_size": _means(taught[size].assign(rows=rows), "rows", "{:,.0f} examples", best=True),
-    }
-
-
-def _means(rows: pd.DataFrame, key: str, form: str, *, best: bool) -> str:
-    """Say the mean F1 over seeds for each value of `key`, or for the best value alone; task by task.
-
-    >>> rows = pd.DataFrame({"task": "choice", "rate": [0.1, 0.1, 0.2], "f1": [0.5, 0.7, 0.9]})
-    >>> _means(rows, "rate", "{:g}", best=True), _means(rows[:2], "rate", "{:g}", best=False)
-    ('choice: best of 2 is 0.2, micro-F1 0.900 (1 seed)', 'choice: 0.1 0.600 (0.500 to 0.700, 2 seeds)')
-    """
-    said = []
-    for task, part in rows.groupby("task"):
-        f1 = part.groupby(key)["f1"].agg(["mean", "min", "max", "size"]).sort_values("mean", ascending=False)
-        texts = []
-        for value, (mean, low, high, n) in zip(f1.index, f1.to_numpy(), strict=True):
-            span = "1 seed" if n == 1 else f"{low:.3f} to {high:.3f}, {n:.0f} seeds"
-            texts.append((form.format(value), f"{mean:.3f} ({span})"))
-        if best:
-            said.append(f"{task}: best of {len(f1)} is {texts[0][0]}, micro-F1 {texts[0][1]}")
-        else:
-            said.append(f"{task}: " + ", ".join(" ".join(text) for text in texts))
-    return "; ".join(said) or NOT_MEASURED
-
-
 def _published_gap() -> float:
     return PUBLISHED["choice, student"] - PUBLISHED["choice, NegBio"]
 
 
 def _settings(p: Mapping, instructions: Mapping) -> dict[str, str]:
     texts = {
-        "base": lambda: _base(p),
+        "base": lambda: base_name(p),
         "lora": lambda: f"{_targets(p)}, rank {p['lora_rank']}, alpha {p['lora_alpha']}",
         "optimizer": lambda: f"AdamW, weight decay {p['weight_decay']:g}",
         "batch": lambda: plain(_batch(p)),
@@ -255,8 +182,3 @@ def _batch(p: Mapping) -> int:
 
 def _warmup(warmup: float) -> str:
     return f"{100 * warmup:.0f} % of the steps" if warmup < 1 else f"{warmup:.0f} steps"
-
-
-def _base(parameters: Mapping) -> str:
-    base = str(parameters["base_model"])
-    return "the tiny base" if base == "tiny" else Path(base).name

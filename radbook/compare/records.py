@@ -15,20 +15,10 @@ import pandas as pd
 import pyarrow as pa
 
 from radbook.corpora import SHARING
-from radbook.corpora.table import nearest
-from radbook.errors import RadbookError
+from radbook.errors import RadbookError, did_you_mean
+from radbook.findings import Presence, finding, label_row
 from radbook.runs import Run, open_run, project_root
-from radbook.schema import (
-    SCORES,
-    STATUSES,
-    TASKS,
-    Contract,
-    Presence,
-    finding,
-    label_row,
-    read_table,
-    write_table,
-)
+from radbook.schema import SCORES, STATUSES, TASKS, Contract, read_table, write_table
 
 __all__ = [
     "PUBLISHED_RUNS",
@@ -216,7 +206,7 @@ def open_record(name: str, *, project: Path | None = None) -> Record:
     if short in own:
         return record_of(open_run(short, project=project))
     known = [*own, *published]
-    near = f"; did you mean results/{short}?" if f"results/{short}" in published else nearest(short, known)
+    near = f"; did you mean results/{short}?" if f"results/{short}" in published else did_you_mean(short, known)
     raise RadbookError(f"there is no run {name}{near}; there are: {', '.join(known) or 'none yet'}")
 
 

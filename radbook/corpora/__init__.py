@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from radbook.corpora.splits import assign_splits
-from radbook.errors import RadbookError
+from radbook.errors import RadbookError, did_you_mean
 from radbook.schema import LABELS, REPORTS, check
 
 __all__ = ["SHARING", "load_corpus"]
@@ -45,12 +45,13 @@ def load_corpus(
     seed
         Seed of the generator, of the split and of the choice of `n_reports`.
     n_reports
-        How many reports to make, or how many to draw from a larger file; None or 0 means all of a file.
+        How many reports to make, or how many to draw from a larger file; None or 0 means all of a file, and so does a
+        number that the file does not reach.
     test_fraction, dev_fraction
         Expected shares of the patients; see `assign_splits`.
     **options
         "synthetic": style ("cohort" or "general").
-        "openi": download (True fetches the archive if it is not there), progress (see `download_openi`).
+        "openi": download (True fetches the archive if it is not there), progress (of the download; see `download_openi`).
         "table": the column mapping of `read_table_corpus`.
 
     Returns
@@ -58,6 +59,7 @@ def load_corpus(
     reports, curated : pandas.DataFrame
         Tables that keep the contracts REPORTS and LABELS.
         Every row that went in is in `reports`, also one with an empty text.
+        Where a file was read, `reports.attrs["n_available"]` counts the reports in it, drawn or not.
 
     Raises
     ------
@@ -71,16 +73,16 @@ def load_corpus(
         ...
     radbook.errors.RadbookError: unknown corpus 'open-i'; the corpora are: synthetic, openi, table; did you mean openi?
     """
-    from radbook.corpora.table import nearest, read_table_corpus
+    from radbook.corpora.table import read_table_corpus
 
     if name not in SHARING:
         known = list(SHARING)
-        raise RadbookError(f"unknown corpus {name!r}; the corpora are: {', '.join(known)}{nearest(str(name), known)}")
+        raise RadbookError(f"unknown corpus {name!r}; the corpora are: {', '.join(known)}{did_you_mean(str(name), known)}")
     for option in options:
         if option not in _OPTIONS[name]:
             known = sorted(_OPTIONS[name])
             raise RadbookError(
-                f"corpus {name} has no option {option!r}; it has: {', '.join(known)}{nearest(option, known)}"
+                f"corpus {name} has no option {option!r}; it has: {', '.join(known)}{did_you_mean(option, known)}"
             )
     if n_reports is not None and n_reports < 0:
         raise RadbookError(f"n_reports is {n_reports}: give a number of reports, or 0 for all")
@@ -102,8 +104,11 @@ def load_corpus(
         if not path:
             raise RadbookError("corpus table needs a path: the CSV or Parquet file with your reports")
         reports, curated = read_table_corpus(path, **options, **split)
-    if name != "synthetic" and n_reports and n_reports < len(reports):
-        reports, curated = _draw(reports, curated, n_reports, seed)
+    if name != "synthetic":
+        n_available = len(reports)
+        if n_reports and n_reports < n_available:
+            reports, curated = _draw(reports, curated, n_reports, seed)
+        reports.attrs["n_available"] = n_available
     return check(reports, REPORTS), check(curated, LABELS)
 
 

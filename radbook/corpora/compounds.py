@@ -8,7 +8,7 @@ Only the general style speaks so (the shares are in `resources/grammar/words.yam
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from radbook.schema import Presence
+from radbook.findings import Presence
 
 if TYPE_CHECKING:
     from radbook.corpora.dictation import Dictation, Seen

@@ -1,42 +1,24 @@
-"""Write the sections of one synthetic report: mentions of findings, sentences around them, normal
-statements, impressions.
+"""Dictate the statements of one synthetic report: mentions of findings, and the sentences around them.
 
-Evidence is carried inside the text as private-use characters: one that names the mark before the phrase,
-`CLOSE` after it.
-They survive every later change of the text (capitals, typing errors, masking) and are taken out at the
-very end, so the
+Evidence is carried inside the text as private-use characters: one that names the mark before the phrase, `CLOSE` after it.
+They survive every later change of the text (capitals, typing errors, masking) and are taken out at the very end, so the
 offsets of the evidence are right by construction.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from radbook.corpora.compounds import balanced, compound, compounded, headed, opened
-from radbook.corpora.grammar import Concept, Grammar, Phrase, Pool, write
-from radbook.schema import Presence
+from radbook.corpora.compounds import balanced
+from radbook.corpora.grammar import Concept, Grammar, Phrase, Pool
+from radbook.corpora.templates import write
+from radbook.findings import Presence
 
-__all__ = ["CLOSE", "OPEN", "Dictation", "Seen", "finish"]
+__all__ = ["CLOSE", "OPEN", "Dictation", "Seen"]
 
 OPEN, CLOSE = 0xE000, "\uf8ff"
-_ARTICLE = re.compile("\x01([\ue000-\uf8ff]*)(\\w?)")
-_INNER = re.compile("([.] [\ue000-\uf8ff]*)([a-z])")
-_FIRST = re.compile("[a-zA-Z?]")
-_ORDERS = [
-    order.split()
-    for order in (
-        "heart mediastinum vessels hila volumes lungs pleura diaphragm soft bones spine devices",
-        "volumes lungs pleura heart mediastinum hila vessels diaphragm bones spine soft devices",
-        "devices heart mediastinum vessels volumes lungs hila pleura diaphragm soft spine bones",
-        "volumes heart vessels mediastinum hila devices lungs pleura soft diaphragm bones spine",
-    )
-]
 _ABSENT = ("absent_one", "absent_two", "absent_three", "absent_four")
 _OTHER = {"left": "right", "right": "left"}
-_TAIL = ("tail_one", "tail_two", "tail_three")
 _AS_BEFORE = ("unchanged", "stable", "as before", "similar to prior")
-_AGAIN = ("stable ", "unchanged ", "mild ", "new ", "again ", "persistent ")
-_BLURRED = {"lungs", "volumes", "vessels", "pleura"}
 # In a disjunction ("atelectasis or pneumonia") coders take these as said of the patient; the others stay
 # open.
 _TAKEN = {
@@ -220,128 +202,3 @@ class Dictation:
     def _mark(self, concept: Concept, presence: str) -> None:
         self.context["<"] = chr(OPEN + len(self.marks))
         self.marks.append((concept, presence))
-
-    def findings(self, seen: Sequence[Seen], denied: Sequence[Sequence[str]], detail: float) -> list[str]:
-        """Dictate the statements of the findings section; `detail` is the share of regions that are spoken
-        of."""
-        random = self.random
-        order = list(_ORDERS[int(random() * len(_ORDERS))])
-        if random() < 0.2:
-            order.sort(key=lambda _: random())
-        regions: dict[str, list[Seen]] = {}
-        for s in seen:
-            regions.setdefault(s.concept.region, []).append(s)
-        out = [self.say("technique")] if random() < 0.14 * (0.5 + detail) else []
-        deny_at = "lungs" if random() < 0.6 else self.pick(order)
-        settings = self.grammar.settings
-        common = compound(self, regions) if settings["compound"] and random() < settings["compound"] else {}
-        by_organ = settings["headed"] and random() < settings["headed"]
-        said: list[tuple[str, str]] = []
-        for region in order:
-            part = common.get(region, []) + self._together(regions.get(region, ()))
-            if region not in regions:
-                part += self._normal(region, regions, 0.9 if by_organ else detail)
-            if region == deny_at:
-                part += [self.deny(names) for names in denied]
-            said += [(region, text) for text in part]
-        out += headed(said, random) if by_organ else [text for _, text in said]
-        if settings["opening"] and not by_organ and random() < settings["opening"]:
-            out = opened(self, out)
-        for _ in range(int(random() * 1.3) + (random() < 0.12)):
-            out.insert(int(random() * (len(out) + 1)), self.say("others"))
-        if random() < 0.08 * detail:
-            out.append(self.say("abdomen"))
-        return out
-
-    def _together(self, seen: Sequence[Seen]) -> list[str]:
-        out, held = [], list(seen)
-        while held:
-            first = held.pop(0)
-            pair = [first, *held[:1]]
-            simple = not first.cause and all(not s.change and s.presence == "present" for s in pair)
-            if simple and held and self.random() < 0.35:
-                second = held.pop(0)
-                text, number = self.mention(first, clauses=True)
-                tail = self.because(second) if second.cause else ""
-                if number == "clause":
-                    out.append(text + self.say("clause_join") + self.mention(second)[0] + tail)
-                    continue
-                joined = text + self.say("join") + self.mention(second)[0]
-                devices = "devices" in (first.concept.region, second.concept.region)
-                number = "many" if " and " in joined else number
-                out.append(self.framed("present_device" if devices else "present", [(joined, number)]) + tail)
-            else:
-                out.append(self.state(first))
-            if self.tails and self.random() < 0.5:
-                out[-1] += self.deny(self.tails.pop(), _TAIL)
-        return out
-
-    def _normal(self, region: str, regions: dict, detail: float) -> list[str]:
-        if self.random() > detail:
-            return []
-        if region == "heart":
-            both = "mediastinum" not in regions and self.random() < 0.5
-            return [self.say("heart_mediastinum_normal" if both else "heart_normal")]
-        if region == "mediastinum":
-            return [self.say("mediastinum_normal")] if self.random() < 0.5 else []
-        if region == "vessels":
-            return [self.say("vessels_normal")] if self.random() < 0.45 else []
-        if region == "lungs":
-            return [self.say("lungs_otherwise" if _BLURRED & regions.keys() else "lungs_normal")]
-        if region == "pleura":
-            return [self.say("pleura_normal")] if self.random() < 0.15 else []
-        if region == "bones":
-            return [self.say("bones_normal")] if self.random() < 0.75 else []
-        return []
-
-    def impression(self, seen: Sequence[Seen]) -> list[str]:
-        """Dictate the statements of the impression: what matters again, in other words, and that the rest
-        is well."""
-        random = self.random
-        named = [s for s in seen if random() < _weight(s.concept)]
-        if not named:
-            out = [self.say("impression_otherwise" if seen and random() < 0.5 else "impression_normal")]
-            return [*out, self.say("impression_normal")] if random() < 0.15 else out
-        chance = self.grammar.settings["compound"] / 2
-        common, named = compounded(self, named) if chance and random() < chance else ([], named)
-        out = common + (self._together(named) if random() < 0.6 else self._listed(named) if named else [])
-        if random() < 0.45:
-            out.insert(0 if random() < 0.3 else len(out), self.say("impression_otherwise"))
-        if random() < 0.16:
-            out.append(self.say("recommendation"))
-        return out
-
-    def _listed(self, named: Sequence[Seen]) -> list[str]:
-        plain = [s for s in named if s.presence == "present" and s.change not in ("resolved", "removed")]
-        rest = [s for s in named if s not in plain]
-        if not plain:
-            return self._together(rest)
-        words = [self.mention(s)[0] for s in plain]
-        text = words[0] + "".join((" with ", " and ", ", ")[int(self.random() * 3)] + w for w in words[1:])
-        if plain[-1].cause and self.random() < 0.5:
-            text += self.because(plain[-1])
-        if self.random() < 0.25:
-            text = self.pick(_AGAIN) + text
-        return [text, *self._together(rest)]
-
-
-def _weight(concept: Concept) -> float:
-    """How likely a finding is named again in the impression."""
-    return 0.3 if concept.quiet else 0.45 if concept.finding.category is None else 0.78
-
-
-def finish(statement: str, random: Callable[[], float]) -> str:
-    """Give a statement its articles, capital and full stop; the name of an organ before it goes on a new line."""
-    if statement[:1] == "\x02":
-        name, rest = statement[1:].split("\x02", 1)
-        return f"\n{name}: {finish(rest, random)}"
-    if "\x01" in statement:
-        statement = _ARTICLE.sub(lambda m: ("an " if m[2] in "aeiou" else "a ") + m[1] + m[2], statement)
-    if "  " in statement:
-        statement = statement.replace("  ", " ")
-    if ". " in statement:
-        statement = _INNER.sub(lambda m: m[1] + m[2].upper(), statement)
-    first = _FIRST.search(statement)
-    if first:
-        statement = statement[: first.start()] + first[0].upper() + statement[first.end() :]
-    return statement + "." if random() < 0.97 else statement + ("", "..", " .")[int(random() * 3)]

@@ -12,11 +12,12 @@ from pathlib import Path
 import pandas as pd
 from rapidfuzz import fuzz, process
 
-from radbook.corpora.names import is_repair, read_names
-from radbook.corpora.table import nearest, read_columns, row_ids
+from radbook.corpora.cells import no_column, patient_ids, read_columns, row_ids
+from radbook.corpora.names import findings_of, read_names
 from radbook.errors import RadbookError
+from radbook.findings import label_row
 from radbook.ontology import CATEGORIES
-from radbook.schema import LABELS, check, finding, label_row
+from radbook.schema import LABELS, check
 
 __all__ = ["LabelColumns", "read_label_columns"]
 
@@ -34,7 +35,7 @@ class LabelColumns:
     reports
         report_id and patient_id, as `score` and `paired_table` take them.
     repairs
-        One row per name that was repaired: row (from 1, below the header), column, read, taken_for.
+        One row per name that was repaired or hedged: row (from 1, below the header), column, read, taken_for.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -58,10 +59,11 @@ def read_label_columns(
     columns
         Source -> the column that holds its labels, such as {"reader 1": "human_label1"}.
         A cell names categories between commas, semicolons or bars, in any case; "Normal", "No Finding" or nothing means none.
+        A hedged name ("Pneumonia?") is uncertain.
     id_column
         Column with a unique id; without one, the row number (from 1) is the id.
     patient_column
-        Column with the patient's id; without one, every report counts as a patient of its own.
+        Column with the patient's id; without one, or where it is blank, a report counts as a patient of its own.
 
     Returns
     -------
@@ -71,8 +73,8 @@ def read_label_columns(
     Raises
     ------
     RadbookError
-        For a column that is not there, an id that comes twice, or a name that fits no category; the message names the row,
-        the column and the nearest category.
+        For a column that is not there, an id that comes twice, or a name that fits no category or denies one ("no edema");
+        the message names the row, the column and the nearest category.
 
     Examples
     --------
@@ -87,19 +89,16 @@ def read_label_columns(
     [[1, 'first', 'ateletasis', 'Atelectasis']]
     """
     path = Path(path)
-    frame = read_columns(path)
     if not columns:
         raise RadbookError(f"{path}: name at least one column of labels, as {{source: column}}")
-    for column in (*columns.values(), id_column, patient_column):
+    wanted = [*columns.values(), id_column, patient_column]
+    frame, there = read_columns(path, wanted)
+    for column in wanted:
         if column and column not in frame:
-            there = ", ".join(frame.columns) or "none"
-            raise RadbookError(
-                f"{path} has no column {column!r}; the columns are: {there}{nearest(column, list(frame))}"
-            )
+            raise no_column(path, column, there)
     if frame.empty:
         raise RadbookError(f"{path} has a header but no rows: there is nothing to read")
-    ids = row_ids(path, frame, id_column or None)
-    patients = [p.strip() for p in frame[patient_column]] if patient_column else ids
+    ids = row_ids(path, frame, id_column)
     repairs: list[tuple[int, str, str, str]] = []
     tables = {
         source: _labels(source, column, ids, frame[column].tolist(), path, repairs)
@@ -107,13 +106,7 @@ def read_label_columns(
     }
     return LabelColumns(
         tables=tables,
-        reports=pd.DataFrame(
-            # A report whose patient is not named is a patient of its own, not one patient with all the others.
-            {
-                "report_id": ids,
-                "patient_id": [p or f"unknown-{i}" for p, i in zip(patients, ids, strict=True)],
-            }
-        ),
+        reports=pd.DataFrame({"report_id": ids, "patient_id": patient_ids(frame, patient_column, ids)}),
         repairs=pd.DataFrame(repairs, columns=["row", "column", "read", "taken_for"]),
     )
 
@@ -128,22 +121,20 @@ def _labels(
 ) -> pd.DataFrame:
     rows = []
     for row, (report_id, cell) in enumerate(zip(ids, cells, strict=True), start=1):
-        found, notes = set(), []
-        for name, category in read_names(cell):
-            if category is None:
-                shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+        names, notes = read_names(cell), []
+        for name in names:
+            if name.category is None:
+                shown = name.written if len(name.written) <= _SHOWN else f"{name.written[:_SHOWN]}..."
                 near, _, _ = process.extractOne(
-                    name.lower(), CATEGORIES, processor=str.lower, scorer=fuzz.ratio
+                    name.written.lower(), CATEGORIES, processor=str.lower, scorer=fuzz.ratio
                 )
                 raise RadbookError(
                     f"{path}, row {row}, column {column}: {shown!r} is no category and none is near enough to repair it "
                     f"(the nearest is {near}); correct the cell, or read another column"
                 )
-            found.add(category)
-            if is_repair(name, category):
-                repairs.append((row, column, name, category))
-                notes.append(f"read {name!r} as {category}")
+            if name.repair:
+                repairs.append((row, column, name.written, name.repair))
+                notes.append(f"read {name.written!r} as {name.repair}")
         status = "repaired" if notes else "ok"
-        findings = [finding(category) for category in CATEGORIES if category in found]
-        rows.append(label_row(report_id, source, "choice", findings, status=status, note="; ".join(notes)))
+        rows.append(label_row(report_id, source, "choice", findings_of(names), status=status, note="; ".join(notes)))
     return check(pd.DataFrame(rows), LABELS)

@@ -6,8 +6,9 @@ from functools import cache
 
 import pandas as pd
 
+from radbook.findings import finding, label_row
 from radbook.ontology import CATEGORIES, FINDINGS, read_resource
-from radbook.schema import LABELS, finding, label_row
+from radbook.schema import LABELS
 
 __all__ = ["NOT_INDEXED", "curate"]
 
@@ -31,9 +32,8 @@ def curate(report_ids: list[str], mesh: list[str]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A `labels` table with source "curated"; `rule` is the term that a finding comes from.
-        `attrs["unmapped_terms"]` counts the headings of terms that stand for no finding of ours,
-        `attrs["uncoded_terms"]` those of findings that ICD-10-CM has no code for, and
-        `attrs["not_indexed"]` the reports that nobody coded.
+        `attrs["unmapped_terms"]` counts the headings of terms that stand for no finding of ours, and
+        `attrs["uncoded_terms"]` those of findings that ICD-10-CM has no code for.
 
     Examples
     --------
@@ -45,11 +45,10 @@ def curate(report_ids: list[str], mesh: list[str]) -> pd.DataFrame:
     """
     unmapped: Counter[str] = Counter()
     uncoded: Counter[str] = Counter()
-    rows, not_indexed = [], 0
+    rows = []
     for report_id, cell in zip(report_ids, mesh, strict=True):
         terms = [t.strip() for t in cell.split(";") if t.strip()]
         if not terms or any(t.lower() == "no indexing" for t in terms):
-            not_indexed += 1
             rows += [
                 label_row(report_id, "curated", task, [], status="failed", note=NOT_INDEXED)
                 for task in ("choice", "open")
@@ -73,7 +72,7 @@ def curate(report_ids: list[str], mesh: list[str]) -> pd.DataFrame:
         rows.append(label_row(report_id, "curated", "choice", found))
         rows.append(label_row(report_id, "curated", "open", [finding(c, rule=t) for c, t in codes.items()]))
     curated = pd.DataFrame(rows, columns=list(LABELS.columns))
-    curated.attrs.update(unmapped_terms=unmapped, uncoded_terms=uncoded, not_indexed=not_indexed)
+    curated.attrs.update(unmapped_terms=unmapped, uncoded_terms=uncoded)
     return curated
 
 

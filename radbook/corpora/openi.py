@@ -7,6 +7,7 @@ It is licensed CC BY-NC-ND 4.0 and no part of this project: it is read from the 
 
 import gzip
 import hashlib
+import http.client
 import io
 import os
 import re
@@ -22,10 +23,10 @@ import pandas as pd
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from radbook.corpora.cells import read_columns
 from radbook.corpora.mesh import curate
 from radbook.corpora.sections import compose_text
 from radbook.corpora.splits import assign_splits
-from radbook.corpora.table import read_columns
 from radbook.errors import RadbookError
 
 __all__ = ["ARCHIVE_SHA256", "ARCHIVE_URL", "download_openi", "read_openi"]
@@ -73,7 +74,7 @@ def read_openi(
     elif name.endswith((".tgz", ".tar.gz")):
         rows = _order(_from_archive(path))
     elif name.endswith(".csv"):
-        rows = _from_csv(path)
+        rows = _order(_from_csv(path))
     else:
         raise RadbookError(f"{path}: Open-i's reports are read from a .csv, a .tgz, or a folder of XML files")
     if not rows:
@@ -145,7 +146,7 @@ def download_openi(
                 "try again, and if it stays so, the archive has changed"
             )
         os.replace(partial, target)
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise RadbookError(f"{ARCHIVE_URL} could not be downloaded: {error}") from None
     finally:
         partial.unlink(missing_ok=True)
@@ -156,18 +157,18 @@ def _report_id(uid: str) -> str:
     return f"CXR{uid.strip().upper().removeprefix('CXR')}"
 
 
-def _from_csv(path: Path) -> list[dict[str, str]]:
-    frame = read_columns(path)
+def _from_csv(path: Path) -> Iterator[dict[str, str]]:
+    frame, there = read_columns(path, _COLUMNS)
     missing = [c for c in _COLUMNS if c not in frame]
     if missing:
         raise RadbookError(
             f"{path} is not the CSV form of Open-i: it lacks the columns {', '.join(missing)}; "
-            f"the columns are: {', '.join(frame)}"
+            f"the columns are: {', '.join(there)}"
         )
     unnamed = [i for i, uid in enumerate(frame["uid"], start=1) if not uid.strip()]
     if unnamed:
         raise RadbookError(f"{path}, row {unnamed[0]}: column uid is empty; every report needs one")
-    return frame[list(_COLUMNS)].to_dict("records")
+    yield from frame[list(_COLUMNS)].to_dict("records")
 
 
 def _order(rows: Iterator[dict[str, str]]) -> list[dict[str, str]]:
@@ -176,8 +177,8 @@ def _order(rows: Iterator[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _from_folder(folder: Path) -> Iterator[dict[str, str]]:
-    for file in folder.rglob("*.xml"):
-        if file.is_file():
+    for file in folder.rglob("*"):
+        if file.suffix.lower() == ".xml" and file.is_file():
             if file.stat().st_size > _LARGEST_XML:
                 raise RadbookError(f"{file} is larger than {_LARGEST_XML} bytes: no report of Open-i is")
             yield _from_xml(file.read_bytes(), str(file))
@@ -217,7 +218,7 @@ def _from_xml(raw: bytes, where: str) -> dict[str, str]:
     for element in root.iterfind(".//AbstractText"):
         label = element.get("Label", "").strip().lower()
         if label in row:
-            row[label] = _text(element)
+            row[label] = f"{row[label]} {_text(element)}".strip()
     return row
 
 

@@ -8,7 +8,7 @@ no header at all.
 import re
 from dataclasses import dataclass
 
-__all__ = ["Section", "body_spans", "compose_text", "correction_spans", "report_body", "split_sections"]
+__all__ = ["Section", "body_spans", "compose_text", "correction_spans", "is_empty", "report_body", "split_sections"]
 
 # Header wordings of each section. "" marks text of the report in no section (titles, preliminary reads).
 _HEADERS = {
@@ -237,3 +237,12 @@ def report_body(text: str) -> str:
     'Clear lungs.\\nNormal.'
     """
     return "\n".join(text[start:end] for start, end in body_spans(text))
+
+
+def is_empty(text: object) -> bool:
+    """Say whether a report has nothing to label: no text, or none but a history, an indication and the like.
+
+    >>> is_empty("HISTORY: cough."), is_empty(None), is_empty("Clear lungs.")
+    (True, True, False)
+    """
+    return not isinstance(text, str) or not report_body(text).strip()

@@ -4,9 +4,8 @@ Two hospitals are imitated.
 "general" has the breadth of wording that the packaged base model is pre-trained on; "cohort" is one
 hospital with its own
 layout, boilerplate and local wordings, which the general style also knows but uses less.
-What is said is data (`resources/grammar/*.yaml`); `patients` plans who has what, `dictation` puts it into
-sentences, and
-this module makes reports and tables of it.
+What is said is data (`resources/grammar/*.yaml`); `patients` plans who has what, `dictation` and `paragraphs` put it
+into sentences, and this module makes reports and tables of it.
 The labels follow the conventions of the human coding of the Open-I collection: what is called likely or
 consistent with
 counts as present, what is only possible as uncertain, and sternotomy wires alone or a blunted angle alone
@@ -19,19 +18,21 @@ from random import Random
 
 import pandas as pd
 
-from radbook.corpora.dictation import CLOSE, OPEN, Dictation, Seen, finish
-from radbook.corpora.grammar import Concept, Grammar, load_grammar, write
+from radbook.corpora import paragraphs
+from radbook.corpora.dictation import CLOSE, OPEN, Dictation, Seen
+from radbook.corpora.grammar import Concept, Grammar, load_grammar
 from radbook.corpora.noise import respelled, soil, wrapped
 from radbook.corpora.patients import choose_denials, plan_visits
 from radbook.corpora.splits import assign_splits
+from radbook.corpora.templates import write
 from radbook.errors import RadbookError
+from radbook.findings import finding, label_row, strongest
 from radbook.ontology import CATEGORIES
-from radbook.schema import LABELS, REPORTS, finding, label_row
+from radbook.schema import LABELS, REPORTS
 
 __all__ = ["generate_reports"]
 
 _MARK = re.compile("([\ue000-\uf8ff])")
-_RANK = {"present": 2, "uncertain": 1, "absent": 0}
 _CANONICAL = {c: i for i, c in enumerate(CATEGORIES)}
 
 
@@ -104,8 +105,8 @@ def _report(grammar: Grammar, random: Callable[[], float], seen: list[Seen]) -> 
     spare = [g for g in choose_denials(grammar, seen, random, 0.0) if random() < 0.35]
     dictation.tails = [g[:3] for g in groups[2:] + spare]
     groups = groups[:2]
-    body = dictation.findings(seen, groups, detail) if form != "layout_impression" or random() < 0.75 else []
-    end = dictation.impression(seen) if form != "layout_findings" else []
+    body = paragraphs.findings(dictation, seen, groups, detail) if form != "layout_impression" or random() < 0.75 else []
+    end = paragraphs.impression(dictation, seen) if form != "layout_findings" else []
     if form == "layout_impression":
         end = body + end if random() < 0.6 or not body else body
         body = []
@@ -133,7 +134,7 @@ def _report(grammar: Grammar, random: Callable[[], float], seen: list[Seen]) -> 
                 context[part] = respelled(context[part], settings["spellings"][name], random, share)
     impression = context["I"]
     if later:
-        later = finish(later, random)
+        later = paragraphs.finish(later, random)
         context["I"] = f"{impression}\n\nADDENDUM: {later}"
         impression += f"\n{later}"
     text = write(grammar.slots[form], random, context)
@@ -144,7 +145,7 @@ def _report(grammar: Grammar, random: Callable[[], float], seen: list[Seen]) -> 
 
 
 def _paragraph(statements: list[str], random: Callable[[], float], run_on: bool) -> str:
-    done = [finish(s, random) for s in statements]
+    done = [paragraphs.finish(s, random) for s in statements]
     if run_on and len(done) > 2 and "\n" not in "".join(done):
         at = int(random() * (len(done) - 1))
         second = done[at + 1]
@@ -156,7 +157,7 @@ def _numbered(statements: list[str], random: Callable[[], float]) -> str:
     joint = "\n" if random() < 0.4 else " "
     first = "" if random() < 0.15 else "1. "
     dot = "." if random() < 0.9 else ")"
-    finished = [finish(s, random) for s in statements]
+    finished = [paragraphs.finish(s, random) for s in statements]
     return first + joint.join((f"{i}{dot} " if i > 1 else "") + s for i, s in enumerate(finished, 1))
 
 
@@ -188,20 +189,13 @@ def _twins(grammar: Grammar, mark: tuple) -> list[tuple]:
 def _labels(report_id: str, marks: list) -> list[dict]:
     """Two rows of the `LABELS` table: for each code the strongest presence, with the evidence of its first
     mention."""
-    choice: dict[str, tuple] = {}
-    codes: dict[str, tuple] = {}
-    for mark in marks:
-        known = mark[0].finding
-        for table, code in ((choice, known.category), (codes, known.icd10)):
-            if code and (code not in table or _RANK[mark[1]] > _RANK[table[code][1]]):
-                table[code] = mark
-    return [
-        label_row(
-            report_id, "curated", task,
-            [finding(code, m[1], phrase=m[2], start=m[3], end=m[4], rule=m[0].id) for code, m in items],
+    rows = []
+    orders = {"choice": lambda found: _CANONICAL[found["code"]], "open": lambda found: found["start"]}
+    for task, attribute in (("choice", "category"), ("open", "icd10")):
+        best = strongest(
+            (code, finding(code, m[1], phrase=m[2], start=m[3], end=m[4], rule=m[0].id))
+            for m in marks
+            if (code := getattr(m[0].finding, attribute))
         )
-        for task, items in (
-            ("choice", sorted(choice.items(), key=lambda item: _CANONICAL[item[0]])),
-            ("open", sorted(codes.items(), key=lambda item: item[1][3])),
-        )
-    ]
+        rows.append(label_row(report_id, "curated", task, sorted(best.values(), key=orders[task])))
+    return rows

@@ -1,22 +1,18 @@
 """Read the user's own reports: a CSV or Parquet table with a column mapping."""
 
-import io
-from collections import Counter
 from pathlib import Path
 
 import pandas as pd
-from rapidfuzz import fuzz, process
 
-from radbook.corpora.names import is_repair, read_names
+from radbook.corpora.cells import no_column, patient_ids, read_columns, row_ids
+from radbook.corpora.names import findings_of, read_names
 from radbook.corpora.sections import compose_text, split_sections
 from radbook.corpora.splits import assign_splits
 from radbook.errors import RadbookError
-from radbook.ontology import CATEGORIES
-from radbook.schema import LABELS, finding, label_row
+from radbook.findings import label_row
+from radbook.schema import LABELS
 
-__all__ = ["nearest", "read_columns", "read_table_corpus", "row_ids"]
-
-_SHOWN = 5
+__all__ = ["read_table_corpus"]
 
 
 def read_table_corpus(
@@ -47,14 +43,17 @@ def read_table_corpus(
     id_column
         Column with a unique id; without one, the row number (from 1) is the id.
     patient_column
-        Column with the patient's id; without one, every report counts as a patient of its own.
+        Column with the patient's id, blanks around it ignored; without one, or where the cell is blank, a report counts
+        as a patient of its own.
     findings_column, impression_column
         Columns with these sections; without them they are cut out of the text by its headers.
     label_column
         Column with the true categories, separated by commas or semicolons, brackets and quotes ignored; "Normal" or
         an empty cell means none of them.
-        Near-misses ("ateletasis") are repaired: the row's status is then "repaired" and its note says what was read.
-        Where a name fits no category, the row's status is "failed" and it stays out of the scoring.
+        Near-misses ("ateletasis") are repaired and hedged names ("Pneumonia?") are uncertain: the row's status is then
+        "repaired" and its note says what was read.
+        Where a name fits no category or denies one ("no edema"), the row's status is "failed" and it stays out of the
+        scoring; its note gives the row and the column, never what stands there.
     seed, test_fraction, dev_fraction
         See `assign_splits`.
 
@@ -62,12 +61,12 @@ def read_table_corpus(
     -------
     reports, curated : pandas.DataFrame
         `curated` has the rows of task "choice" and no row without `label_column`.
-        `curated.attrs["repaired_labels"]` counts the repairs.
 
     Raises
     ------
     RadbookError
-        For a file that cannot be read, a column that is not there, a table without rows, or an id that comes twice.
+        For a file that cannot be read (see `read_columns`), a column that is not there, a table without rows, or an id
+        that comes twice.
 
     Examples
     --------
@@ -90,10 +89,10 @@ def read_table_corpus(
         "impression_column": impression_column,
         "label_column": label_column,
     }
-    frame = read_columns(path)
+    frame, there = read_columns(path, wanted.values())
     for parameter, column in wanted.items():
         if (column or (parameter == "text_column" and not composed)) and column not in frame:
-            raise RadbookError(_no_column(path, parameter, column or "", list(frame)))
+            raise no_column(path, column or "", there, parameter=parameter)
     if frame.empty:
         raise RadbookError(f"{path} has a header but no rows: there is nothing to read")
     parts = {name: frame[column].tolist() if column else None for name, column in sections.items()}
@@ -106,13 +105,11 @@ def read_table_corpus(
     for name, values in parts.items():
         if values is None:
             parts[name] = [_section(text, name) for text in texts]
-    ids = row_ids(path, frame, id_column or None)
-    patients = frame[patient_column].tolist() if patient_column else ids
+    ids = row_ids(path, frame, id_column)
     reports = pd.DataFrame(
         {
             "report_id": ids,
-            # A report whose patient is not named is a patient of its own, not one patient with all the others.
-            "patient_id": [p or f"unknown-{i}" for p, i in zip(patients, ids, strict=True)],
+            "patient_id": patient_ids(frame, patient_column, ids),
             "text": texts,
             **parts,
         }
@@ -121,104 +118,25 @@ def read_table_corpus(
         reports["patient_id"], seed=seed, test_fraction=test_fraction, dev_fraction=dev_fraction
     )
     reports = reports.assign(split=splits, corpus="table")
-    return reports, _curated(ids, frame[label_column].tolist() if label_column else [])
-
-
-def read_columns(path: Path) -> pd.DataFrame:
-    """Read a CSV or Parquet file with every cell as text; missing values become "".
-
-    Raises
-    ------
-    RadbookError
-        Naming the file and, for bytes that are not UTF-8, the line and the byte.
-    """
-    if not path.is_file():
-        raise RadbookError(f"{path} is no file: give the path of a CSV or Parquet table")
-    if path.suffix.lower() in (".parquet", ".pq"):
-        try:
-            frame = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise RadbookError(f"{path} cannot be read as Parquet: {_line(error)}") from None
-        return frame.rename(columns=str).astype(object).map(_cell)
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise RadbookError(
-            f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start} (line {line}). "
-            "Save it as UTF-8, for example with: iconv -f WINDOWS-1252 -t UTF-8 OLD.csv > NEW.csv"
-        ) from None
-    try:
-        return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False).map(_cell)
-    except pd.errors.EmptyDataError:
-        raise RadbookError(f"{path} is empty: it needs a header line with the column names") from None
-    except pd.errors.ParserError as error:
-        raise RadbookError(f"{path} cannot be read as CSV: {_line(error)}") from None
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """Suggest the known name nearest to `word`, as the end of a message; "" where none is near.
-
-    >>> nearest("txt", ["text", "id"])
-    '; did you mean text?'
-    """
-    match = process.extractOne(word.lower(), {k: k.lower() for k in known}, scorer=fuzz.ratio, score_cutoff=60)
-    return f"; did you mean {match[2]}?" if match else ""
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # Parquet turns ids into floats where one is missing.
-    return "" if value is None or value is pd.NA or value is pd.NaT or value != value else str(value)
-
-
-def _no_column(path: Path, parameter: str, column: str, columns: list[str]) -> str:
-    there = ", ".join(columns) or "none"
-    return f"{path} has no column {column!r} ({parameter}); the columns are: {there}{nearest(column, columns)}"
-
-
-def row_ids(path: Path, frame: pd.DataFrame, id_column: str | None) -> list[str]:
-    """Return the ids of a column, which must be there for every row and differ, or the row numbers from 1."""
-    if id_column is None:
-        return [str(i) for i in range(1, len(frame) + 1)]
-    ids = [i.strip() for i in frame[id_column]]
-    if "" in ids:
-        raise RadbookError(f"{path}, row {ids.index('') + 1}: column {id_column} is empty; every report needs an id")
-    twice = [i for i, n in Counter(ids).items() if n > 1]
-    if twice:
-        raise RadbookError(
-            f"{path}: {len(twice)} ids of column {id_column} come more than once "
-            f"({', '.join(twice[:_SHOWN])}{', ...' if len(twice) > _SHOWN else ''}); "
-            "make them unique or leave id_column out to number the rows"
-        )
-    return ids
+    return reports, _curated(ids, frame[label_column].tolist() if label_column else [], label_column)
 
 
 def _section(text: str, name: str) -> str:
     return "\n".join(text[s.start : s.end] for s in split_sections(text) if s.name == name)
 
 
-def _curated(ids: list[str], cells: list[str]) -> pd.DataFrame:
-    repairs: Counter[str] = Counter()
+def _curated(ids: list[str], cells: list[str], column: str | None) -> pd.DataFrame:
     rows = []
-    for report_id, cell in zip(ids if cells else [], cells, strict=True):
+    for row, (report_id, cell) in enumerate(zip(ids if cells else [], cells, strict=True), start=1):
         names = read_names(cell)
-        found = {category for _, category in names}
-        unknown = [name for name, category in names if category is None]
-        notes = [f"read {n!r} as {c}" for n, c in names if c and is_repair(n, c)]
-        repairs.update(notes)
-        if unknown:
-            note = f"no category: {', '.join(map(repr, unknown))}"
+        strange = sum(name.category is None for name in names)
+        if strange:
+            # Whatever stands in the cell may be anything, also a person's name: the note does not repeat it.
+            fit = "1 name fits no category, or denies one" if strange == 1 else f"{strange} names fit no category, or deny one"
+            note = f"row {row}, column {column}: {fit}"
             rows.append(label_row(report_id, "curated", "choice", [], status="failed", note=note))
-        else:
-            status = "repaired" if notes else "ok"
-            findings = [finding(c) for c in CATEGORIES if c in found]
-            rows.append(label_row(report_id, "curated", "choice", findings, status=status, note="; ".join(notes)))
-    curated = pd.DataFrame(rows, columns=list(LABELS.columns))
-    curated.attrs["repaired_labels"] = repairs
-    return curated
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            continue
+        notes = dict.fromkeys(f"read {name.written!r} as {name.repair}" for name in names if name.repair)
+        status = "repaired" if notes else "ok"
+        rows.append(label_row(report_id, "curated", "choice", findings_of(names), status=status, note="; ".join(notes)))
+    return pd.DataFrame(rows, columns=list(LABELS.columns))

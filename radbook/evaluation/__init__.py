@@ -1,6 +1,12 @@
 """How good is a source of labels: scores with intervals, paired comparisons, and lists of its errors."""
 
-from radbook.evaluation.calibration import Calibration, calibrate, calibration_error, reliability
+from radbook.evaluation.calibration import (
+    Calibration,
+    calibrate,
+    calibration_error,
+    calibration_gain,
+    reliability,
+)
 from radbook.evaluation.ceiling import ceiling
 from radbook.evaluation.coverage import certainty, risk_coverage
 from radbook.evaluation.errors import agreement, confusion, disagreements
@@ -18,6 +24,7 @@ __all__ = [
     "agreement",
     "calibrate",
     "calibration_error",
+    "calibration_gain",
     "ceiling",
     "certainty",
     "confusion",

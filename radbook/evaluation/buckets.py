@@ -1,4 +1,4 @@
-"""Where errors sit: each decision beside the truth, the language around it, and what became of the teacher's errors.
+"""Where errors sit: each decision beside the truth, and the language around it.
 
 A *decision* is one report and one label that somebody mentions: the reference or any source, be it to deny it.
 Cells that nobody mentions are right by everyone's silence; counting them would make every rate look small.
@@ -14,7 +14,7 @@ import pandas as pd
 from radbook.corpora.sections import report_body
 from radbook.errors import RadbookError
 from radbook.evaluation.counts import compare, rows_of
-from radbook.evaluation.errors import strongest
+from radbook.evaluation.errors import deciding
 from radbook.evaluation.intervals import exact_interval
 from radbook.evaluation.matrix import key_of
 from radbook.ontology import FINDINGS
@@ -22,20 +22,13 @@ from radbook.schema import ERRORS
 from radbook.teachers.phenomena import TRAITS, sentence_traits
 from radbook.teachers.sentences import split_sentences
 
-__all__ = ["BUCKETS", "FATES", "PAIRS", "bucket_rates", "decisions", "error_rows", "fates", "pairs", "traits"]
+__all__ = ["BUCKETS", "bucket_rates", "decisions", "error_rows", "traits"]
 
 BUCKETS = (*TRAITS, "device", "rare_word", "long_report")
 # A word is rare below this many reports of the training split; a report is long above this quantile of the scored ones.
 RARE, LONG = 5, 0.9
-FATES = ("corrected", "shared", "added")
-PAIRS = (
-    "both right",
-    "only the student wrong",
-    "only the teacher wrong",
-    "both wrong alike",
-    "both wrong differently",
-)
 SILENT = "not mentioned"
+NO_PLACE = "no place"
 _CELL = ["report_id", "code"]
 _COLUMNS = [*_CELL, "source", "curated", "predicted", "outcome", "status"]
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -70,7 +63,7 @@ def decisions(
 
     Examples
     --------
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> truth = pd.DataFrame([label_row("r", "curated", "choice", [finding("Edema")])])
     >>> rules = pd.DataFrame([label_row("r", "rules", "choice", [finding("Edema", "absent"), finding("Fracture", "absent")])])
     >>> reports = pd.DataFrame({"report_id": ["r"], "patient_id": ["p"]})
@@ -82,7 +75,7 @@ def decisions(
     if not found:
         raise RadbookError("decisions: there is no labels table to compare with the reference")
     key, first = key_of(level if task == "open" else "code"), found[0]
-    truth, *said = (strongest(rows_of(t, task, "the labels"), key) for t in (curated, *tables))
+    truth, *said = (deciding(rows_of(t, task, "the labels"), key) for t in (curated, *tables))
     place = {name: {v: i for i, v in enumerate(getattr(first, name))} for name in ("report_ids", "labels")}
     scored = np.logical_and.reduce([f.scored for f in found])
     cells = sorted(
@@ -140,16 +133,16 @@ def traits(
     device
         The label is Support Devices, or an ICD-10-CM category of codes that stand for devices.
     rare_word
-        A word of three or more letters in that sentence stands in fewer than 5 reports of the training split; where no
-        source gives a place, a word of the whole report.
+        A word of three or more letters in that sentence stands in fewer than 5 reports of the training split.
     long_report
         The report's body, in characters, lies above the 0.9 quantile of `reports`.
     placed
-        Some source gives the place of its evidence; where none does, the first three are False.
+        Some source gives the place of its evidence. Where none does there is no sentence to look at, and all that is told
+        of one is False.
 
     Examples
     --------
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> reports = pd.DataFrame({"report_id": ["r"], "patient_id": ["p"], "text": ["No effusion. Wet lungs."]})
     >>> truth = pd.DataFrame([label_row("r", "curated", "choice", [finding("Edema", start=13, end=22)])])
     >>> decided = decisions(truth, [truth.assign(source="rules")], task="choice", reports=reports)
@@ -168,7 +161,7 @@ def traits(
     for report_id, code in cells.itertuples(index=False):
         place = places.get((report_id, code))
         sentence = "" if place is None else _sentence(text_of[report_id], place)
-        rare = any(known[w] < RARE for w in _words(sentence or bodies[report_id]))
+        rare = any(known[w] < RARE for w in _words(sentence))
         held = sentence_traits(sentence)
         rows.append([*(t in held for t in TRAITS), code in devices, rare, long[report_id], place is not None])
     frame = pd.DataFrame(rows, columns=[*BUCKETS, "placed"], index=pd.MultiIndex.from_frame(cells))
@@ -180,21 +173,27 @@ def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row per label and source: label ("all decisions", the buckets, "none of these"), source, tries, hits, and value, low
-    and high (fractions). Exact intervals take decisions as independent; those of one report are not quite.
+    One row per label and source: label ("all decisions", the buckets, `NO_PLACE`, "none of these"), source, tries, hits, and
+    value, low and high (fractions). Exact intervals take decisions as independent; those of one report are not quite.
+
+    Notes
+    -----
+    Whether a decision has a place depends on who named the label, and so on who is right: a high share of errors at
+    `NO_PLACE` says nothing about language.
 
     Examples
     --------
     >>> decided = pd.DataFrame([["r", "Edema", "rules", "miss"]], columns=["report_id", "code", "source", "outcome"])
     >>> held = pd.DataFrame(False, columns=[*BUCKETS], index=pd.MultiIndex.from_frame(decided[["report_id", "code"]]))
-    >>> rates = bucket_rates(decided, held.assign(hedge=True)).set_index("label")
-    >>> rates.loc[["hedge", "device"], ["tries", "hits"]].values.tolist()
-    [[1, 1], [0, 0]]
+    >>> rates = bucket_rates(decided, held.assign(hedge=True, placed=True)).set_index("label")
+    >>> rates.loc[["hedge", "device", "no place"], ["tries", "hits"]].values.tolist()
+    [[1, 1], [0, 0], [0, 0]]
     """
-    flags = held[list(BUCKETS)].reindex(pd.MultiIndex.from_frame(decided[_CELL]))
-    buckets = {"all decisions": np.ones(len(decided), dtype=bool)}
-    buckets |= {name.replace("_", " "): flags[name].to_numpy(bool) for name in BUCKETS}
-    buckets["none of these"] = ~flags.to_numpy(bool).any(axis=1)
+    flags = held[[*BUCKETS, "placed"]].reindex(pd.MultiIndex.from_frame(decided[_CELL])).astype(bool)
+    buckets = {name.replace("_", " "): flags[name].to_numpy() for name in BUCKETS}
+    buckets[NO_PLACE] = ~flags["placed"].to_numpy()
+    rest = ~np.logical_or.reduce(list(buckets.values()))
+    buckets = {"all decisions": np.ones(len(decided), dtype=bool), **buckets, "none of these": rest}
     wrong, source = (decided["outcome"] != "right").to_numpy(), decided["source"].to_numpy()
     rows = [
         (label, name, int((inside & (source == name)).sum()), int((inside & wrong & (source == name)).sum()))
@@ -204,53 +203,6 @@ def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["label", "source", "tries", "hits"])
     low, high = exact_interval(frame["hits"].to_numpy(), frame["tries"].to_numpy())
     return frame.assign(value=frame["hits"] / frame["tries"].where(frame["tries"] > 0), low=low, high=high)
-
-
-def fates(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.Series:
-    """Say what became of each error: corrected (the teacher's alone), shared (of both) or added (the student's alone).
-
-    >>> cells = pd.DataFrame({"report_id": "r", "code": ["Edema", "Edema", "Fracture", "Fracture"]})
-    >>> decided = cells.assign(source=["rules", "student"] * 2, outcome=["miss", "right", "invention", "invention"])
-    >>> fates(decided, teacher="rules", student="student").to_dict()
-    {('r', 'Edema'): 'corrected', ('r', 'Fracture'): 'shared'}
-    """
-    taught, learned = (_wrong(decided, source) for source in (teacher, student))
-    both = {cell: "shared" if cell in learned else "corrected" for cell in taught}
-    both |= {cell: "added" for cell in learned if cell not in taught}
-    index = (
-        pd.MultiIndex.from_tuples(sorted(both), names=_CELL)
-        if both
-        else pd.MultiIndex.from_arrays([[], []], names=_CELL)
-    )
-    return pd.Series([both[cell] for cell in index], index=index, name="fate", dtype=object)
-
-
-def pairs(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.DataFrame:
-    """Count the reports whose whole answer teacher and student have right or wrong, alone or together.
-
-    Two wrong answers are alike if they miss and invent the same labels.
-
-    Returns
-    -------
-    Indexed by `PAIRS`: reports, and value, low and high (the share of all reports, with its exact 95 % interval).
-
-    Examples
-    --------
-    >>> decided = pd.DataFrame({"report_id": "r", "code": "Edema", "source": ["rules"], "outcome": "miss"})
-    >>> decided.attrs["n_reports"] = 4  # the other three have no error
-    >>> pairs(decided, teacher="rules", student="student").loc[["both right", "only the teacher wrong"], "value"].tolist()
-    [0.75, 0.25]
-    """
-    taught, learned = ({} for _ in range(2))
-    for answers, source in ((taught, teacher), (learned, student)):
-        for (report_id, code), outcome in _wrong(decided, source).items():
-            answers.setdefault(report_id, set()).add((code, outcome))
-    named = [_pair(taught.get(r), learned.get(r)) for r in taught.keys() | learned.keys()]
-    n_reports = decided.attrs["n_reports"]
-    counts = pd.Series(Counter(named)).reindex(PAIRS, fill_value=0).astype(int)
-    counts["both right"] = n_reports - len(named)
-    low, high = exact_interval(counts.to_numpy(), np.full(len(PAIRS), n_reports))
-    return pd.DataFrame({"reports": counts, "value": counts / max(n_reports, 1), "low": low, "high": high})
 
 
 def error_rows(decided: pd.DataFrame, held: pd.DataFrame, fate: pd.Series, *, task: str) -> pd.DataFrame:
@@ -273,20 +225,7 @@ def _sentence(text: str, place: int) -> str:
 def _places(tables: Sequence[pd.DataFrame], task: str, key) -> dict[tuple[str, str], int]:
     places: dict[tuple[str, str], int] = {}
     for table in tables:
-        for cell, entry in strongest(table[table["task"] == task], key).items():
+        for cell, entry in deciding(table[table["task"] == task], key).items():
             if entry.get("start") is not None:
                 places.setdefault(cell, entry["start"])
     return places
-
-
-def _wrong(decided: pd.DataFrame, source: str) -> dict[tuple[str, str], str]:
-    rows = decided[(decided["source"] == source) & (decided["outcome"] != "right")]
-    return {(r, c): o for r, c, o in zip(rows["report_id"], rows["code"], rows["outcome"], strict=True)}
-
-
-def _pair(taught: set | None, learned: set | None) -> str:
-    if not taught:
-        return "only the student wrong"
-    if not learned:
-        return "only the teacher wrong"
-    return "both wrong alike" if taught == learned else "both wrong differently"

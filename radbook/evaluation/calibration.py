@@ -14,9 +14,9 @@ from scipy.special import expit, log_expit, logit
 
 from radbook.errors import RadbookError
 from radbook.evaluation.counts import Comparison, compare
-from radbook.evaluation.intervals import exact_interval
+from radbook.evaluation.intervals import bootstrap_scores, exact_interval
 
-__all__ = ["Calibration", "calibrate", "calibration_error", "reliability"]
+__all__ = ["Calibration", "calibrate", "calibration_error", "calibration_gain", "reliability"]
 
 _CLIP = 1e-6  # a probability of 0 or 1 has no finite logit
 
@@ -60,7 +60,7 @@ def calibrate(
     Examples
     --------
     >>> from radbook.ontology import CATEGORIES
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> ids = [str(k) for k in range(40)]  # Edema in three of four reports for which the student says 0.99
     >>> truth = [label_row(i, "curated", "choice", [finding("Edema")] * (k % 4 > 0)) for k, i in enumerate(ids)]
     >>> rows = [(i, c, c == "Edema", 0.99 if c == "Edema" else 0.01) for i in ids for c in CATEGORIES]
@@ -70,7 +70,7 @@ def calibrate(
     >>> float(fitted.apply(np.array([0.99]))[0].round(1))
     0.7
     """
-    truth, p, y = _pairs(curated, confidence, "probability", policy, reports)
+    truth, _, p, y = _pairs(curated, confidence, "probability", policy, reports)
     x = logit(np.clip(p, _CLIP, 1 - _CLIP))
     positives, negatives = int((y == 1).sum()), int((y == 0).sum())
     if not positives or not negatives:
@@ -116,7 +116,7 @@ def reliability(
     Examples
     --------
     >>> from radbook.ontology import CATEGORIES
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> truth = pd.DataFrame([label_row(i, "curated", "choice", [finding("Edema")] * (i < "3")) for i in "1234"])
     >>> rows = [(i, c, 0.7 if c == "Edema" else 0.0) for i in "1234" for c in CATEGORIES]
     >>> table = reliability(
@@ -130,8 +130,8 @@ def reliability(
     """
     if n_bins < 1:
         raise RadbookError(f"n_bins is {n_bins}: give a whole number of at least 1")
-    _, p, y = _pairs(curated, stated, column, policy, reports)
-    place = np.minimum((p * n_bins).astype(int), n_bins - 1)
+    _, _, p, y = _pairs(curated, stated, column, policy, reports)
+    place = _bins(p, n_bins)
     n, hits, total = (np.bincount(place, weights=w, minlength=n_bins) for w in (None, y, p))
     some = n > 0
     low, high = exact_interval(hits[some], n[some])
@@ -159,10 +159,66 @@ def calibration_error(table: pd.DataFrame) -> float:
     return float(((table["stated"] - table["observed"]).abs() * table["n"]).sum() / table["n"].sum())
 
 
+def calibration_gain(
+    curated: pd.DataFrame,
+    stated: pd.DataFrame,
+    *,
+    reports: pd.DataFrame,
+    policy: str = "certain",
+    n_bins: int = 10,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Compare the calibration error of calibrated probabilities with that of the stated ones, or could it be the draw?
+
+    Parameters
+    ----------
+    curated, policy, reports, n_bins
+        As in `reliability`.
+    stated
+        Table with report_id, code, `probability` and `calibrated`.
+    n_bootstrap, seed
+        As in `score`.
+
+    Returns
+    -------
+    value (calibrated minus stated: below 0 where calibration helped), and low and high, its 95 % paired bootstrap interval
+    over patients. The calibration is taken as given: how it was fitted is not drawn again.
+
+    Examples
+    --------
+    >>> from radbook.ontology import CATEGORIES
+    >>> from radbook.findings import finding, label_row
+    >>> ids = [str(k) for k in range(20)]
+    >>> truth = pd.DataFrame([label_row(i, "curated", "choice", [finding("Edema")] * (i < "2")) for i in ids])
+    >>> rows = [(i, c, 0.95 if c == "Edema" else 0.0, 0.6 if c == "Edema" else 0.0) for i in ids for c in CATEGORIES]
+    >>> stated = pd.DataFrame(rows, columns=["report_id", "code", "probability", "calibrated"])
+    >>> gain = calibration_gain(truth, stated, reports=pd.DataFrame({"report_id": ids, "patient_id": ids}))
+    >>> round(gain["value"], 4), gain["high"] < 0
+    (-0.0269, True)
+    """
+    parts = []
+    for column in ("probability", "calibrated"):
+        truth, who, p, y = _pairs(curated, stated, column, policy, reports)
+        counts = np.zeros((truth.n_patients, n_bins))
+        np.add.at(counts, (who, _bins(p, n_bins)), p - y)
+        parts.append(counts)
+    decisions = np.bincount(who, minlength=truth.n_patients)
+
+    def gain(totals: np.ndarray) -> np.ndarray:
+        before, after, n = np.split(totals, [n_bins, 2 * n_bins], axis=-1)
+        change = np.abs(after).sum(axis=-1, keepdims=True) - np.abs(before).sum(axis=-1, keepdims=True)
+        return np.divide(change, n, out=np.full(change.shape, np.nan), where=n > 0)
+
+    counts = np.column_stack([*parts, decisions]).astype(float)
+    found = bootstrap_scores(counts, gain, n_bootstrap=n_bootstrap, seed=seed)
+    return {name: float(v[0]) for name, v in zip(("value", "low", "high"), found, strict=True)}
+
+
 def _pairs(
     curated: pd.DataFrame, stated: pd.DataFrame, column: str, policy: str, reports: pd.DataFrame
-) -> tuple[Comparison, np.ndarray, np.ndarray]:
-    """Every decision with a stated probability and a curated answer (1 or 0)."""
+) -> tuple[Comparison, np.ndarray, np.ndarray, np.ndarray]:
+    """Every decision with a stated probability: its patient (by number), the probability, and the curated answer (1 or 0)."""
     reference = curated[curated["task"] == "choice"]
     truth = compare(reference, reference, task="choice", policy=policy, reports=reports)
     wrong = stated[~stated[column].astype(float).fillna(0.0).between(0, 1)]
@@ -174,4 +230,8 @@ def _pairs(
     table = stated.pivot(index="report_id", columns="code", values=column)
     p = table.reindex(index=truth.report_ids, columns=truth.labels).to_numpy(dtype=float)
     used = (truth.y_true >= 0) & ~np.isnan(p)
-    return truth, p[used], truth.y_true[used]
+    return truth, truth.patients[np.nonzero(used)[0]], p[used], truth.y_true[used]
+
+
+def _bins(p: np.ndarray, n_bins: int) -> np.ndarray:
+    return np.minimum((p * n_bins).astype(int), n_bins - 1)

@@ -56,7 +56,7 @@ def ceiling(
 
     Examples
     --------
-    >>> from radbook.schema import label_row, finding
+    >>> from radbook.findings import label_row, finding
     >>> def table(source, n):
     ...     rows = [label_row(str(i), source, "choice", [finding("Edema")] * (i < n)) for i in range(20)]
     ...     return pd.DataFrame(rows)

@@ -15,8 +15,9 @@ import pandas as pd
 
 from radbook.errors import RadbookError
 from radbook.evaluation.matrix import IGNORED, LEVELS, POLICIES, choose, fill_matrix, key_of
+from radbook.findings import Presence
 from radbook.ontology import CATEGORIES, NORMAL
-from radbook.schema import LABELS, TASKS, Presence, check
+from radbook.schema import LABELS, TASKS, check
 
 __all__ = ["Comparison", "compare", "rows_of"]
 

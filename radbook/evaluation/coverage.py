@@ -17,7 +17,7 @@ from radbook.evaluation.intervals import bootstrap_scores
 __all__ = ["certainty", "risk_coverage"]
 
 COVERAGES = tuple(np.round(np.arange(0.05, 1.001, 0.05), 2).tolist())
-_COLUMNS = ["source", "coverage", "n_reports", "certainty", "value", "low", "high"]
+_COLUMNS = ["source", "coverage", "n_reports", "certainty", "wrong", "value", "low", "high"]
 
 
 def certainty(confidence: pd.DataFrame, *, column: str = "probability") -> pd.Series:
@@ -58,21 +58,22 @@ def risk_coverage(
 
     Returns
     -------
-    One row per coverage: source, coverage, n_reports (kept), certainty (of the least certain one kept), and value, low and
-    high: the share of wrong (report, label) decisions among the kept, with its 95 % bootstrap interval over patients.
+    One row per coverage: source, coverage, n_reports (kept), certainty (of the least certain one kept), wrong (how many
+    (report, label) decisions among the kept are), and value, low and high: their share of the decisions, with its 95 %
+    bootstrap interval over patients.
     Reports of equal certainty are kept in the order of `reports`.
 
     Examples
     --------
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> ids = [str(k) for k in range(20)]
     >>> truth = pd.DataFrame([label_row(i, "curated", "choice", [finding("Edema")]) for i in ids])
     >>> answers = truth.assign(source="student", findings=[[]] * 5 + truth["findings"].tolist()[5:])
     >>> reports = pd.DataFrame({"report_id": ids, "patient_id": ids})
     >>> sure = pd.Series([0.5] * 5 + [0.9] * 15, index=ids)
     >>> curve = risk_coverage(truth, answers, sure, reports=reports, coverages=(0.5, 1.0))
-    >>> curve[["coverage", "n_reports", "value"]].round(4).values.tolist()
-    [[0.5, 10.0, 0.0], [1.0, 20.0, 0.0192]]
+    >>> curve[["coverage", "n_reports", "wrong", "value"]].round(4).values.tolist()
+    [[0.5, 10.0, 0.0, 0.0], [1.0, 20.0, 5.0, 0.0192]]
     """
     wrong_share = [c for c in coverages if not 0 < c <= 1]
     if wrong_share or not len(coverages):
@@ -100,6 +101,7 @@ def risk_coverage(
             "coverage": np.asarray(coverages, dtype=float),
             "n_reports": kept_counts,
             "certainty": sure[order[kept_counts - 1]],
+            "wrong": (kept * wrong[:, None]).sum(axis=0),
             "value": value,
             "low": low,
             "high": high,

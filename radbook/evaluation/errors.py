@@ -10,15 +10,14 @@ from radbook.errors import RadbookError
 from radbook.evaluation.counts import compare, rows_of
 from radbook.evaluation.intervals import exact_interval
 from radbook.evaluation.matrix import POLICIES, choose, fill_matrix, key_of
+from radbook.findings import strongest
 from radbook.ontology import CATEGORIES
-from radbook.schema import Presence
 
-__all__ = ["agreement", "confusion", "disagreements", "strongest"]
+__all__ = ["agreement", "confusion", "deciding", "disagreements"]
 
 MEASURES = ("f1", "kappa")
 _EVIDENCE = ("phrase", "start", "end", "rule")
 _COLUMNS = ["report_id", "code", "kind", "curated", "predicted", *_EVIDENCE, "status"]
-_RANK = {str(p): rank for rank, p in enumerate((Presence.ABSENT, Presence.UNCERTAIN, Presence.PRESENT))}
 
 
 def disagreements(
@@ -46,7 +45,7 @@ def disagreements(
 
     Examples
     --------
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> wet = finding("Edema", phrase="wet lungs")
     >>> reference = pd.DataFrame([label_row("r", "curated", "choice", [wet])])
     >>> answer = pd.DataFrame([label_row("r", "rules", "choice", [finding("Edema", "uncertain")])])
@@ -56,7 +55,7 @@ def disagreements(
     """
     found = compare(curated, labels, task=task, policy=policy, reports=reports, level=level)
     key = key_of(level if task == "open" else "code")
-    reference, answers = (strongest(rows_of(t, task, "the labels"), key) for t in (curated, labels))
+    reference, answers = (deciding(rows_of(t, task, "the labels"), key) for t in (curated, labels))
     status = labels[labels["task"] == task].set_index("report_id")["status"]
     rows = []
     for kind, cells in (("invention", found.fp), ("miss", found.fn)):
@@ -108,7 +107,7 @@ def confusion(
 
     Examples
     --------
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> rows = [label_row(str(i), "curated", "choice", [finding("Edema")]) for i in range(4)]
     >>> reference = pd.DataFrame(rows)
     >>> table = confusion(reference, reference.assign(source="rules"), task="choice").set_index("label")
@@ -156,7 +155,7 @@ def agreement(
 
     Examples
     --------
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> one = pd.DataFrame([label_row("r", "one", "choice", [finding("Edema")])])
     >>> two = pd.DataFrame([label_row("r", "two", "choice", [finding("Edema"), finding("Fracture")])])
     >>> agreement([one, two], task="choice").round(2).values.tolist()
@@ -201,19 +200,14 @@ def _agree(one: np.ndarray, two: np.ndarray, measure: str) -> float:
     return float(((a == b).mean() - chance) / (1 - chance)) if chance < 1 else float("nan")
 
 
-def strongest(table: pd.DataFrame, key) -> dict[tuple[str, str], dict]:
+def deciding(table: pd.DataFrame, key) -> dict[tuple[str, str], dict]:
     """Return, per report and label of `key`, the finding that decided the cell; answers that failed say nothing.
 
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> twice = [finding("J90", "absent"), finding("J90")]
-    >>> strongest(pd.DataFrame([label_row("r", "rules", "open", twice)]), str)["r", "J90"]["presence"]
+    >>> deciding(pd.DataFrame([label_row("r", "rules", "open", twice)]), str)["r", "J90"]["presence"]
     'present'
     """
-    best: dict[tuple[str, str], dict] = {}
     answered = table[table["status"] != "failed"]
-    for report, findings in zip(answered["report_id"], answered["findings"], strict=True):
-        for entry in findings:
-            cell = (report, key(entry["code"]))
-            if cell not in best or _RANK[entry["presence"]] > _RANK[best[cell]["presence"]]:
-                best[cell] = entry
-    return best
+    rows = zip(answered["report_id"], answered["findings"], strict=True)
+    return strongest(((report, key(entry["code"])), entry) for report, findings in rows for entry in findings)

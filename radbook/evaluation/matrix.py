@@ -1,23 +1,20 @@
 """One `labels` table as numbers: reports x labels, with the uncertain read by a named policy."""
 
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
 
-from radbook.errors import RadbookError
+from radbook.errors import RadbookError, did_you_mean
+from radbook.findings import STRENGTH
 from radbook.icd10 import block
 from radbook.ontology import CATEGORIES, NORMAL
-from radbook.schema import Presence
 
 __all__ = ["IGNORED", "LEVELS", "POLICIES", "choose", "fill_matrix", "key_of", "label_matrix"]
 
 IGNORED = -1
 POLICIES = {"certain": 0, "u-one": 1, "ignore": IGNORED}  # what an uncertain finding counts as
 LEVELS = ("block", "category", "code")  # how much of an ICD-10 code is compared, least first
-# A report may mention one label twice: the strongest statement is the one that counts.
-_STRENGTH = {Presence.ABSENT: 0, Presence.UNCERTAIN: 1, Presence.PRESENT: 2}
 
 
 def choose(value: str, allowed: Iterable[str], parameter: str) -> str:
@@ -25,9 +22,7 @@ def choose(value: str, allowed: Iterable[str], parameter: str) -> str:
     allowed = tuple(allowed)
     if value in allowed:
         return value
-    near = get_close_matches(str(value), allowed, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise RadbookError(f"{parameter}={value!r} is none of {', '.join(allowed)}{hint}")
+    raise RadbookError(f"{parameter}={value!r} is none of {', '.join(allowed)}{did_you_mean(str(value), allowed)}")
 
 
 def label_matrix(
@@ -54,7 +49,7 @@ def label_matrix(
 
     Examples
     --------
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> found = [finding("Edema"), finding("Pneumonia", "uncertain")]
     >>> table = pd.DataFrame([label_row("r1", "rules", "choice", found)])
     >>> label_matrix(table, ["r1"], ["Edema", "Pneumonia", "Fracture"], "ignore")
@@ -101,9 +96,10 @@ def fill_matrix(
         seen.add(row)
         answered[row] = status != "failed"
         for entry in findings if answered[row] else ():
-            said = _STRENGTH.get(entry["presence"])
+            # A report may mention one label twice: the strongest statement is the one that counts.
+            said = STRENGTH.get(entry["presence"])
             if said is None:
-                choose(entry["presence"], _STRENGTH, f"report {report!r}: presence")
+                choose(entry["presence"], STRENGTH, f"report {report!r}: presence")
             column = column_of.get(key(entry["code"]))
             if column is not None:
                 strength[row, column] = max(strength[row, column], said)

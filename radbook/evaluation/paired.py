@@ -60,9 +60,12 @@ def paired_difference(
     share of exchanges whose difference is at least as large, with the observed one counted in, so it is
     never 0.
 
+    Under the policy "ignore" each side is scored on its own cells, those about which neither it nor the reference has a
+    doubt: the two then answer for cells that are not quite the same, and their difference is partly one of cells.
+
     Examples
     --------
-    >>> from radbook.schema import label_row, finding
+    >>> from radbook.findings import label_row, finding
     >>> def table(source, n):
     ...     rows = [label_row(str(i), source, "choice", [finding("Edema")] * (i < n)) for i in range(20)]
     ...     return pd.DataFrame(rows)
@@ -129,7 +132,7 @@ def paired_table(
 
     Examples
     --------
-    >>> from radbook.schema import label_row, finding
+    >>> from radbook.findings import label_row, finding
     >>> def table(source, n):
     ...     rows = [label_row(str(i), source, "choice", [finding("Edema")] * (i < n)) for i in range(20)]
     ...     return pd.DataFrame(rows)

@@ -69,7 +69,7 @@ def paired_power(
 
     Examples
     --------
-    >>> from radbook.schema import label_row, finding
+    >>> from radbook.findings import label_row, finding
     >>> def table(source, wrong):
     ...     rows = [label_row(str(i), source, "choice", [finding("Edema")] * (i % wrong > 0)) for i in range(90)]
     ...     return pd.DataFrame(rows)

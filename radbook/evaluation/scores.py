@@ -83,7 +83,7 @@ def score(
 
     Examples
     --------
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> def table(source, *codes):
     ...     rows = [label_row(f"r{i}", source, "choice", [finding(c)]) for i, c in enumerate(codes)]
     ...     return pd.DataFrame(rows)
@@ -134,7 +134,7 @@ def score_all(
 
     Examples
     --------
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> reference = pd.DataFrame([label_row("r", "curated", "choice", [finding("Edema")])])
     >>> sources = [reference.assign(source=name) for name in ("rules", "student:a")]
     >>> scores = score_all(reference, sources, policy=list(POLICIES))

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from radbook.errors import RadbookError
-from radbook.evaluation.buckets import FATES
+from radbook.evaluation.fates import FATES
 from radbook.plots.canvas import (
     GREY,
     PALETTE,

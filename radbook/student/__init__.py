@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from radbook.corpora.sections import report_body
+from radbook.corpora.sections import is_empty, report_body
 from radbook.errors import RadbookError
+from radbook.findings import Presence, label_row
 from radbook.ontology import CATEGORIES
-from radbook.schema import PREDICTIONS, Presence, check, label_row
+from radbook.schema import PREDICTIONS, check, check_reports
+from radbook.student.adapter import check_commit, load_adapter
 from radbook.student.base import base_hash, base_name, load_base, load_tokenizer, prompt_style, resolve_base
 from radbook.student.chat import encode_prompts, template_hash
 from radbook.student.checkpoints import read_json
-from radbook.student.generate import PORTION, generate
+from radbook.student.environment import free_memory
+from radbook.student.generate import PORTION, end_engine, generate
 from radbook.tasks import TASKS, Task
 
 __all__ = ["Student"]
@@ -31,8 +34,11 @@ class Student:
         The prompt style it is asked in.
     """
 
-    def __init__(self, base_model: str, *, source: str, style: str, adapter: Path | None = None) -> None:
+    def __init__(
+        self, base_model: str, *, source: str, style: str, adapter: Path | None = None, commit: str | None = None
+    ) -> None:
         self.base_model, self.source, self.style, self.adapter = base_model, source, style, adapter
+        self._commit = commit
         self._loaded: tuple[Any, Any] | None = None
 
     @classmethod
@@ -49,7 +55,8 @@ class Student:
         Raises
         ------
         RadbookError
-            If there is no finished student, or the base or the prompts are not those it was trained with.
+            If there is no finished student, or the base or the prompts are not those it was trained with. (The weights of
+            a hub's model are known when they are loaded, on first use.)
         """
         folder = Path(folder).absolute()
         home = folder / "student" if (folder / "student").is_dir() else folder
@@ -74,9 +81,10 @@ class Student:
             raise RadbookError(
                 f"the prompts have changed since the student in {home} was trained: train it again with these prompts"
             )
+        known = {"style": style, "commit": settings.get("base_commit")}
         if base:
-            return cls(base_model, source=f"base:{base_name(base_model)}", style=style)
-        return cls(base_model, source=f"student:{run}", style=style, adapter=home / "adapter")
+            return cls(base_model, source=f"base:{base_name(base_model)}", **known)
+        return cls(base_model, source=f"student:{run}", adapter=home / "adapter", **known)
 
     @classmethod
     def untuned(cls, base_model: str = "tiny") -> "Student":
@@ -88,8 +96,9 @@ class Student:
         if self._loaded is None:
             # Plain transformers: replies then do not depend on which backend trained the adapter.
             model, tokenizer, _ = load_base(self.base_model, backend="peft")
+            check_commit(model, self.base_model, self._commit)
             if self.adapter is not None:
-                model = _with_adapter(model, self.adapter)
+                model = load_adapter(model, self.adapter)
             elif getattr(model.config, "template_hash", None) not in (None, template_hash(tokenizer, self.style)):
                 raise RadbookError(
                     f"the prompts have changed since the merged student in {self.base_model} was trained: "
@@ -98,6 +107,13 @@ class Student:
             self._loaded = model.eval(), tokenizer
         return self._loaded
 
+    def release(self) -> None:
+        """Free the memory of the model, and of vLLM where it wrote; the next use loads it again."""
+        if self._loaded is not None:
+            end_engine(self._loaded[0])
+        self._loaded = None
+        free_memory()
+
     def label(
         self,
         reports: pd.DataFrame,
@@ -105,9 +121,17 @@ class Student:
         *,
         max_new_tokens: int = 150,
         batch_size: int = 64,
+        vllm: bool = True,
         progress: Callable[[str], None] | None = None,
     ) -> pd.DataFrame:
         """Label every report for every task.
+
+        Parameters
+        ----------
+        reports, tasks
+            What is read, and what is asked of each report.
+        max_new_tokens, batch_size, vllm, progress
+            As for `radbook.student.generate.generate`.
 
         Returns
         -------
@@ -115,6 +139,7 @@ class Student:
             The `predictions` table, one row per report and task, none left out: an empty report, a prompt too long for
             the model and an unreadable reply have status "failed" and a note that says so.
         """
+        check_reports(reports)
         unknown = [t for t in tasks if t not in TASKS]
         if unknown:
             raise RadbookError(
@@ -129,7 +154,7 @@ class Student:
             tell = (lambda line, name=name: progress(f"{name}: {line}")) if progress else None
             replies = generate(
                 model, tokenizer, list(asked.values()), max_new_tokens=max_new_tokens, batch_size=batch_size,
-                progress=tell,
+                vllm=vllm, progress=tell,
             )  # fmt: skip
             answered = dict(zip(asked, replies, strict=True))
             for k, report_id in enumerate(ids):
@@ -207,7 +232,7 @@ class Student:
                 f"max_new_tokens is {room}: prompt and reply together may have {width} tokens in {self.base_model}; give less"
             )
         limit = width - room
-        bodies = [report_body(text).strip() for text in texts]
+        bodies = ["" if is_empty(text) else report_body(text).strip() for text in texts]
         prompts = {k: task.prompt(body, self.style) for k, body in enumerate(bodies) if body}
         notes = {k: "empty report" for k, body in enumerate(bodies) if not body}
         asked = list(prompts)
@@ -220,17 +245,3 @@ class Student:
                         f"prompt of {len(ids)} tokens is longer than the {limit} that the model can read"
                     )
         return prompts, notes
-
-
-def _with_adapter(model: Any, adapter: Path) -> Any:
-    from peft import PeftModel
-    from safetensors import SafetensorError
-
-    try:
-        return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
-        reason = str(error).strip().partition("\n")[0][:300]
-        raise RadbookError(
-            f"the adapter in {adapter} cannot be loaded ({reason}): delete {adapter.parent} and run chapter 06 "
-            "(radbook.student.finetune) again"
-        ) from error

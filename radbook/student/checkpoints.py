@@ -12,9 +12,24 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-__all__ = ["begin", "finished", "newest", "read_json", "remove_broken", "seal", "sealer", "write_json"]
+from radbook.errors import RadbookError
+
+__all__ = [
+    "begin",
+    "check_home",
+    "finished",
+    "newest",
+    "read_json",
+    "remove_broken",
+    "seal",
+    "sealer",
+    "write_json",
+]
 
 SEAL = "sealed.json"
+# What a training writes into its folder, and the next one removes. The settings go first: without them nothing of what is
+# left counts as finished. The file that says whose the rest is stays until it is replaced.
+_OURS = ("settings.json", "losses.parquet", "adapter", "checkpoints", "merged", "training.json")
 
 
 def seal(checkpoint: Path, *, processes: int = 1) -> None:
@@ -73,17 +88,36 @@ def finished(out_dir: Path, identity: dict) -> dict | None:
     return stored if done and all(stored.get(k) == v for k, v in identity.items()) else None
 
 
-def begin(out_dir: Path, identity: dict) -> None:
-    """Keep the checkpoints of an interrupted training of the same identity; remove what another training left."""
+def check_home(out_dir: Path) -> None:
+    """Refuse a folder in which something stands under our names that no training of ours has written."""
+    records = (read_json(out_dir / name) for name in ("training.json", "settings.json"))
+    if any(isinstance(record, dict) and "data_hash" in record for record in records):
+        return
+    there = [name for name in _OURS if (out_dir / name).exists()]
+    if there:
+        raise RadbookError(
+            f"out_dir {out_dir} holds {', '.join(there)}, which no training of ours has written: name another folder"
+        )
+
+
+def begin(out_dir: Path, identity: dict) -> bool:
+    """Keep the checkpoints of an interrupted training of the same identity; remove what another training left.
+
+    Returns
+    -------
+    Whether something was removed.
+    """
     out_dir.mkdir(parents=True, exist_ok=True)
     if read_json(out_dir / "training.json") == identity and not (out_dir / "settings.json").is_file():
-        return
-    # The settings first: without them nothing of what is left counts as finished.
-    for name in ("settings.json", "training.json", "losses.parquet"):
-        (out_dir / name).unlink(missing_ok=True)
-    for name in ("adapter", "checkpoints", "merged"):
-        shutil.rmtree(out_dir / name, ignore_errors=True)
+        return False
+    left = [out_dir / name for name in _OURS if (out_dir / name).exists()]
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != "training.json":
+            path.unlink()
     write_json(out_dir / "training.json", identity)
+    return bool(left)
 
 
 def read_json(path: Path) -> Any:

@@ -1,14 +1,16 @@
 """What surrounds the heavy libraries: variables set before their import, silence, and what this processor can do."""
 
 import contextlib
+import gc
 import io
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cpu_has_bfloat16", "import_unsloth", "prepare_environment", "quiet"]
+__all__ = ["cpu_has_bfloat16", "free_memory", "import_unsloth", "prepare_environment", "quiet"]
 
 
 def prepare_environment(local: bool) -> None:
@@ -51,10 +53,28 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
+def free_memory() -> None:
+    """Give back the memory of models that nobody uses any more: they hang in cycles until the collector comes."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def import_unsloth() -> Any:
-    """Import Unsloth without its banner; raises ImportError or NotImplementedError where it does not run."""
+    """Import Unsloth without its banner; raises ImportError or NotImplementedError where it does not run.
+
+    Of its warnings one comes through: that a library it patches was imported before it.
+    """
     sink = io.StringIO()
-    with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with (
+        contextlib.redirect_stdout(sink),
+        contextlib.redirect_stderr(sink),
+        warnings.catch_warnings(record=True) as told,
+    ):
+        warnings.simplefilter("always")
         import unsloth
+    for line in (str(warning.message).partition("\n")[0] for warning in told):
+        if "imported before" in line:
+            warnings.warn(line, stacklevel=2)
     return unsloth

@@ -22,11 +22,11 @@ import pandas as pd
 
 from radbook.errors import RadbookError
 from radbook.schema import INSTRUCTIONS, check, read_table
-from radbook.student.adapter import save_adapter
+from radbook.student.adapter import base_commit, save_adapter
 from radbook.student.base import base_hash, load_base, prepare_training, resolve_base
 from radbook.student.chat import template_hash
-from radbook.student.checkpoints import begin, finished, newest, remove_broken, sealer, write_json
-from radbook.student.environment import quiet
+from radbook.student.checkpoints import begin, check_home, finished, newest, remove_broken, sealer, write_json
+from radbook.student.environment import free_memory, quiet
 from radbook.student.settings import Settings, read_config
 from radbook.student.trainer import add_lora, make_trainer, per_process, tokenize, world_size
 from radbook.student.watch import watcher
@@ -65,6 +65,7 @@ def finetune(
         The `instructions` table; every row is trained on.
     out_dir
         Folder of the student: adapter/, losses.parquet, settings.json, and checkpoints/ while it trains.
+        An earlier student in it, of other settings or data, is replaced once nothing speaks against the new one.
     base_model
         "tiny", a folder, or a hub id; see `radbook.student.base.load_base`.
     rank, alpha, targets
@@ -95,8 +96,8 @@ def finetune(
     Raises
     ------
     RadbookError
-        For a parameter that cannot be meant, an unknown target layer, rows too long for the base, or prompts that no
-        prompt style of this version writes.
+        For a parameter that cannot be meant, an unknown target layer, rows too long for the base, prompts that no
+        prompt style of this version writes, or an `out_dir` with files of others under our names.
     """
     if base_model != "tiny":  # the packaged base is kept by name: the run's folder then works elsewhere too
         base_model = resolve_base(base_model)[0]
@@ -123,7 +124,10 @@ def finetune(
         say("the student is already trained with these settings and data")
         shutil.rmtree(out_dir / "checkpoints", ignore_errors=True)  # killed while it tidied up
         return done
-    return _train(instructions, out_dir, settings, identity, say)
+    check_home(out_dir)
+    result = _train(instructions, out_dir, settings, identity, say)
+    free_memory()  # of the trainer and its model
+    return result
 
 
 def _train(
@@ -132,9 +136,7 @@ def _train(
     say("loading the base model")
     prepare_training(settings.base_model, settings.backend)
     processes = world_size()
-    with _first_process_first():
-        begin(out_dir, identity)
-        remove_broken(out_dir / "checkpoints", processes=processes)
+    _first_process_first()  # joined before anything loads, each process knows its device
     longest_known = int(instructions["prompt_tokens"].max() + instructions["completion_tokens"].max()) + 256
     model, tokenizer, backend = load_base(
         settings.base_model,
@@ -142,6 +144,7 @@ def _train(
         max_seq_length=longest_known,
         load_in_4bit=settings.load_in_4bit,
     )
+    commit = base_commit(model, settings.base_model)
     rows = tokenize(instructions, tokenizer)
     lengths = [len(ids) for ids in rows["input_ids"]]
     limit = getattr(model.config, "max_position_embeddings", max(lengths))
@@ -151,6 +154,10 @@ def _train(
             f"{settings.base_model} reads: lower max_prompt_tokens when the instructions are built"
         )
     model = add_lora(model, settings, backend)
+    with _first_process_first():  # nothing is removed before all that can be refused has been accepted
+        if begin(out_dir, identity):
+            say(f"replacing the earlier student in {out_dir}")
+        remove_broken(out_dir / "checkpoints", processes=processes)
     trainer = make_trainer(model, tokenizer, rows, out_dir, settings, backend=backend)
     trainer.add_callback(watcher(say, sum(lengths) * settings.epochs))
     trainer.add_callback(sealer())
@@ -163,6 +170,7 @@ def _train(
     seconds = float(losses["seconds"].iloc[-1])
     result = {
         **identity,
+        "base_commit": commit,
         "template_hash": template_hash(tokenizer, identity["prompt_style"]),
         "backend_used": backend,
         "processes": processes,

@@ -1,9 +1,10 @@
 """Let a model write its replies: greedy, many reports at a time, the shared beginning of the prompts read once.
 
-Every reply is the one that `model.generate` gives to its prompt alone; what differs is the time.
+On a CPU, in float32, every reply is the one that `model.generate` gives to its prompt alone; what differs is the time.
+In half precision, or by vLLM's kernels, a close call between two tokens may fall to the other side.
 A reply ends at the model's end token and not with its list: what stands behind the list (evidence, or prose that lowers
 the status) belongs to what `Task.parse` reads.
-On CUDA, vLLM takes over where it is installed and many replies are wanted.
+On CUDA, vLLM takes over where it is installed, 500 replies or more are wanted and a copy of the model has room.
 """
 
 import importlib.util
@@ -20,7 +21,7 @@ from radbook.student.chat import encode_prompts
 from radbook.student.environment import quiet
 from radbook.student.memory import Memory, can_share, rows_at_once
 
-__all__ = ["PORTION", "generate", "progress_of", "shared_prefix", "worth_vllm"]
+__all__ = ["PORTION", "end_engine", "generate", "progress_of", "shared_prefix", "worth_vllm"]
 
 _LEAST_PREFIX = 48  # a shorter shared beginning costs more to keep apart than to read again
 PORTION = 4096  # prompts
@@ -38,6 +39,7 @@ def generate(
     *,
     max_new_tokens: int = 150,
     batch_size: int = 64,
+    vllm: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> list[str]:
     """Return the greedy reply to each prompt, in the order of the prompts.
@@ -51,9 +53,11 @@ def generate(
     max_new_tokens
         A reply that has not ended by then is cut there.
     batch_size
-        Prompts answered at a time; the replies do not depend on it.
+        Prompts answered at a time.
+    vllm
+        Let vLLM write where it pays; false for replies that will be compared with others of few prompts.
     progress
-        Called with one line of text now and then: replies written, replies per second, seconds left.
+        Called with one line of text now and then: replies written, by vLLM if so, replies per second, seconds left.
 
     Examples
     --------
@@ -67,8 +71,9 @@ def generate(
     for name, value in (("max_new_tokens", max_new_tokens), ("batch_size", batch_size)):
         if value < 1:
             raise RadbookError(f"{name} is {value}: give a whole number of at least 1")
-    tell = progress_of(progress, len(prompts), "replies")
-    write = _write_with_vllm if _takes_vllm(model, len(prompts)) else _write
+    vllm = vllm and _takes_vllm(model, len(prompts))
+    tell = progress_of(progress, len(prompts), "replies by vLLM" if vllm else "replies")
+    write = _write_with_vllm if vllm else _write
     replies = [""] * len(prompts)
     model.eval()
     # A portion at a time: the tokens of a whole cohort's prompts would take more memory than anything else.
@@ -201,6 +206,11 @@ def _takes_vllm(model: Any, n_prompts: int) -> bool:
         free=torch.cuda.mem_get_info()[0],
         weights=sum(p.numel() * p.element_size() for p in model.parameters()),
     )
+
+
+def end_engine(model: Any) -> None:
+    """Let go of the model's vLLM engine, if it has one; it ends, and its memory is free, once it is collected."""
+    _ENGINES.pop(model, None)
 
 
 def _write_with_vllm(

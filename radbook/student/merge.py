@@ -69,12 +69,15 @@ def merge(student: str | Path, out_dir: str | Path) -> dict[str, Any]:
         path.chmod(0o644)  # they are written for the owner alone
     shutil.rmtree(out_dir, ignore_errors=True)
     os.replace(partial, out_dir)
-    return {
+    told = {
         "path": str(out_dir),
         "parameters": sum(p.numel() for p in model.parameters()),
         "dtype": str(model.dtype).removeprefix("torch."),
         "megabytes": round(sum(p.stat().st_size for p in out_dir.iterdir()) / 1e6, 1),
     }
+    del model  # what was saved will be loaded again, and a large one has room once
+    loaded.release()
+    return told
 
 
 def _copy_terms(base_model: str, folder: Path) -> None:

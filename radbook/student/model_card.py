@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from radbook.schema import present_codes
+from radbook.findings import present_codes
 from radbook.student.base import resolve_base
 from radbook.tasks import TASKS
 
@@ -14,7 +14,7 @@ __all__ = ["eval_sets", "growth", "model_card", "score_base"]
 
 
 def eval_sets(
-    n_reports: int, openi_path: str | Path | None = None
+    n_reports: int, *, openi_path: str | Path | None = None
 ) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
     """Return (reports, curated labels) to score a base on: held-out reports of both synthetic styles, and real ones."""
     from radbook.corpora import load_corpus
@@ -32,6 +32,7 @@ def eval_sets(
 def score_base(
     base: str | Path,
     sets: dict[str, tuple[pd.DataFrame, pd.DataFrame]],
+    *,
     tasks: tuple[str, ...] = tuple(TASKS),
 ) -> dict[str, dict[str, float]]:
     """Return micro-F1 ("certain": uncertain findings count as absent) of an untuned base, by test set and task."""

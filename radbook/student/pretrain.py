@@ -81,7 +81,7 @@ def pretrain(
     """
     options = {k: v for k, v in locals().items() if k not in ("out_dir", "eval_path", "n_eval", "progress")}
     _check(steps=steps, hidden_size=hidden_size, heads=heads, n_eval=n_eval)
-    sets = eval_sets(n_eval, eval_path) if n_eval else {}  # before the training, which a file that fails would waste
+    sets = eval_sets(n_eval, openi_path=eval_path) if n_eval else {}  # before the training, which a file that fails would waste
     prepare_environment(True)
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -121,7 +121,7 @@ def pretrain(
         say("scoring the base on held-out reports")
         card["scores"], card["curve"] = score_base(out_dir, sets), []
         for entry in sorted(scratch.glob("*.json")):
-            scores = score_base(entry.with_suffix(""), sets, ("choice",))
+            scores = score_base(entry.with_suffix(""), sets, tasks=("choice",))
             spent = json.loads(entry.read_text(encoding="utf-8"))
             card["curve"].append({**spent, **{name: values["choice"] for name, values in scores.items()}})
     (out_dir / "training.json").write_text(json.dumps(card, indent=1), encoding="utf-8")

@@ -1,6 +1,5 @@
 """The parameters of a fine-tuning run: checked before anything loads, each refusal naming the parameter."""
 
-import difflib
 import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from radbook.errors import RadbookError
+from radbook.errors import RadbookError, did_you_mean
 from radbook.student.base import BACKENDS
 
 __all__ = ["Settings", "read_config"]
@@ -98,9 +97,8 @@ def read_config(path: str | Path) -> dict[str, Any]:
     known = ["instructions", "out_dir", *kinds]
     for key in config:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"keys are {', '.join(known)}"
-            raise RadbookError(f"{path.name} {key}: there is no such key; {hint}")
+            hint = did_you_mean(str(key), known) or f"; keys are {', '.join(known)}"
+            raise RadbookError(f"{path.name} {key}: there is no such key{hint}")
     for key in ("instructions", "out_dir"):
         if not isinstance(config.get(key), str) or not config[key]:
             raise RadbookError(f"{path.name} {key}: give a path, it is {config.get(key)!r}")

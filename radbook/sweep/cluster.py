@@ -116,4 +116,4 @@ def _check_workers(client: "Client", address: str, project: Path) -> None:
 
 
 def _look_around(project: Path) -> tuple[str, bool]:
-    return describe_machine(project)["code"], (project / "_toc.yml").is_file()
+    return describe_machine()["code"], (project / "_toc.yml").is_file()

@@ -1,4 +1,4 @@
-"""Read the table of a sweep: what was varied, how far seeds lie apart, and where a student passes its teacher."""
+"""Read the table of a sweep: what was varied, how far seeds lie apart, and how long it computed."""
 
 import json
 import math
@@ -10,12 +10,10 @@ import pandas as pd
 from radbook.errors import RadbookError
 
 __all__ = [
-    "ahead",
+    "computing_minutes",
     "curve_of",
-    "highest_rate",
     "missing",
     "overview",
-    "rates",
     "read_sweep",
     "spread",
     "trained_on",
@@ -55,6 +53,19 @@ def read_sweep(folder: Path) -> tuple[pd.DataFrame, dict]:
     curves = told.get("curves", {}).items()
     table.attrs["grids"] = {curve: sorted({key for grid in grids for key in grid}) for curve, grids in curves}
     return table, told
+
+
+def computing_minutes(told: Mapping) -> float:
+    """Return how long the chapters of all runs took together, shared parts once; NaN where that is not told.
+
+    >>> computing_minutes({"runs": {"a": 60.0, "b": 30.0}, "shared": {"s": 30.0}})
+    2.0
+    >>> computing_minutes({"runs": {"a": 60.0, "b": 30.0}})  # of an older version, which counted shared parts in every run
+    nan
+    """
+    if not {"runs", "shared"} <= told.keys():
+        return math.nan
+    return (sum(told["runs"].values()) + sum(told["shared"].values())) / 60
 
 
 def curve_of(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -136,85 +147,6 @@ def spread(part: pd.DataFrame, by: Sequence[str] = (), *, value: str = "f1") -> 
         n_train=("n_train", "mean"),
     )
     return found.reset_index()
-
-
-def ahead(part: pd.DataFrame, by: str, *, task: str) -> pd.DataFrame:
-    """Say for each value of a parameter in how many seeds the student is above its teacher, and how surely.
-
-    Returns
-    -------
-    Indexed by the parameter: mean, lowest and highest paired `difference` over the seeds, `seeds`, `above` (seeds with a
-    difference above 0) and `surely` (seeds whose 95 % interval lies above 0).
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"task": "open", "source": "student", "seed": [1, 2], "rank": 4, "difference": [0.5, 0.25]})
-    >>> ahead(rows.assign(difference_low=[0.1, -0.1]), "rank", task="open").loc[4].tolist()
-    [0.375, 0.25, 0.5, 2.0, 2.0, 1.0]
-    """
-    rows = part[(part["task"] == task) & (part["source"] == "student")].dropna(subset=["difference"])
-    rows = rows.assign(above=rows["difference"] > 0, surely=rows["difference_low"] > 0)
-    return rows.groupby(by, dropna=False).agg(
-        difference=("difference", "mean"), low=("difference", "min"), high=("difference", "max"),
-        seeds=("seed", "nunique"), above=("above", "sum"), surely=("surely", "sum"),
-    )  # fmt: skip
-
-
-def highest_rate(rows: int, settings: Mapping[str, float]) -> tuple[int, int, float]:
-    """Return the steps of a training, those of its warm-up, and the highest learning rate that it reaches.
-
-    Parameters
-    ----------
-    rows
-        Rows of the training set, all tasks together.
-    settings
-        learning_rate, warmup, epochs, batch_size and accumulation, as the chapter on fine-tuning takes them.
-
-    Examples
-    --------
-    >>> released = {"learning_rate": 3e-4, "warmup": 100, "epochs": 1, "batch_size": 2, "accumulation": 64}
-    >>> highest_rate(1000, released)
-    (8, 100, 2.1e-05)
-    >>> highest_rate(1000, released | {"warmup": 0.1})
-    (8, 1, 0.0003)
-    """
-    micro_batches = math.ceil(rows / settings["batch_size"])
-    steps = math.ceil(math.ceil(micro_batches / settings["accumulation"]) * settings["epochs"])
-    warmup = settings["warmup"]
-    warm = int(warmup) if warmup >= 1 else math.ceil(warmup * steps)
-    # The first step has the rate 0, and each adds one part of the warm-up.
-    reached = 1.0 if steps > warm else (steps - 1) / warm
-    return steps, warm, settings["learning_rate"] * reached
-
-
-def rates(part: pd.DataFrame, fixed: Mapping[str, object]) -> pd.DataFrame:
-    """Return what `highest_rate` says of every run, with its rows, its warm-up and its seed.
-
-    Parameters
-    ----------
-    part
-        Rows of a sweep's table, with the parameters that some curve varies.
-    fixed
-        The parameters that no curve varies.
-
-    Examples
-    --------
-    >>> row = {"run": "a", "source": "student", "seed": 1, "n_train": 64, "warmup": 0.5}
-    >>> fixed = {"learning_rate": 1e-3, "epochs": 1, "batch_size": 16, "accumulation": 1}
-    >>> rates(pd.DataFrame([row]), fixed).loc["a"].tolist()
-    [1.0, 0.5, 64.0, 4.0, 2.0, 0.001]
-    """
-    rows = {}
-    for run, found in part[part["source"] == "student"].groupby("run", sort=False):
-        settings = {**fixed, **found.iloc[0].to_dict()}
-        total = int(found["n_train"].sum())
-        steps, warm, reached = highest_rate(total, settings)
-        rows[run] = {
-            "seed": settings["seed"], "warmup": settings["warmup"], "rows": total,
-            "steps": steps, "steps of warm-up": warm, "highest rate": reached,
-        }  # fmt: skip
-    columns = ["seed", "warmup", "rows", "steps", "steps of warm-up", "highest rate"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def trained_on(table: pd.DataFrame) -> pd.Series:

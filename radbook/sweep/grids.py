@@ -14,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from radbook.checks import check_sources
 from radbook.errors import RadbookError
 from radbook.evaluation import POLICIES
 from radbook.evaluation.intervals import check_draws
@@ -195,6 +196,7 @@ def _check_values(values: Mapping[str, object]) -> None:
         ...
     radbook.errors.RadbookError: lora_rank is -3: give a whole number of at least 1
     """
+    check_sources(values)
     if "policy" in values:
         choose(values["policy"], POLICIES, "policy")
     if "n_bootstrap" in values:

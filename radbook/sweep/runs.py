@@ -1,6 +1,6 @@
 """Grids of runs on a Dask cluster: a local one by default, any scheduler by its address.
 
-Every point is a run folder that `radbook.chapters.run_chapters` executes, up to the predictions, and that can be gone on
+Every point is a run folder that `radbook.chain.run_chapters` executes, up to the predictions, and that can be gone on
 with like any other run.
 Finished points are reused, a point whose worker died is repeated, one that fails is named and the others are kept.
 The scores of all points go to `sweep.csv`, and how they came about to `sweep.json`, in the folder of the sweep.
@@ -16,26 +16,23 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from radbook.about import duration
-from radbook.chapters import CHAPTERS, Chapter, run_chapters
+from radbook.chain import run_chapters
+from radbook.chapters import CHAPTERS, Chapter
 from radbook.errors import RadbookError
 from radbook.fingerprints import describe_machine
-from radbook.instructions import taught_by
 from radbook.profiles import declared_parameters, load_profile
-from radbook.reference import difference_of, scores_of
 from radbook.runs import Run, hold, open_run, project_root, write_json
-from radbook.schema import TASKS
 from radbook.sweep.cluster import THREADS, limit_threads, open_cluster, why_failed
-from radbook.sweep.curves import MEASURED
 from radbook.sweep.grids import Grid, Point, make_points
+from radbook.sweep.scoring import chapters_for_scores, score_run, scores_table
 from radbook.sweep.shared import copy_chapters, shared_parts
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["Sweep", "chapters_for_scores", "run_sweep", "score_run"]
+__all__ = ["Sweep", "run_sweep"]
 
 _SCORING = ("policy", "n_bootstrap")  # parameters of chapters that a sweep does not execute, but scores like
-_NEEDED = {"reports.parquet", "labels/curated.parquet", "instructions.parquet", "predictions.parquet"}
 Echo = Callable[[str], None]
 
 
@@ -109,81 +106,26 @@ def run_sweep(
         futures = _submit(client, folder.name, points, names, declared, project, profile, chapters)
         waiting = {point.name: futures[point.name] for point in points}
         results, failed = _gather(client, waiting, places, echo=echo, live=live)
-    table = _table(points, results, keys)
+        # A part that failed has taken every run that copies it along.
+        parts = {n: f.result() for n, f in futures.items() if n not in waiting and f.status == "finished"}
+    executed = sum(result["executed"] for result in results.values())
+    table = scores_table(points, results, keys)
     _save(folder, table, {
         "sweep": folder.name,
         "profile": profile_name,
         "curves": {curve: [dict(grid) for grid in grids] for curve, grids in curves.items()},
         "parameters": {n: v for n, v in points[0].values.items() if n not in keys},
         "runs": {point.name: round(results[point.name]["seconds"], 1) for point in points if point.name in results},
+        "shared": {name: round(part["seconds"], 1) for name, part in parts.items()},
         "failed": failed,
         "threads_per_run": THREADS,
         "workers": places,
-        "wall_seconds": round(time.perf_counter() - started, 1),
+        # Of this call alone: what earlier ones had finished was reused.
+        "last_call": {"executed": executed, "wall_seconds": round(time.perf_counter() - started, 1)},
         "codes": sorted({result["code"] for result in results.values()}),
-        **describe_machine(project),
+        **describe_machine(),
     })  # fmt: skip
-    return Sweep(folder, table, failed, sum(result["executed"] for result in results.values()))
-
-
-def chapters_for_scores(chapters: Sequence[Chapter] = CHAPTERS) -> list[str]:
-    """Return the names of the chapters without which a student cannot be scored, in order.
-
-    >>> chapters_for_scores()[-2:]
-    ['05_instructions', '06_lora_finetuning']
-    """
-    wanted, names = set(_NEEDED), []
-    for chapter in reversed(chapters):
-        if wanted & set(chapter.writes):
-            wanted |= set(chapter.reads)
-            names.append(chapter.name)
-    return names[::-1]
-
-
-def score_run(run: Run, values: Mapping[str, object]) -> list[dict[str, object]]:
-    """Score student, base and teacher of a run on its test split, and the first two against the teacher.
-
-    Parameters
-    ----------
-    run
-        A run with predictions.
-    values
-        Its parameters; `policy`, `n_bootstrap` and `seed` are used.
-
-    Returns
-    -------
-    One row per task and source: micro-F1 (`f1`, `low`, `high`), the paired `difference` to the teacher of the task with its
-    interval and `p`, unknown where nobody taught the task, and `n_train`, rows of the task in the training set.
-    """
-    reports, curated = run.read("reports"), run.read_labels("curated")
-    instructions, predictions = run.read("instructions"), run.read("predictions").drop(columns="reply")
-    test = reports[reports["split"] == "test"]
-    options = {name: values[name] for name in ("policy", "n_bootstrap", "seed") if name in values} | {
-        "reports": test
-    }
-    teachers, rows = taught_by(instructions), []
-    for task in TASKS:
-        said = {
-            source.split(":")[0]: part
-            for source, part in predictions[predictions["task"] == task].groupby("source")
-        }
-        if task in teachers:
-            labels = run.read_labels(teachers[task].split(":")[0])
-            said["teacher"] = labels[labels["report_id"].isin(test["report_id"]) & (labels["task"] == task)]
-        for source, labels in said.items():
-            scores = scores_of(curated, [labels], task=task, **options)
-            f1 = scores[(scores["label"] == "micro") & (scores["metric"] == "f1")].iloc[0]
-            gap = {}
-            if source != "teacher" and task in teachers:
-                gap = difference_of(curated, labels, said["teacher"], task=task, **options)
-            rows.append({
-                "task": task, "source": source, "teacher": teachers.get(task, "nobody"),
-                "f1": f1["value"], "low": f1["low"], "high": f1["high"],
-                "difference": gap.get("value"), "difference_low": gap.get("low"), "difference_high": gap.get("high"),
-                "p": gap.get("p"),
-                "n_train": int((instructions["task"] == task).sum()), "n_test": len(test),
-            })  # fmt: skip
-    return rows
+    return Sweep(folder, table, failed, executed)
 
 
 def _bring(
@@ -204,7 +146,7 @@ def _bring(
     return {
         "executed": any(records[n] != before.get(n) for n in names),
         "took": time.perf_counter() - started,
-        "seconds": sum(records[n]["seconds"] for n in names),
+        "seconds": sum(records[n]["seconds"] for n in names if "copied_from" not in records[n]),
         "code": manifest["code"],
         "rows": score_run(run, values) if scored else [],
     }
@@ -269,27 +211,6 @@ def _progress(
     )
     wrong = f", {len(failed)} failed" if failed else ""
     return f"{n - waiting} of {n} runs{wrong}, {left if alive else 'waiting for a worker'}"
-
-
-def _table(points: Sequence[Point], results: Mapping[str, Mapping], keys: Sequence[str]) -> pd.DataFrame:
-    rows = []
-    for point in points:
-        result = results.get(point.name, {"rows": [], "seconds": 0})
-        known = {
-            key: point.values[key] for key in dict.fromkeys([*keys, *point.values]) if key in (*keys, "seed")
-        }
-        for curve in point.curves:
-            rows += [
-                {"curve": curve, "run": point.name, **known, **row, "seconds": result["seconds"]}
-                for row in result["rows"]
-            ]
-    if not rows:
-        return pd.DataFrame(columns=list(dict.fromkeys(["curve", "run", *keys, *MEASURED])))
-    table = pd.DataFrame(rows)
-    digits = {
-        name: 4 for name in ("f1", "low", "high", "difference", "difference_low", "difference_high", "p")
-    }
-    return table.convert_dtypes().round({**digits, "seconds": 1})
 
 
 def _save(folder: Run, table: pd.DataFrame, told: Mapping[str, object]) -> None:

@@ -7,29 +7,24 @@ Every row comes out: a request that got no usable reply has status "failed" and 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from radbook.corpora.sections import report_body
+from radbook.corpora.sections import is_empty, report_body
 from radbook.errors import RadbookError
-from radbook.schema import PREDICTIONS, check, label_row
+from radbook.findings import label_row
+from radbook.schema import PREDICTIONS, check, check_reports
 from radbook.tasks import STYLES, TASKS
 from radbook.teachers.calls import Budget, answer_all
 from radbook.teachers.endpoint import Endpoint
 from radbook.teachers.guard import check_destination
 from radbook.teachers.messages import build_messages, read_reply, response_schema
+from radbook.teachers.plans import Plan, most_tokens, plan_calls
 from radbook.teachers.replies import Reply, ReplyCache, request_key
 
-__all__ = ["ChatTeacher", "Plan"]
-
-_CHARACTERS_PER_TOKEN = (
-    3.5  # of English clinical text, on the low side, so that estimates are on the high side
-)
-_MESSAGE_TOKENS = 8  # what a chat template adds to each message
-_SECONDS_PER_CALL = 3.0  # until this model has answered something
+__all__ = ["ChatTeacher"]
 
 Progress = Callable[[str], None]
 
@@ -39,44 +34,6 @@ class _Job(NamedTuple):
 
     task: str
     body: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What labeling would take, before any call.
-
-    Attributes
-    ----------
-    reports, requests, cached, calls
-        Reports to label, different requests they make, those already answered, and those still to be sent.
-    prompt_tokens, completion_tokens
-        Estimate of what is read, and the most that may be written, over all calls.
-    cost
-        In the currency of the prices, at most; None where no prices were given.
-    seconds
-        Estimate at the given concurrency.
-    """
-
-    reports: int
-    requests: int
-    cached: int
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float | None
-    seconds: float
-
-    def __str__(self) -> str:
-        cost = (
-            "cost unknown (no prices given)"
-            if self.cost is None
-            else f"at most {self.cost:,.2f} (currency of the prices)"
-        )
-        return (
-            f"{self.reports:,} reports, {self.calls:,} calls ({self.cached:,} of {self.requests:,} requests answered before), "
-            f"about {self.prompt_tokens:,} tokens to read, at most {self.completion_tokens:,} to write, {cost}, "
-            f"about {self.seconds:,.0f} s"
-        )
 
 
 class ChatTeacher:
@@ -126,7 +83,7 @@ class ChatTeacher:
     >>> cache = Path(tempfile.mkdtemp()) / "chat.sqlite"
     >>> teacher = ChatTeacher("llama3.1", base_url="http://127.0.0.1:11434/v1", cache=cache, price_prompt=1, price_completion=2)
     >>> reports = pd.DataFrame({"report_id": ["1", "2"], "text": ["Clear lungs."] * 2, "corpus": "table"})
-    >>> plan = teacher.plan(reports, ("choice",))
+    >>> plan = teacher.plan(reports, tasks=("choice",))
     >>> plan.reports, plan.calls, plan.completion_tokens
     (2, 1, 400)
     """
@@ -197,30 +154,24 @@ class ChatTeacher:
         }
         return {**fields, "response_format": response_schema(TASKS[task])} if structured else fields
 
-    def plan(self, reports: pd.DataFrame, tasks: Sequence[str] = tuple(TASKS)) -> Plan:
+    def plan(self, reports: pd.DataFrame, *, tasks: Sequence[str] = tuple(TASKS)) -> Plan:
         """Count what labeling these reports would take; calls nothing, needs no key."""
+        check_reports(reports)
         jobs = self._jobs(reports, tasks)
         return self._plan(len(reports), jobs, self._kept(jobs))
 
     def _plan(self, n_reports: int, jobs: Sequence[_Job], kept: Mapping[_Job, Reply]) -> Plan:
-        waiting = [job for job in jobs if job not in kept]
-        most = [_most_tokens(self.request(*job)) for job in waiting]
-        prompt, written = (sum(tokens) for tokens in zip(*most, strict=True)) if most else (0, 0)
-        seconds = self._cache.usual_seconds(self.model)
-        rounds = math.ceil(len(waiting) / self.concurrency)
-        return Plan(
-            reports=n_reports,
-            requests=len(jobs),
-            cached=len(kept),
-            calls=len(waiting),
-            prompt_tokens=prompt,
-            completion_tokens=written,
-            cost=Budget(0, prices=self.prices).cost(prompt, written) if any(self.prices) else None,
-            seconds=rounds * (_SECONDS_PER_CALL if seconds is None else seconds),
+        return plan_calls(
+            [self.request(*job) for job in jobs if job not in kept],
+            n_reports=n_reports,
+            n_cached=len(kept),
+            prices=self.prices,
+            concurrency=self.concurrency,
+            seconds_per_call=self._cache.usual_seconds(self.model),
         )
 
     def label(
-        self, reports: pd.DataFrame, tasks: Sequence[str] = tuple(TASKS), *, progress: Progress | None = None
+        self, reports: pd.DataFrame, *, tasks: Sequence[str] = tuple(TASKS), progress: Progress | None = None
     ) -> pd.DataFrame:
         """Label every report for every task.
 
@@ -232,9 +183,10 @@ class ChatTeacher:
         Raises
         ------
         RadbookError
-            Before any call, if the reports must stay here, or the plan is beyond a limit; later, if the endpoint
-            accepts no request at all. What was answered until then is kept.
+            Before any call, if the table of reports is broken, the reports must stay here, or the plan is beyond a limit;
+            later, if the endpoint accepts no request at all. What was answered until then is kept.
         """
+        check_reports(reports)
         corpora = reports.get("corpus", ["unknown"])
         check_destination(corpora, self.base_url, allow_remote=self.allow_remote, agreement=self.agreement)
         jobs = self._jobs(reports, tasks)
@@ -256,7 +208,7 @@ class ChatTeacher:
             [job for job in jobs if job not in kept],
             request=lambda job, structured: self.request(*job, structured=structured),
             complaint=lambda job, reply: self._complaint(job, reply, texts[job.body]),
-            estimate=_most_tokens,
+            estimate=most_tokens,
             endpoint=lambda: Endpoint(self.base_url, key_variable=self.key_variable, timeout=self.timeout),
             cache=self._cache,
             budget=Budget(self.max_cost, prices=self.prices),
@@ -313,12 +265,4 @@ class ChatTeacher:
 
 
 def _body(text: str | None) -> str:
-    return report_body(text).strip() if isinstance(text, str) else ""
-
-
-def _most_tokens(request: Mapping) -> tuple[int, int]:
-    """Estimate the tokens that a request reads, and return the most it may write."""
-    lengths = [
-        math.ceil(len(m["content"]) / _CHARACTERS_PER_TOKEN) + _MESSAGE_TOKENS for m in request["messages"]
-    ]
-    return sum(lengths), request["max_tokens"]
+    return "" if is_empty(text) else report_body(text).strip()

@@ -17,7 +17,17 @@ from spacy.language import Language
 from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc
 
-from radbook.schema import Presence
+from radbook.findings import Presence
+from radbook.teachers.clauses import (
+    JOINTS,
+    Trigger,
+    asides,
+    complete,
+    conjunctions,
+    new_degrees,
+    resumes,
+    splices,
+)
 from radbook.teachers.lexicon import load_lexicon, load_triggers, load_words
 from radbook.teachers.mentions import SPAN_KEY, Mention
 
@@ -31,18 +41,10 @@ _NEGEX_KINDS = {
 }
 _AFTER = frozenset(("negation_after", "hedge_after", "hedge_near", "probable_after"))
 _WORDS = load_words()
-_ADJECTIVES, _VERBS, _DEGREES = _WORDS["adjectives"], _WORDS["verbs"], _WORDS["degrees"]
-_LISTS, _DENIALS, _SIGHT, _PERSISTING = _WORDS["lists"], _WORDS["denials"], _WORDS["sight"], _WORDS["persisting"]
-_POSSIBLE, _MEASURED = _WORDS["possible"], _WORDS["measured"]
-
-_ANSWERS, _GENERIC, _PLACES = _WORDS["answers"], _WORDS["generic"], _WORDS["places"]
-
+_LISTS, _SIGHT, _PERSISTING, _ANSWERS = (_WORDS[k] for k in ("lists", "sight", "persisting", "answers"))
 _ARTICLES = frozenset(("the", "a", "an"))
-_JOINTS = frozenset((",", "and", "or"))
 _STILL = frozenset(("persists", "persist", "remains", "remain", "still", "continues", "continue", "not"))
-_SENTENCE_JOINTS = _JOINTS | _VERBS
-
-Trigger = tuple[str, int, int]
+_SENTENCE_JOINTS = JOINTS | _WORDS["verbs"]
 
 
 class ClauseNegex(Negex):
@@ -92,42 +94,26 @@ class ClauseNegex(Negex):
     def termination_boundaries(self, doc: Doc, terminating):
         """Add the clause breaks of comma splices and of "and" to negspacy's boundaries."""
         words, triggers = doc.user_data["words"], doc.user_data["triggers"]
-        breaks = {0, len(doc), *_splices(words), *_asides(words, triggers["negation_after"])}
+        breaks = {0, len(doc), *splices(words), *asides(words, triggers["negation_after"])}
         after = triggers["negation_after"] + triggers["hedge_after"]
         for _, start, end in sorted(terminating, key=lambda t: t[1]):
             left = words[max(b for b in breaks if b <= start) : start]
             # "the line and the drain have been removed": one list, one verb.
-            listed = words[end - 1] in _ARTICLES and not _complete(left) and any(t[1] >= end for t in after)
+            listed = words[end - 1] in _ARTICLES and not complete(left) and any(t[1] >= end for t in after)
             if words[start] == "which" and (
-                words[start - 1] == "of" or _resumes(words, end, triggers["negation_after"])
+                words[start - 1] == "of" or resumes(words, end, triggers["negation_after"])
             ):
                 # "nodules, none of which is seen"
                 continue
             if not listed:
                 breaks.add(start)
-        breaks.update(_new_degrees(words, triggers["hedge_before"]))
-        ordered = sorted(breaks | set(_conjunctions(words, breaks)))
+        breaks.update(new_degrees(words, triggers["hedge_before"]))
+        ordered = sorted(breaks | set(conjunctions(words, breaks)))
         doc.user_data["clauses"] = ordered
         return list(pairwise(ordered))
 
     def __call__(self, doc: Doc) -> Doc:
         return self.negex(doc) if SPAN_KEY in doc.user_data else doc
-
-
-def _new_degrees(words: list[str], hedges: list[Trigger]) -> list[int]:
-    # "possible effusion and mild cardiomegaly": a degree that the first lacks opens a statement of its own.
-    # "possible small effusion and mild edema" is one pair, and "may represent" governs all that follows.
-    found = []
-    for _, _, end in hedges:
-        if words[end - 1] in _POSSIBLE and "and" in words[end:-1]:
-            joint = words.index("and", end)
-            if words[joint + 1] in _DEGREES and _DEGREES.isdisjoint(words[end:joint]):
-                found.append(joint)
-    return found
-
-
-def _complete(words: list[str]) -> bool:
-    return not (_DENIALS.isdisjoint(words) and _VERBS.isdisjoint(words))
 
 
 def _of_the_whole(trigger: Trigger, parts: list[Trigger], words: list[str]) -> bool:
@@ -138,16 +124,6 @@ def _of_the_whole(trigger: Trigger, parts: list[Trigger], words: list[str]) -> b
     return not any(e <= start and _SENTENCE_JOINTS.isdisjoint(words[e:start]) for _, _, e in parts)
 
 
-def _resumes(words: list[str], first: int, after: list[Trigger]) -> bool:
-    # "edema, which was mild yesterday, has resolved": the main clause goes on behind the relative one.
-    for _, start, _ in after:
-        between = words[first:start]
-        between = between[:-1] if between[-1:] == [","] else between
-        if words[start] in _VERBS and not _VERBS.isdisjoint(between) and _JOINTS.isdisjoint(between):
-            return True
-    return False
-
-
 def _undone(trigger: Trigger, firsts: set[int], words: list[str]) -> bool:
     _, start, end = trigger
     for joint, goes_on in (("but", _STILL), ("and", _PERSISTING)):
@@ -155,79 +131,7 @@ def _undone(trigger: Trigger, firsts: set[int], words: list[str]) -> bool:
         if joint in words[end:-1] and words[words.index(joint, end) + 1] in goes_on:
             return True
     # "improved atelectasis and resolved effusion": the participle belongs to what follows.
-    return end - start == 1 and start > 0 and words[start - 1] in _JOINTS and not firsts.isdisjoint(range(end, end + 3))
-
-
-def _asides(words: list[str], after: list[Trigger]) -> list[int]:
-    # "tube, drain and line (not seen today) are unchanged": what is said in brackets is said of the last of a list.
-    found = []
-    for _, start, _ in after:
-        if start and words[start - 1] == "(":
-            joint = next((k for k in range(start - 2, -1, -1) if words[k] in _JOINTS), None)
-            if joint is not None:
-                found.append(joint)
-            if ")" in words[start:]:
-                found.append(words.index(")", start))
-    return found
-
-
-def _conjunctions(words: list[str], breaks: set[int]) -> list[int]:
-    # "there is an effusion and consolidation is absent": a statement, and another with a subject and a verb of its own.
-    found: list[int] = []
-    for i, word in enumerate(words):
-        if word != "and" or i == 0:
-            continue
-        left = words[max((b for b in (*breaks, *found) if b <= i), default=0) : i]
-        stop = min((b for b in breaks if b > i), default=len(words))
-        right = words[i + 1 : stop]
-        right = right[: right.index(",")] if "," in right else right
-        verb = next((k for k, w in enumerate(right) if w in _VERBS), 0)
-        if not verb or not _complete(left):
-            continue
-        # "no effusion and edema is seen" is one denial; "no effusion and edema is unchanged" two statements.
-        if not _VERBS.isdisjoint(left) or _SIGHT.isdisjoint(right[verb + 1 : verb + 2]):
-            found.append(i)
-    return found
-
-
-def _splices(words: list[str]) -> list[int]:
-    # "no effusion, heart is enlarged": a comma (not of a list that goes on with "or") followed by a subject and its verb.
-    found = []
-    commas = [i for i, w in enumerate(words) if w == ","]
-    for n, i in enumerate(commas):
-        stop = commas[n + 1] if n + 1 < len(commas) else len(words)
-        clause = words[i + 1 : stop]
-        before = words[max((j + 1 for j in found if j < i), default=0) : i]
-        denies, states = not _DENIALS.isdisjoint(before), not _VERBS.isdisjoint(before)
-        if words[i - 1] in _ADJECTIVES:
-            continue
-        # "no pneumothorax, small effusion": a degree opens a claim, unless the list of things denied goes on.
-        # "No acute process, bibasilar atelectasis": so does a place after a denial that is whole without it.
-        opens = clause and (clause[0] in _DEGREES or (clause[0] in _PLACES and words[i - 1] in _GENERIC))
-        # "No PTX, ETT 4 cm above the carina": and so does what is measured.
-        opens = opens or not _MEASURED.isdisjoint(clause)
-        if (opens and _LISTS.isdisjoint(words[i:])) or (denies and _apart(before, clause)):
-            found.append(i)
-            continue
-        verb = next((k for k, word in enumerate(clause) if word in _VERBS), None)
-        if not verb or clause[0] in _LISTS or "which" in clause[:3]:
-            continue
-        if states and not denies:
-            # "the heart is enlarged, effusion and pneumothorax are absent": a statement was complete.
-            found.append(i)
-        elif not states and not denies and not _LISTS.isdisjoint(clause[:verb]):
-            # "consolidation, focal airspace disease and overt edema are absent": one list, one verb.
-            continue
-        elif _LISTS.isdisjoint(clause[:4]):
-            found.append(i)
-    return found
-
-
-def _apart(before: list[str], clause: list[str]) -> bool:
-    # "No effusion, and mild edema": a list of two has no comma.
-    if clause[:1] != ["and"] or _DEGREES.isdisjoint(clause[1:2]) or "or" in clause:
-        return False
-    return "," not in before[max(k for k, w in enumerate(before) if w in _DENIALS) :]
+    return end - start == 1 and start > 0 and words[start - 1] in JOINTS and not firsts.isdisjoint(range(end, end + 3))
 
 
 # How many tokens may lie between a trigger and its finding; the others reach to the end of their clause.

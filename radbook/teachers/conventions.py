@@ -9,13 +9,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from radbook.findings import STRENGTH, Presence, finding, label_row, strongest
 from radbook.ontology import FINDINGS
-from radbook.schema import Presence, finding, label_row
 from radbook.teachers.rules import find_mentions
 
 __all__ = ["CONVENTIONS", "Convention", "decided", "read_mentions", "relabel", "wording_in"]
-
-_STRENGTH = {Presence.ABSENT: 0, Presence.UNCERTAIN: 1, Presence.PRESENT: 2}
 
 
 @dataclass(frozen=True)
@@ -99,16 +97,17 @@ def relabel(
     """
     rows = []
     for report_id, found in mentions.items():
-        best: dict[str, Presence] = {}
+        said = []
         for mention in found:
             category = FINDINGS[mention["id"]].category if mention["choice"] else ""
             presence = Presence(mention["presence"])
             if convention and wording_in(mention, convention):
                 category = convention.category if convention.other else ""
-                presence = min(presence, convention.other or presence, key=_STRENGTH.get)
-            if category and _STRENGTH[presence] > _STRENGTH.get(best.get(category), -1):
-                best[category] = presence
-        rows.append(label_row(report_id, source, "choice", [finding(c, p) for c, p in sorted(best.items())]))
+                presence = min(presence, convention.other or presence, key=STRENGTH.get)
+            if category:
+                said.append((category, finding(category, presence)))
+        best = strongest(said)
+        rows.append(label_row(report_id, source, "choice", [best[category] for category in sorted(best)]))
     return pd.DataFrame(rows)
 
 

@@ -9,19 +9,17 @@ import json
 import random
 import re
 
-from rapidfuzz import fuzz
-
-from radbook.corpora.sections import body_spans
+from radbook.evidence import grounded, locate
+from radbook.findings import Presence
 from radbook.icd10 import check_code, map_phrase
+from radbook.items import read_item
 from radbook.ontology import CATEGORIES
-from radbook.tasks import Task, locate, worked_examples
+from radbook.tasks import Task, worked_examples
+from radbook.teachers.replies import encodable
 
 __all__ = ["build_messages", "read_reply", "response_schema"]
 
 Message = dict[str, str]
-
-# Least likeness (0-100) at which a quote with a slip of the pen is replaced by the words it stands for.
-_ALIKE = 90
 
 
 def build_messages(
@@ -121,6 +119,7 @@ def read_reply(task: Task, reply: str, text: str, *, quoted: bool = True) -> tup
     >>> read_reply(OPEN, "[pneumothorax (J93.9)]", "Left effusion.")[1:]
     ('failed', "the report does not say 'pneumothorax'")
     """
+    reply = encodable(reply)
     items = _json_items(reply)
     if isinstance(items, str):
         return [], "failed", items
@@ -131,7 +130,7 @@ def read_reply(task: Task, reply: str, text: str, *, quoted: bool = True) -> tup
         notes = [note] if note else []
     else:
         findings, notes = _from_json(task, items, text)
-    findings, more, invented = _grounded(findings, text)
+    findings, more, invented = grounded(findings, text)
     notes += more
     if invented:
         said = ", ".join(repr(quote[:60]) for quote in invented)
@@ -139,7 +138,7 @@ def read_reply(task: Task, reply: str, text: str, *, quoted: bool = True) -> tup
     if task.name == "open":
         findings, more = _through_gate(findings)
         notes += more
-    if items and not findings and all(note.startswith("unknown item") for note in notes):
+    if items and not findings and notes and all(note.startswith(("unknown item", "negated item")) for note in notes):
         return [], "failed", "; ".join(notes)
     return sorted(findings, key=task.order), "repaired" if notes else "ok", "; ".join(notes)
 
@@ -168,6 +167,8 @@ def _json_items(reply: str) -> list | str | None:
         return None
     try:
         found, _ = json.JSONDecoder().raw_decode(reply[first.start() :])
+        # An escape such as "\ud83d" becomes half a character only here.
+        found = json.loads(encodable(json.dumps(found, ensure_ascii=False)))
     except (ValueError, RecursionError):
         return "the reply is not valid JSON"
     items = found.get("findings") if isinstance(found, dict) else found
@@ -177,21 +178,28 @@ def _json_items(reply: str) -> list | str | None:
 def _from_json(task: Task, items: list, text: str) -> tuple[list[dict], list[str]]:
     findings: dict[str, dict] = {}
     notes = []
+    nothing = False
     for item in items:
         fields = (
             {k: v.strip() for k, v in item.items() if isinstance(v, str)} if isinstance(item, dict) else {}
         )
-        quote = fields.get("quote", "")
-        said = fields.get("category", "") if task.name == "choice" else f"{quote} ({fields.get('icd10', '')})"
-        code, _, remark = task.read(said, False)
-        if code is None:
+        quote, code = fields.get("quote", ""), fields.get("icd10", "")
+        said = fields.get("category", "") if task.name == "choice" else f"{quote} ({code})" if code else quote
+        if not said:
             notes.append(f"unknown item {json.dumps(item, ensure_ascii=False)[:60]} left out")
-        elif code in findings:
+            continue
+        read = read_item(said, task.read)
+        nothing = nothing or read.nothing
+        if read.code in findings:
             # Two phrases may share a code; the first one stands.
             continue
-        else:
-            findings[code] = locate(code, quote, text)
-            notes += [remark] if remark else []
+        if read.code:
+            # A hedge is no part of the phrase that its code has to name.
+            phrase = quote if read.presence == Presence.PRESENT else read.phrase or quote
+            findings[read.code] = locate(read.code, phrase, text, presence=read.presence)
+        notes += read.notes
+    if findings and nothing:
+        notes.append(f"{task.empty} left out beside findings")
     return list(findings.values()), notes
 
 
@@ -209,44 +217,3 @@ def _through_gate(findings: list[dict]) -> tuple[list[dict], list[str]]:
         if code:
             kept.setdefault(code, {**entry, "code": code})
     return list(kept.values()), notes
-
-
-def _grounded(findings: list[dict], text: str) -> tuple[list[dict], list[str], list[str]]:
-    """Look every quote up; returns the findings, what was repaired, and the quotes that the report does not hold."""
-    spans = body_spans(text)
-    grounded, notes, invented = [], [], []
-    for entry in findings:
-        quote, start = entry["phrase"], entry["start"]
-        if not quote:
-            notes.append(f"no quote for {entry['code']}")
-            grounded.append(entry)
-        elif start is not None and any(a <= start and entry["end"] <= b for a, b in spans):
-            grounded.append(entry)
-        elif place := _nearly(quote, text, spans):
-            grounded.append({**entry, "phrase": text[slice(*place)], "start": place[0], "end": place[1]})
-            notes.append(f"{quote[:60]!r} read as {text[slice(*place)]!r}")
-        else:
-            invented.append(quote)
-    return grounded, notes, invented
-
-
-def _nearly(quote: str, text: str, spans: list[tuple[int, int]]) -> tuple[int, int] | None:
-    """Find the words of the report that a slightly misspelled quote stands for."""
-    if len(quote) < 6:
-        return None
-    for start, end in spans:
-        # Blanks of any kind count alike; letters that change length when lowered would shift the offsets.
-        piece = re.sub(r"\s", " ", text[start:end])
-        lowered = piece.lower() if len(piece.lower()) == len(piece) else piece
-        found = fuzz.partial_ratio_alignment(" ".join(quote.lower().split()), lowered, score_cutoff=_ALIKE)
-        if found and len(quote) <= len(piece):
-            left, right = found.dest_start, found.dest_end
-            while left > 0 and piece[left - 1].isalnum() and piece[left].isalnum():
-                left -= 1
-            while right < len(piece) and piece[right].isalnum() and piece[right - 1].isalnum():
-                right += 1
-            left += len(piece[left:right]) - len(piece[left:right].lstrip())
-            right = left + len(piece[left:right].rstrip())
-            if right > left:
-                return start + left, start + right
-    return None

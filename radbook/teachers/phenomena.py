@@ -11,8 +11,8 @@ from functools import cache
 import pandas as pd
 
 from radbook.corpora.sections import body_spans
+from radbook.findings import Presence
 from radbook.ontology import CATEGORIES
-from radbook.schema import Presence
 from radbook.teachers.lexicon import load_lexicon, load_triggers, load_words
 from radbook.teachers.sentences import normalize, split_sentences
 
@@ -106,7 +106,7 @@ def cells(labels: pd.DataFrame, reports: pd.DataFrame, curated: pd.DataFrame) ->
 
     Examples
     --------
-    >>> from radbook.schema import finding, label_row
+    >>> from radbook.findings import finding, label_row
     >>> reports = pd.DataFrame({"report_id": ["r"], "text": ["No edema. Wet pleura."]})
     >>> edema = finding("Edema", "absent", start=3, end=8, rule="pulmonary_edema/name|neg:no")
     >>> rules = pd.DataFrame([label_row("r", "rules", "choice", [edema])])

@@ -14,7 +14,8 @@ import statistics
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import psutil
 
 from radbook.errors import RadbookError
 
-__all__ = ["Reply", "ReplyCache", "request_key"]
+__all__ = ["Reply", "ReplyCache", "encodable", "request_key"]
 
 _LAYOUT = 1
 _TABLES = """
@@ -43,6 +44,18 @@ class Reply:
     completion_tokens: int = 0
     seconds: float = 0.0
     complete: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", encodable(self.text))
+
+
+def encodable(text: str) -> str:
+    """Return `text` with half characters, which no file can hold, replaced by U+FFFD; two halves are joined.
+
+    >>> encodable("lungs \\ud83d clear") == "lungs \\ufffd clear"
+    True
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def request_key(request: Mapping[str, object]) -> str:
@@ -109,20 +122,17 @@ class ReplyCache:
 
     def put(self, key: str, model: str, reply: Reply) -> None:
         """Keep a reply and drop the claim on its request."""
-        with self._lock:
-            self._db.execute("begin immediate")
+        with self._writing():
             self._db.execute(
                 "insert or ignore into replies values (?, ?, ?, ?, ?, ?, datetime('now'))",
                 (key, model, reply.text, reply.prompt_tokens, reply.completion_tokens, reply.seconds),
             )
             self._db.execute("delete from claims where key=?", (key,))
-            self._db.execute("commit")
 
     def claim(self, key: str, *, seconds: float) -> bool:
         """Take a request for `seconds`; False where its reply is there or somebody else has it."""
         now = time.time()
-        with self._lock:
-            self._db.execute("begin immediate")
+        with self._writing():
             taken = self._db.execute("select 1 from replies where key=?", (key,)).fetchone()
             holder = self._db.execute(
                 "select owner from claims where key=? and until>?", (key, now)
@@ -132,7 +142,6 @@ class ReplyCache:
                 self._db.execute(
                     "insert or replace into claims values (?, ?, ?)", (key, self._owner, now + seconds)
                 )
-            self._db.execute("commit")
         return free
 
     def release(self, key: str) -> None:
@@ -148,6 +157,19 @@ class ReplyCache:
                 (model,),
             ).fetchall()
         return statistics.median(r[0] for r in rows) if rows else None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            self._db.execute("begin immediate")
+            try:
+                yield
+                self._db.execute("commit")
+            except BaseException:
+                # An open transaction would refuse every later one.
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+                raise
 
     def _one(self, query: str, *values: object) -> tuple | None:
         with self._lock:

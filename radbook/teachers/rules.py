@@ -16,10 +16,11 @@ import spacy
 from spacy.attrs import NORM
 from spacy.language import Language
 
-from radbook.corpora.sections import body_spans, correction_spans
+from radbook.corpora.sections import body_spans, correction_spans, is_empty
 from radbook.errors import RadbookError
+from radbook.findings import Presence, finding, label_row, strongest
 from radbook.ontology import FINDINGS
-from radbook.schema import LABELS, Presence, check, finding, label_row
+from radbook.schema import LABELS, check, check_reports
 from radbook.teachers.context import ClauseNegex, judge
 from radbook.teachers.lexicon import Speller, load_lexicon
 from radbook.teachers.mentions import SPAN_KEY, MentionFinder
@@ -27,7 +28,6 @@ from radbook.teachers.sentences import normalize, split_sentences
 
 __all__ = ["RuleTeacher", "find_mentions"]
 
-_STRENGTH = {Presence.PRESENT: 2, Presence.UNCERTAIN: 1, Presence.ABSENT: 0}
 # Texts of fewer characters than this in all (some 4,000 reports) are labelled as soon here as by more processes.
 _WORTH_PROCESSES = 1_500_000
 
@@ -103,12 +103,11 @@ class RuleTeacher:
     def label(self, reports: pd.DataFrame) -> pd.DataFrame:
         """Return a `labels` table with two rows per report, one for each task.
 
-        A report without any text gets status "failed" and the note "empty report".
+        A report with nothing to label (`radbook.corpora.sections.is_empty`) gets status "failed" and the note
+        "empty report".
         """
-        lacking = [c for c in ("report_id", "text") if c not in reports]
-        if lacking:
-            raise RadbookError(f"table reports lacks the columns {', '.join(lacking)}")
-        texts = ["" if text is None or text != text else str(text) for text in reports["text"]]
+        check_reports(reports)
+        texts = [text if isinstance(text, str) else "" for text in reports["text"]]
         rows = self._rows(list(zip(reports["report_id"], texts, strict=True)))
         return check(pd.DataFrame(rows, columns=list(LABELS.columns)), LABELS)
 
@@ -143,14 +142,15 @@ def _label_part(reports: list[tuple[str, str]]) -> list[dict]:
     rows = []
     found = find_mentions(text for _, text in reports)
     for (report_id, text), mentions in zip(reports, found, strict=True):
-        if not text.strip():
+        # What was found stands in the body of the report: there is one.
+        if not mentions and is_empty(text):
             rows += [
                 label_row(report_id, RuleTeacher.source, t, [], status="failed", note="empty report")
                 for t in LABELS.allowed["task"]
             ]
             continue
-        rows.append(label_row(report_id, RuleTeacher.source, "choice", _strongest(mentions, "category")))
-        rows.append(label_row(report_id, RuleTeacher.source, "open", _strongest(mentions, "icd10")))
+        rows.append(label_row(report_id, RuleTeacher.source, "choice", _findings(mentions, "category")))
+        rows.append(label_row(report_id, RuleTeacher.source, "open", _findings(mentions, "icd10")))
     return rows
 
 
@@ -200,15 +200,12 @@ def _found(text: str, sentences: list, readings: dict[str, list[Reading]]) -> It
             }
 
 
-def _strongest(mentions: list[dict], attribute: str) -> list[dict]:
-    # One entry per code: present beats uncertain beats absent, and among equals the first mention stands.
-    best: dict[str, dict] = {}
-    for mention in mentions:
-        code = getattr(FINDINGS[mention["id"]], attribute)
-        if attribute == "category" and not mention["choice"]:
-            continue
-        if code and (code not in best or _STRENGTH[mention["presence"]] > _STRENGTH[best[code]["presence"]]):
-            best[code] = mention
+def _findings(mentions: list[dict], attribute: str) -> list[dict]:
+    best = strongest(
+        (code, m)
+        for m in mentions
+        if (m["choice"] or attribute != "category") and (code := getattr(FINDINGS[m["id"]], attribute))
+    )
     found = [
         finding(code, **{k: m[k] for k in ("presence", "phrase", "start", "end", "rule")})
         for code, m in best.items()

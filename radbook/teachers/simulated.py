@@ -12,8 +12,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from radbook.corpora.sections import is_empty
 from radbook.errors import RadbookError
-from radbook.schema import LABELS, TASKS, Presence, check, finding, label_row
+from radbook.findings import Presence, finding, label_row
+from radbook.schema import LABELS, TASKS, check, check_reports
 
 __all__ = ["SimulatedTeacher"]
 
@@ -78,11 +80,13 @@ class SimulatedTeacher:
 
     def label(self, reports: pd.DataFrame) -> pd.DataFrame:
         """Return a `labels` table: one row per report and task; without a curated label it fails, with a note."""
+        check_reports(reports)
         rows = []
         for report_id, text in zip(reports["report_id"], reports["text"], strict=True):
+            empty = is_empty(text)
             for task in TASKS:
                 findings, status, note = self._rows.get((report_id, task), ([], "failed", "no curated label"))
-                if not text.strip():
+                if empty:
                     findings, status, note = [], "failed", "empty report"
                 findings = [dict(f) for f in findings]
                 rows.append(label_row(report_id, self.source, task, findings, status=status, note=note))

@@ -12,7 +12,7 @@ from radbook.casebook.cases import case_list
 from radbook.casebook.cells import confusion_table
 from radbook.errors import RadbookError
 from radbook.evaluation.buckets import decisions
-from radbook.schema import finding, label_row
+from radbook.findings import finding, label_row
 from radbook.staging import unsafe_html
 
 TEXT = "Wet lungs. Fractured rib, no effusion."

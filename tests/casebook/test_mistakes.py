@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from radbook.casebook.mistakes import examine
-from radbook.schema import ERRORS, check, finding, label_row
+from radbook.findings import finding, label_row
+from radbook.schema import ERRORS, check
 
 REPORTS = pd.DataFrame(
     {"report_id": ["a", "b", "c"], "patient_id": ["a", "b", "c"], "text": "Wet lungs. No fracture."}

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from toyruns import ROOT, make_project, make_run
 
-from radbook.compare.claims import NOT_MEASURED, paper_figures
+from radbook.compare.claims import paper_figures
+from radbook.compare.swept import NOT_MEASURED
 from radbook.evaluation import paired_difference
 from radbook.publish import publish
 from radbook.sweep.curves import MEASURED
@@ -126,15 +127,45 @@ def test_a_sweep_tells_means_over_its_seeds(tmp_path):
     assert (
         figures["sweep_together"] == "choice: together 0.850 (0.800 to 0.900, 2 seeds), alone 0.700 (1 seed)"
     )
-    assert figures["sweep_rate"] == "choice: best of 2 is 0.001, micro-F1 0.900 (1 seed)"
-    said = "choice: best of 2 is 104 examples, micro-F1 0.700 (0.600 to 0.800, 2 seeds)"
-    assert figures["sweep_size"] == said, "all rows are one size, whatever number a seed's split gives"
+    assert figures["sweep_rate"] == "choice: highest of 2 means at 0.001, micro-F1 0.900 (1 seed)"
+    said = "choice: highest of 2 means at 104 examples, micro-F1 0.700 (0.600 to 0.800, 2 seeds), a range that overlaps with "
+    assert figures["sweep_size"] == said + "that of 30 examples", "all rows are one size, whatever number a seed's split gives"
     assert figures["sweep_on"] == "a sweep on synthetic reports, the tiny base"
     folder.rename(tmp_path / "results" / "aaa")
     assert paper_figures(tmp_path)["sweep_rate"] == NOT_MEASURED, "the sweep of the claims goes by its name"
     (tmp_path / "results" / "aaa").rename(folder)
     (folder / "sweep.json").write_text(json.dumps({"parameters": {"corpus": "synthetic"}}))
     assert paper_figures(tmp_path)["sweep_on"] == NOT_MEASURED, "a sweep over bases has no base"
+
+
+def test_the_untuned_base_is_a_student_of_no_example_and_settings_that_reach_the_highest_are_named(tmp_path):
+    folder = tmp_path / "results" / "ablations"
+    folder.mkdir(parents=True)
+    base = {"task": "choice", "choice_source": "rules", "open_source": "simulated", "curve": "size"}
+    base |= {"warmup": 0.1, "learning_rate": 0.001, "source": "student"}
+    rows = []
+    for n, scores in ((30, (0.89, 0.9)), (100, (0.7, 0.71))):
+        for seed, f1 in enumerate(scores):
+            rows.append({**base, "n_choice": n, "n_train": n, "seed": seed, "f1": f1})
+            rows.append({**rows[-1], "source": "base", "f1": 0.9 + seed / 100})
+    table = pd.DataFrame(rows)
+    table.reindex(columns=[*dict.fromkeys([*MEASURED, *table])]).to_csv(folder / "sweep.csv", index=False)
+    (folder / "sweep.json").write_text("{}")
+    assert paper_figures(tmp_path)["sweep_size"] == (
+        "choice: highest of 3 means at 0 examples, micro-F1 0.905 (0.900 to 0.910, 2 seeds), "
+        "a range that overlaps with that of 30 examples"
+    )
+
+
+def test_the_difference_under_another_policy_is_that_of_the_answers(project, figures):
+    run = make_run(project, "other")
+    reports, curated = run.read("reports").query("split == 'test'"), run.read_labels("curated")
+    own = run.read("predictions").query("source == 'student:other'")
+    options = {"policy": "u-one", "reports": reports, "n_bootstrap": 100, "seed": 13}
+    gap = paired_difference(curated, own, run.read_labels("rules"), task="choice", **options)
+    shown = f"{gap['value']:+.3f} ({gap['low']:+.3f} to {gap['high']:+.3f}), p "
+    assert figures["synthetic_choice_gap_u_one"].startswith(shown)
+    assert figures["synthetic_choice_verdict_u_one"] != NOT_MEASURED
 
 
 def test_a_sweep_of_other_parameters_tells_nothing_of_the_claims(tmp_path):

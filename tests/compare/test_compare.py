@@ -13,9 +13,9 @@ from radbook.compare.records import open_record, read_record, record_of
 from radbook.compare.words import as_markdown, as_text, changes_page
 from radbook.errors import RadbookError
 from radbook.evaluation import paired_difference
+from radbook.findings import finding
 from radbook.publish import publish
 from radbook.runs import open_run
-from radbook.schema import finding
 
 
 @pytest.fixture(scope="module")

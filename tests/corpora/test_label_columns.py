@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radbook.corpora.label_columns import read_label_columns
-from radbook.corpora.names import is_repair, read_names
+from radbook.corpora.names import read_names
 from radbook.errors import RadbookError
 from radbook.ontology import CATEGORIES
 from radbook.schema import LABELS, check
@@ -102,7 +102,7 @@ def test_bad_tables_are_named(write):
 
 
 def test_an_unnamed_patient_is_one_of_its_own(write):
-    path = write("who,first\np,Edema\n,Edema\n,\n")
+    path = write("who,first\np ,Edema\n,Edema\n,\n")
     read = read_label_columns(path, {"reader": "first"}, patient_column="who")
     assert read.reports["patient_id"].tolist() == ["p", "unknown-2", "unknown-3"]
 
@@ -113,8 +113,8 @@ def test_any_names_in_any_case_are_found(names, separator, data):
     dress = [data.draw(st.sampled_from([str.upper, str.lower, str.title, str.swapcase])) for _ in names]
     cell = separator.join(change(name) for change, name in zip(dress, names, strict=True))
     found = read_names(cell)
-    assert [category for _, category in found] == names
-    assert not any(is_repair(name, category) for name, category in found)
+    assert [name.category for name in found] == names
+    assert not any(name.repair for name in found)
 
 
 @settings(max_examples=200)
@@ -126,11 +126,12 @@ def test_one_slip_of_the_pen_is_repaired(name, data):
     at = data.draw(st.integers(0, len(name) - 1))
     slip = name[:at] + name[at + 1 :]
     (found,) = read_names(slip)
-    assert found[1] == name and (is_repair(*found) or slip.replace(" ", "") == name.replace(" ", ""))
+    assert found.category == name and (found.repair or slip.replace(" ", "") == name.replace(" ", ""))
 
 
 @settings(max_examples=200)
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text):
-    for name, category in read_names(text):
+    for name, category, presence in read_names(text):
         assert name.strip() and (category is None or category in CATEGORIES)
+        assert presence in ("present", "uncertain", "absent") and (presence != "absent" or category is None)

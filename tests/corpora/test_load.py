@@ -31,6 +31,21 @@ def test_a_drawn_part_keeps_its_splits_and_labels(csv_file):
     assert len(load_corpus("table", path=csv_file, n_reports=0)[0]) == 200
 
 
+@pytest.mark.parametrize("n_reports", [None, 50, 2400])
+def test_how_many_reports_a_file_has_is_said_beside_those_taken(csv_file, n_reports):
+    reports, _ = load_corpus("table", path=csv_file, n_reports=n_reports)
+    assert (len(reports), reports.attrs["n_available"]) == (min(n_reports or 200, 200), 200)
+
+
+def test_terms_that_reach_no_label_are_counted_also_where_a_part_is_drawn(tmp_path):
+    path = tmp_path / "reports.csv"
+    rows = [(i, "Deformity;Lung/hypoinflation", "", "", "Clear.", "") for i in range(30)]
+    columns = ["uid", "MeSH", "indication", "comparison", "findings", "impression"]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    _, curated = load_corpus("openi", path=path, n_reports=10)
+    assert len(curated) == 20 and curated.attrs == {"unmapped_terms": {"Deformity": 30}, "uncoded_terms": {"Lung": 30}}
+
+
 def test_synthetic_through_the_one_door():
     reports, curated = load_corpus("synthetic", n_reports=30, seed=2, test_fraction=0.5)
     check(reports, REPORTS)

@@ -1,3 +1,4 @@
+import http.client
 import io
 import re
 import tarfile
@@ -106,7 +107,7 @@ def test_every_term_is_mapped_or_counted():
     table = curate(["a", "b"], ["Lung/hypoinflation;Deformity/ribs;Deformity/clavicle", ""])
     assert table.attrs["unmapped_terms"] == Counter({"Deformity": 2})
     assert table.attrs["uncoded_terms"] == Counter({"Lung": 1})
-    assert table.attrs["not_indexed"] == 1
+    assert table["note"].tolist() == ["", "", "not indexed", "not indexed"]
     assert table["findings"].tolist() == [[], [], [], []]
 
 
@@ -153,7 +154,7 @@ def test_figures_of_the_real_collection(openi_csv):
     choice = curated[curated["task"] == "choice"]
     assert len(reports) == 3080
     assert (choice["status"] == "ok").sum() == 3008
-    assert curated.attrs["not_indexed"] == 72
+    assert (choice["note"] == "not indexed").sum() == 72
     assert dict(Counter(f["code"] for row in choice["findings"] for f in row)) == FIGURES
 
 
@@ -222,6 +223,24 @@ def test_archives_are_read_in_memory_and_as_a_whole(tmp_path):
         read_openi(cut)
 
 
+def test_a_csv_is_put_in_the_order_of_its_numbers_as_the_other_forms_are(csv_file):
+    frame = pd.read_csv(csv_file, dtype=str, keep_default_na=False)
+    frame.iloc[::-1].to_csv(csv_file, index=False)
+    assert read_openi(csv_file)[0]["report_id"].tolist() == ["CXR2", "CXR10", "CXR11"]
+
+
+def test_two_paragraphs_of_one_label_are_both_kept(folder):
+    file = folder / "10.xml"
+    second = '<AbstractText Label="FINDINGS">Old rib fracture.</AbstractText></Abstract>'
+    file.write_text(file.read_text().replace("</Abstract>", second))
+    assert read_openi(folder)[0]["findings"][1] == "Clear lungs. Old rib fracture."
+
+
+def test_a_folder_is_read_whatever_the_case_of_the_endings(folder):
+    (folder / "2.xml").rename(folder / "2.XML")
+    assert read_openi(folder)[0]["report_id"].tolist() == ["CXR2", "CXR10", "CXR11"]
+
+
 class Answer(io.BytesIO):
     def __init__(self, content):
         super().__init__(content)
@@ -240,6 +259,13 @@ def test_download_checks_before_it_puts_in_place(tmp_path, monkeypatch):
     path = download_openi(tmp_path, progress=lambda done, total: seen.append((done, total)))
     assert path.read_bytes() == content
     assert seen[-1] == (len(content), len(content))
+
+    def broken(url, timeout):
+        raise http.client.IncompleteRead(b"archive")
+
+    monkeypatch.setattr(urllib.request, "urlopen", broken)
+    with pytest.raises(RadbookError, match="could not be downloaded: IncompleteRead"):
+        download_openi(tmp_path / "other.tgz")
 
     def offline(url, timeout):
         raise OSError("no route")

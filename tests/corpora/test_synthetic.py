@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radbook.corpora.grammar import STYLES, load_grammar, parse, write
+from radbook.corpora.grammar import STYLES, load_grammar
 from radbook.corpora.sections import report_body, split_sections
 from radbook.corpora.synthetic import generate_reports
+from radbook.corpora.templates import parse, write
 from radbook.errors import RadbookError
 from radbook.icd10 import is_leaf
 from radbook.ontology import CATEGORIES, FINDINGS

@@ -1,9 +1,7 @@
-from collections import Counter
-
 import pandas as pd
 import pytest
 
-from radbook.corpora.table import nearest, read_table_corpus
+from radbook.corpora.table import read_table_corpus
 from radbook.errors import RadbookError
 from radbook.schema import LABELS, REPORTS, check
 
@@ -73,10 +71,17 @@ def test_label_cells_are_read_repaired_or_refused_and_always_said(write):
         [],
     ]
     assert curated["status"].tolist() == ["ok", "repaired", "ok", "ok", "ok", "failed"]
-    assert "'kidney stone'" in curated["note"].iloc[5]
-    assert curated.attrs["repaired_labels"] == Counter(
-        {"read 'ateletasis' as Atelectasis": 1, "read 'lung opacy' as Lung Opacity": 1}
-    )
+    assert curated["note"].iloc[1] == "read 'ateletasis' as Atelectasis; read 'lung opacy' as Lung Opacity"
+
+
+def test_the_note_of_a_label_that_fits_nothing_names_row_and_column_and_never_what_stands_there(write):
+    path = write({"text": ["x", "y", "z"], "labels": ["Edema", "Mr Smith, born 1950; no edema", "seen by Dr Who " * 90]})
+    _, curated = read_table_corpus(path, label_column="labels")
+    assert curated["note"].tolist() == [
+        "",
+        "row 2, column labels: 3 names fit no category, or deny one",
+        "row 3, column labels: 1 name fits no category, or denies one",
+    ]
 
 
 def test_missing_columns_are_named_with_the_ones_there(write):
@@ -111,7 +116,7 @@ def test_bytes_that_are_not_utf8_are_located(tmp_path):
     [
         ("a.csv", b"", "is empty"),
         ("a.csv", b"text\n", "no rows"),
-        ("a.csv", b"text\na\nb,c,d\n", "cannot be read as CSV"),
+        ("a.csv", b"text\na\nb,c,d\n", "row 2 has 3 fields, the header 1"),
         ("a.csv", b'text\n"open', "cannot be read as CSV"),
         ("a.parquet", b"PAR1 not really", "cannot be read as Parquet"),
     ],
@@ -129,7 +134,3 @@ def test_missing_file(tmp_path):
         read_table_corpus(tmp_path / "nowhere.csv")
     with pytest.raises(RadbookError, match="is no file"):
         read_table_corpus(tmp_path)
-
-
-def test_nothing_near_means_no_suggestion():
-    assert nearest("zzz", ["text"]) == ""

@@ -1,13 +1,15 @@
 """Label tables from small matrices, for every test of the evaluation."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from radbook.evaluation.buckets import decisions
+from radbook.findings import finding, label_row
 from radbook.ontology import CATEGORIES
-from radbook.schema import finding, label_row
 
 PRESENCE = {1: "present", 2: "uncertain", 3: "absent"}
 
@@ -48,3 +50,22 @@ def noisy() -> Callable[..., tuple[list, list]]:
         return truth.astype(int).tolist(), (truth ^ (rng.random(truth.shape) < error)).astype(int).tolist()
 
     return build
+
+
+class Five(NamedTuple):
+    """Five reports that curated labels, the rules and a student read."""
+
+    reports: pd.DataFrame
+    tables: list[pd.DataFrame]
+    decided: pd.DataFrame
+
+
+@pytest.fixture
+def five(table, patients) -> Five:
+    """Five reports, one for each pair: both right, only the student wrong, only the teacher, both alike, both differently."""
+    codes, reports = ("Edema", "Fracture"), patients(range(5)).assign(text="Wet lungs.")
+    truth = table("curated", [[1, 0], [1, 0], [1, 0], [1, 0], [1, 1]], codes=codes)
+    teacher = table("rules", [[1, 3], [1, 0], [0, 0], [0, 1], [2, 1]], codes=codes)
+    student = table("student:x", [[1, 0], [0, 0], [1, 0], [0, 1], [1, 0]], codes=codes)
+    decided = decisions(truth, [student, teacher], task="choice", reports=reports)
+    return Five(reports, [truth, teacher, student], decided)

@@ -1,34 +1,19 @@
-"""Decisions beside the truth, their buckets, and the fate of errors: cases that can be counted by hand."""
+"""Decisions beside the truth, and their buckets: cases that can be counted by hand."""
 
 import pandas as pd
 import pytest
 
 from radbook.errors import RadbookError
 from radbook.evaluation import disagreements
-from radbook.evaluation.buckets import PAIRS, bucket_rates, decisions, error_rows, fates, pairs, traits
+from radbook.evaluation.buckets import bucket_rates, decisions, error_rows, traits
+from radbook.evaluation.fates import fates
+from radbook.findings import finding, label_row
 from radbook.ontology import CATEGORIES
-from radbook.schema import ERRORS, check, finding, label_row
-
-CODES = ("Edema", "Fracture")
-
-
-@pytest.fixture
-def five(table, patients):
-    """Five reports, one for each pair: both right, only the student wrong, only the teacher, both alike, both differently."""
-    reports = patients(range(5)).assign(text="Wet lungs.")
-    truth = table("curated", [[1, 0], [1, 0], [1, 0], [1, 0], [1, 1]], codes=CODES)
-    teacher = table("rules", [[1, 3], [1, 0], [0, 0], [0, 1], [2, 1]], codes=CODES)
-    student = table("student:x", [[1, 0], [0, 0], [1, 0], [0, 1], [1, 0]], codes=CODES)
-    return reports, truth, teacher, student
-
-
-def decided_of(five, **options) -> pd.DataFrame:
-    reports, truth, teacher, student = five
-    return decisions(truth, [student, teacher], task="choice", reports=reports, **options)
+from radbook.schema import ERRORS, check
 
 
 def test_every_mentioned_cell_has_a_row_per_source_and_no_other(five):
-    decided = decided_of(five)
+    decided = five.decided
     # Edema five times; Fracture in r0 (denied by the rules), r3 and r4.
     assert len(decided) == 2 * 8 and decided.attrs == {"n_reports": 5, "silent": 5 * 13 - 8}
     denied = decided[(decided["report_id"] == "r0") & (decided["code"] == "Fracture")]
@@ -60,20 +45,6 @@ def test_codes_are_compared_by_their_category(patients):
     assert same == ["right"] and other == ["miss"]
 
 
-def test_fates_and_pairs_count_each_report_once(five):
-    decided = decided_of(five)
-    found = pairs(decided, teacher="rules", student="student:x")
-    assert list(found.index) == list(PAIRS) and found["reports"].tolist() == [1] * 5
-    assert fates(decided, teacher="rules", student="student:x").to_dict() == {
-        ("r1", "Edema"): "added",
-        ("r2", "Edema"): "corrected",
-        ("r3", "Edema"): "shared",
-        ("r3", "Fracture"): "shared",
-        ("r4", "Edema"): "corrected",
-        ("r4", "Fracture"): "added",
-    }
-
-
 def test_the_sentence_of_the_evidence_decides_the_bucket(patients):
     text = "No effusion. Edema is possible, compared with the prior film. A fracture."
     reports = patients([0]).assign(text=text)
@@ -93,7 +64,8 @@ def test_the_sentence_of_the_evidence_decides_the_bucket(patients):
 
 
 def test_rare_words_devices_and_long_reports(patients):
-    reports = patients(range(10)).assign(text=["A tube."] * 9 + ["A tube. " * 9 + "Haze."])
+    text = "A tube. " * 9 + "Haze."
+    reports = patients(range(10)).assign(text=["A tube."] * 9 + [text])
     rows = [
         label_row(f"r{i}", "curated", "choice", [finding("Support Devices", start=2, end=6)])
         for i in range(10)
@@ -104,8 +76,12 @@ def test_rare_words_devices_and_long_reports(patients):
     held = traits(decided, reports, reports.head(9), [truth], task="choice")
     assert held["device"].tolist() == [True] * 9 + [False]
     assert held["long_report"].tolist() == [False] * 9 + [True]
-    # Without a place the whole report is searched, and "haze" stands in no training report.
-    assert held.loc[("r9", "Lung Opacity"), ["rare_word", "placed"]].tolist() == [True, False]
+    # "Haze" stands in no training report, but nobody says that it is the evidence.
+    assert held.loc[("r9", "Lung Opacity"), ["rare_word", "placed"]].tolist() == [False, False]
+    seen = [finding("Lung Opacity", start=text.index("Haze"), end=text.index("Haze") + 4)]
+    rules = pd.DataFrame([label_row("r9", "rules", "choice", seen)])
+    held = traits(decided, reports, reports.head(9), [truth, rules], task="choice")
+    assert held.loc[("r9", "Lung Opacity"), ["rare_word", "placed"]].tolist() == [True, True]
     assert not held["rare_word"].iloc[:9].any()
 
 
@@ -118,25 +94,27 @@ def test_codes_of_devices_are_devices_in_the_open_task(patients):
 
 
 def test_rates_count_every_bucket_a_decision_is_in(five):
-    decided = decided_of(five)
+    decided = five.decided
     cells = pd.MultiIndex.from_frame(decided[["report_id", "code"]].drop_duplicates())
     held = pd.DataFrame(
-        False, index=cells, columns=["negation", "hedge", "comparison", "device", "rare_word", "long_report"]
+        False, index=cells, columns=["negation", "hedge", "comparison", "device", "rare_word", "long_report", "placed"]
     )
+    held["placed"] = True
     held.loc[("r1", "Edema"), ["hedge", "rare_word"]] = True
+    held.loc[("r2", "Edema"), ["long_report", "placed"]] = True, False
     rates = bucket_rates(decided, held).set_index(["label", "source"])
     assert rates.loc[("all decisions", "rules"), ["tries", "hits"]].tolist() == [8, 4]
     assert rates.loc[("hedge", "student:x"), ["tries", "hits", "value"]].tolist() == [1, 1, 1.0]
     assert (
-        rates.loc[("rare word", "rules"), "hits"] == 0 and rates.loc[("none of these", "rules"), "tries"] == 7
+        rates.loc[("rare word", "rules"), "hits"] == 0 and rates.loc[("none of these", "rules"), "tries"] == 6
     )
+    assert rates.loc[("no place", "rules"), ["tries", "hits"]].tolist() == [1, 1]
     assert rates.loc[("device", "rules"), ["low", "high"]].isna().all()
 
 
 def test_error_rows_keep_their_contract(five):
-    reports, truth, teacher, student = five
-    decided = decided_of(five)
-    held = traits(decided, reports, reports, [truth, teacher, student], task="choice")
+    decided, reports = five.decided, five.reports
+    held = traits(decided, reports, reports, five.tables, task="choice")
     fate = fates(decided, teacher="rules", student="student:x")
     rows = check(error_rows(decided, held, fate, task="choice"), ERRORS)
     assert rows.groupby("source").size().to_dict() == {"rules": 4, "student:x": 4}

@@ -5,8 +5,8 @@ import pytest
 from radbook.errors import RadbookError
 from radbook.evaluation import risk_coverage
 from radbook.evaluation.counts import compare
+from radbook.findings import finding, label_row
 from radbook.ontology import CATEGORIES
-from radbook.schema import finding, label_row
 
 
 def corpus(n=60, seed=0):
@@ -35,7 +35,8 @@ def test_the_curve_is_a_count_over_the_reports_kept():
     for row in curve.itertuples():
         kept = order[: row.n_reports]
         assert row.n_reports == max(1, round(row.coverage * 60))
-        assert row.value == pytest.approx(wrong[kept].sum() / (13 * row.n_reports))
+        assert row.wrong == wrong[kept].sum()
+        assert row.value == pytest.approx(row.wrong / (13 * row.n_reports))
         assert row.certainty == certainty[kept].min()
         assert not row.low > row.value and not row.high < row.value
     assert curve["value"].iloc[-1] == pytest.approx(wrong.sum() / (13 * 60))

@@ -7,7 +7,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from radbook.errors import RadbookError
 from radbook.evaluation import agreement, confusion, disagreements, score
-from radbook.schema import finding, label_row
+from radbook.findings import finding, label_row
 
 
 @pytest.mark.parametrize("policy", ["certain", "u-one", "ignore"])
@@ -118,9 +118,9 @@ def test_agreement_names_bad_input(table):
         agreement([a, table("b", [None])], task="choice")
     with pytest.raises(RadbookError, match="no labels table"):
         agreement([], task="choice")
-    with pytest.raises(RadbookError, match="did you mean 'kappa'"):
+    with pytest.raises(RadbookError, match="did you mean kappa"):
         agreement([a], task="choice", measure="kapa")
-    with pytest.raises(RadbookError, match=r"policy='certian'.*did you mean 'certain'"):
+    with pytest.raises(RadbookError, match=r"policy='certian'.*did you mean certain"):
         agreement([a], task="choice", policy="certian")
 
 

@@ -87,7 +87,7 @@ def test_what_has_no_spread_has_no_width_and_cannot_be_told(table, patients, cas
         ({"sizes": []}, "at least 2"),
         ({"sizes": [1]}, "at least 2"),
         ({"n_draws": 0}, "n_draws=0"),
-        ({"metric": "f2"}, "did you mean 'f1'"),
+        ({"metric": "F1"}, "did you mean f1"),
     ],
 )
 def test_bad_options_are_named(three, options, message):

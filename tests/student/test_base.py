@@ -1,11 +1,17 @@
+import importlib.util
 import json
+import os
+import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
+import radbook
 from radbook.errors import RadbookError
+from radbook.schema import INSTRUCTIONS, write_table
 from radbook.student import base
 from radbook.student.base import TINY, load_base, load_tokenizer, resolve_base
 from radbook.student.chat import encode_prompts, template_hash
@@ -26,6 +32,12 @@ def test_packaged_base_is_small_complete_and_safe():
     card = (Path(TINY) / "README.md").read_text(encoding="utf-8")
     for said in ("grammar", "seed", "steps", "minutes", "Micro-F1", "cohort"):
         assert said in card
+
+
+def test_the_whole_package_and_its_wheel_stay_small():
+    files = [p for p in Path(radbook.__file__).parent.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    assert sum(p.stat().st_size for p in files) <= 12 * 2**20
+    assert sum(len(zlib.compress(p.read_bytes(), 1)) for p in files) <= 11 * 2**20, "as the wheel packs them"
 
 
 def test_packaged_base_loads_in_float32_on_a_cpu():
@@ -107,3 +119,56 @@ def test_without_unsloth_peft_takes_over_and_says_so_once(monkeypatch):
     assert len([w for w in told if "Unsloth" in str(w.message)]) == 1
     with pytest.raises(RadbookError, match="set backend to peft"):
         load_base("tiny", backend="unsloth")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("unsloth") is None, reason="Unsloth is not installed")
+@pytest.mark.parametrize("late", [True, False])
+def test_unsloth_imported_too_late_says_so_and_is_quiet_otherwise(late):
+    code = "from radbook.student.base import prepare_training; prepare_training('tiny', 'auto'); import trl"
+    done = subprocess.run(
+        [sys.executable, "-c", ("import trl; " if late else "") + code], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and ("Unsloth should be imported before" in done.stderr) is late
+
+
+def test_chapter_6_prepares_the_training_before_it_imports_what_unsloth_changes():
+    path = Path(__file__).parents[2] / "notebooks" / "06_lora_finetuning.ipynb"
+    cells = ["".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    prepared = next(k for k, source in enumerate(cells) if "prepare_training(base_model" in source)
+    assert not [s for s in cells[:prepared] if "import torch" in s or "import transformers" in s or "from transformers" in s]
+
+
+HUB = """
+import sys
+from radbook.errors import RadbookError
+from radbook.schema import INSTRUCTIONS, read_table
+from radbook.student import Student
+from radbook.student.finetune import finetune
+made = finetune(read_table(sys.argv[1], INSTRUCTIONS), sys.argv[2], base_model="nobody/small", epochs=0.1, backend="peft")
+try:
+    Student.load(sys.argv[2]).model()
+    print(made["base_commit"])
+except RadbookError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_new_weights_under_the_same_hub_id_are_refused(instructions, tmp_path):
+    cache = tmp_path / "cache" / "models--nobody--small"
+    old, new = "a" * 40, "b" * 40
+    for commit in (old, new):
+        shutil.copytree(TINY, cache / "snapshots" / commit)
+    (cache / "refs").mkdir()
+    table = write_table(instructions.head(4), tmp_path / "instructions.parquet", INSTRUCTIONS)
+    told = []
+    for commit in (old, new):
+        (cache / "refs" / "main").write_text(commit)
+        variables = {**os.environ, "HF_HUB_CACHE": str(cache.parent), "HF_HUB_OFFLINE": "1"}
+        command = [sys.executable, "-c", HUB, table, tmp_path / "student"]
+        done = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        told.append(done.stdout.strip())
+    assert told[0] == old
+    assert told[1].startswith(f"base_model nobody/small is commit {new} now, and the student was trained on {old}")

@@ -17,6 +17,8 @@ from radbook.student.finetune import finetune
 from radbook.student.settings import Settings
 from radbook.student.trainer import add_lora, length_grouped, make_trainer, tokenize
 
+# Other tests have imported what Unsloth changes, long before a training here imports Unsloth.
+pytestmark = pytest.mark.filterwarnings("ignore:.*Unsloth should be imported before:UserWarning")
 QUICK = {"epochs": 3.0, "batch_size": 8, "rank": 4, "alpha": 8, "checkpoint_steps": 4, "learning_rate": 1e-3}
 RUN = """
 import sys, pandas as pd
@@ -134,9 +136,13 @@ def test_a_finished_student_returns_at_once(trained, instructions):
 
 def test_other_settings_or_data_start_afresh(trained, instructions, tmp_path):
     options = {**QUICK, "epochs": 0.25, "backend": "peft"}
-    first = finetune(instructions, tmp_path, **options)
+    lines = []
+    first = finetune(instructions, tmp_path, progress=lines.append, **options)
+    said = f"replacing the earlier student in {tmp_path}"
+    assert said not in lines
     (tmp_path / "checkpoints" / "checkpoint-99").mkdir(parents=True)
-    second = finetune(instructions, tmp_path, **{**options, "seed": 1})
+    second = finetune(instructions, tmp_path, progress=lines.append, **{**options, "seed": 1})
+    assert said in lines and not (tmp_path / "checkpoints").exists()
     assert second["steps"] == 2 and second["seed"] == 1 and second["last_loss"] != first["last_loss"]
     third = finetune(instructions.head(32), tmp_path, **{**options, "seed": 1})
     assert third["rows"] == 32 and third["data_hash"] != second["data_hash"]
@@ -186,6 +192,51 @@ def test_killed_training_goes_on_and_ends_with_the_same_adapter(trained, instruc
 def test_bad_parameters_are_refused_by_name(instructions, tmp_path, change, message):
     with pytest.raises(RadbookError, match=message):
         finetune(instructions, tmp_path, **{**QUICK, "backend": "peft", **change})
+
+
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"targets": "q_proj,vproj"}, "targets names vproj"),
+        ({"load_in_4bit": True}, "load_in_4bit is true"),
+        ({"instructions": "long"}, "longer than the 2048 tokens"),
+    ],
+)
+def test_what_is_refused_leaves_the_finished_student_as_it_was(trained, instructions, change, message):
+    import torch
+
+    if "load_in_4bit" in change and torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    folder, _, _ = trained
+    before = contents(folder)
+    if "instructions" in change:
+        change, long = {}, "choice\n" + "effusion " * 3000 + "\nfindings:"
+        instructions = instructions.head(1).assign(prompt=long)
+    with pytest.raises(RadbookError, match=message):
+        finetune(instructions, folder, **{**QUICK, "backend": "peft", **change})
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"checkpoints/thesis.txt": "mine", "adapter/a.txt": "mine", "settings.json": "{}"},
+        {"merged/model.safetensors": "mine"},
+        {"training.json": Path(TINY, "training.json").read_text(encoding="utf-8")},  # of `radbook pretrain`
+    ],
+)
+def test_a_folder_with_files_of_others_under_our_names_is_refused(instructions, tmp_path, files):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    before = contents(tmp_path)
+    with pytest.raises(RadbookError, match=f"^out_dir {tmp_path} holds .*name another folder"):
+        finetune(instructions, tmp_path, **{**QUICK, "backend": "peft"})
+    assert contents(tmp_path) == before
 
 
 def test_four_bits_are_refused_on_a_cpu(instructions, tmp_path):

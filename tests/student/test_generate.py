@@ -161,6 +161,9 @@ def test_vllm_writes_what_the_slots_write(loaded, bodies, monkeypatch):
     prompts = [CHOICE.prompt(b) for b in bodies[:20]]
     reference = generate(model, tokenizer, prompts, max_new_tokens=40)
     monkeypatch.setattr(module, "_WORTH_VLLM", 1)
-    written = generate(model, tokenizer, prompts, max_new_tokens=40)
+    lines = []
+    written = generate(model, tokenizer, prompts, max_new_tokens=40, progress=lines.append)
+    assert "replies by vLLM" in lines[-1]
+    assert generate(model, tokenizer, prompts, max_new_tokens=40, vllm=False) == reference
     # Half precision, and other kernels: a close call may fall to the other side.
     assert sum(a == b for a, b in zip(written, reference, strict=True)) >= 18

@@ -6,7 +6,7 @@ import pytest
 from radbook.corpora.synthetic import generate_reports
 from radbook.errors import RadbookError
 from radbook.evaluation import score
-from radbook.schema import finding
+from radbook.findings import finding
 from radbook.student import Student, examples
 from radbook.student.base import load_tokenizer
 from radbook.student.examples import CHUNK, batches, make_examples, mask_words

@@ -1,5 +1,6 @@
 import json
 import shutil
+import weakref
 
 import pandas as pd
 import pytest
@@ -47,6 +48,15 @@ def test_the_student_folder_itself_can_be_given_and_the_base_beside_it(run, repo
     pd.testing.assert_frame_equal(base, untuned)
 
 
+def test_a_released_model_leaves_the_memory_and_is_loaded_again(run, reports):
+    student = Student.load(run)
+    before = student.label(reports.head(3))
+    model = weakref.ref(student.model()[0])
+    student.release()
+    assert model() is None
+    pd.testing.assert_frame_equal(student.label(reports.head(3), vllm=False), before)
+
+
 def test_labels_do_not_depend_on_the_batch(run, reports):
     student = Student.load(run)
     pd.testing.assert_frame_equal(student.label(reports, batch_size=5), student.label(reports, batch_size=1))
@@ -74,6 +84,13 @@ def test_an_unreadable_reply_is_failed_and_kept(reports):
 def test_an_unknown_task_is_refused(reports):
     with pytest.raises(RadbookError, match="'closed': the tasks are choice, open"):
         Student.untuned().label(reports, ["closed"])
+
+
+def test_ids_that_are_no_text_are_refused_before_the_model_is_loaded(reports):
+    student = Student.untuned("tiny")
+    with pytest.raises(RadbookError, match="report_id"):
+        student.label(reports.assign(report_id=range(len(reports))))
+    assert student._loaded is None
 
 
 def test_no_report_gives_no_row(reports):

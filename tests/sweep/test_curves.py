@@ -1,13 +1,24 @@
 """Reading a sweep: what is missing is said, seeds are counted, and the arithmetic of a warm-up is the trainer's."""
 
 import json
+import math
 
 import pandas as pd
 import pytest
 
 from radbook import plots
 from radbook.errors import RadbookError
-from radbook.sweep.curves import MEASURED, ahead, curve_of, highest_rate, overview, rates, read_sweep, spread
+from radbook.sweep.curves import MEASURED, computing_minutes, curve_of, overview, read_sweep, spread
+from radbook.sweep.paired import ahead, gains, over_seeds, teachers_passed
+from radbook.sweep.schedule import highest_rate, rates
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """The packaged base and its tokenizer."""
+    from radbook.student.base import load_base
+
+    return load_base("tiny", backend="peft")[:2]
 
 
 def table(**columns) -> pd.DataFrame:
@@ -45,27 +56,58 @@ def test_seeds_are_counted_in_which_the_student_is_ahead_and_surely_so():
     assert found["above"].tolist() == [0, 2] and found["surely"].tolist() == [0, 2]
 
 
+def test_teachers_that_are_passed_are_listed_and_not_spanned_and_a_perfect_one_is_left_out():
+    rows = []
+    for quality, difference in ((0.5, 0.2), (0.65, -0.1), (0.8, 0.1), (0.93, -0.2), (1.0, -0.3)):
+        row = {"task": "open", "source": "student", "seed": 1, "teacher_f1": quality, "difference": difference}
+        rows.append({**row, "difference_low": difference - 0.05})
+    found = ahead(pd.DataFrame(rows), "teacher_f1", task="open")
+    assert teachers_passed(found) == (["0.5", "0.8"], ["0.65", "0.93"])
+    assert teachers_passed(found.iloc[:0]) == ([], [])
+
+
+def test_a_gain_is_taken_within_each_seed_that_has_both():
+    part = table()
+    lone = part["run"].eq("s.16.2") & part["task"].eq("choice")
+    assert gains(part[~lone], "lora_rank", task="choice", first=4, last=16).round(3).to_dict() == {1: 0.12}
+    assert over_seeds(gains(part, "lora_rank", task="open", first=4, last=16)) == "+0.120 (+0.120 to +0.120, 2 seeds)"
+    assert over_seeds(gains(part, "lora_rank", task="open", first=4, last=99)) == "not known"
+
+
 def test_a_curve_shows_what_it_varies_and_the_overview_counts_it():
     assert "warmup" not in curve_of(table(), "rank") and "lora_rank" in curve_of(table(), "rank")
     assert overview(table()).loc["rank"].tolist() == ["lora_rank (2)", 4, "2"]
     assert curve_of(table(), "size").empty
 
 
-def test_the_arithmetic_of_a_warm_up_is_that_of_the_trainer():
+@pytest.mark.parametrize(
+    ("rows", "settings"),
+    [
+        (1_000, {"warmup": 100}),
+        (13_500, {"warmup": 100}),
+        (13_500, {"warmup": 0.1}),
+        (300, {"warmup": 0.25, "epochs": 2.5}),
+        (301, {"warmup": 0.1, "epochs": 3.0, "batch_size": 16, "accumulation": 1}),
+    ],
+)
+def test_the_arithmetic_of_a_warm_up_is_that_of_the_trainer(tmp_path, loaded, rows, settings):
     torch = pytest.importorskip("torch")
-    from transformers import get_cosine_schedule_with_warmup
+    from radbook.student.settings import Settings
+    from radbook.student.trainer import make_trainer
 
-    for rows, warmup in ((1_000, 100), (13_500, 100), (13_500, 0.1), (300, 0.25)):
-        settings = {"learning_rate": 3e-4, "warmup": warmup, "epochs": 1, "batch_size": 2, "accumulation": 64}
-        steps, warm, highest = highest_rate(rows, settings)
-        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3e-4)
-        schedule = get_cosine_schedule_with_warmup(optimizer, warm, steps)
-        seen = []
-        for _ in range(steps):
-            seen.append(schedule.get_last_lr()[0])
-            optimizer.step()
-            schedule.step()
-        assert highest == pytest.approx(max(seen))
+    settings = {"learning_rate": 3e-4, "epochs": 1, "batch_size": 2, "accumulation": 64, **settings}
+    steps, warm, highest = highest_rate(rows, settings)
+    table = {"input_ids": [[1, 2]] * rows, "labels": [[-100, 2]] * rows}
+    trainer = make_trainer(*loaded, table, tmp_path, Settings(**settings))
+    *_, theirs = trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())
+    assert (steps, warm) == (theirs, trainer.args.get_warmup_steps(theirs))
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=settings["learning_rate"])
+    schedule, seen = trainer.create_scheduler(theirs, optimizer), []
+    for _ in range(theirs):
+        seen.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert highest == pytest.approx(max(seen))
 
 
 def test_rates_take_what_a_curve_varies_from_the_row_and_the_rest_from_what_is_fixed():
@@ -84,6 +126,7 @@ def test_a_sweep_is_read_as_it_was_published_and_a_broken_one_is_named(tmp_path)
         read_sweep(folder)
     (folder / "sweep.json").write_text(json.dumps({"parameters": {}}))
     read, told = read_sweep(folder)
+    assert math.isnan(computing_minutes(told))
     assert len(read) == 16 and told == {"parameters": {}}
     table().drop(columns="difference").to_csv(folder / "sweep.csv", index=False)
     with pytest.raises(RadbookError, match=r"mine/sweep\.csv lacks the column difference"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -14,16 +15,18 @@ import pytest
 from toyproject import notebook
 from toyruns import ROOT
 
-from radbook.chapters import Chapter, run_chapters
+from radbook.chain import run_chapters
+from radbook.chapters import Chapter, stale_chapters
 from radbook.cli import main
 from radbook.errors import RadbookError
 from radbook.fingerprints import file_digest
 from radbook.profiles import Parameter, declared_parameters
 from radbook.publish import publish, publish_sweep
 from radbook.runs import hold, open_run, write_json
-from radbook.sweep.curves import overview, read_sweep
+from radbook.sweep.curves import computing_minutes, overview, read_sweep
 from radbook.sweep.grids import Point, load_curves, make_points, parse_grid
-from radbook.sweep.runs import Sweep, _save, _table, chapters_for_scores, run_sweep
+from radbook.sweep.runs import Sweep, _save, run_sweep
+from radbook.sweep.scoring import chapters_for_scores, scores_table
 
 CHAPTERS = (
     Chapter(
@@ -35,7 +38,7 @@ CHAPTERS = (
     Chapter("03_student", ("reports.parquet", "instructions.parquet"), ("predictions.parquet",)),
 )
 START = "from radbook.runs import open_run\nimport pandas as pd\n\nfolder = open_run(run)\n"
-LABEL = "from radbook.schema import finding, label_row\n"
+LABEL = "from radbook.findings import finding, label_row\n"
 LABELS = (
     START
     + LABEL
@@ -164,6 +167,22 @@ def test_what_points_share_is_executed_once_and_copied(swept):
     assert set(run.read("predictions")["reply"]) == {"1"}, "one thread in every run, whatever the machine"
 
 
+def test_seconds_count_what_was_copied_once(swept):
+    project, done, _, _ = swept
+    told = json.loads((done.run.path / "sweep.json").read_text())
+    (shared,) = told["shared"]
+    took = {
+        name: {chapter: record["seconds"] for chapter, record in open_run(name, project=project).manifest()["chapters"].items()}
+        for name in (shared, *told["runs"])
+    }
+    assert told["shared"][shared] == pytest.approx(took[shared]["01_labels"], abs=0.06)
+    assert told["runs"] == {n: pytest.approx(took[n]["03_student"], abs=0.06) for n in told["runs"]}
+    assert done.table.groupby("run")["seconds"].first().to_dict() == told["runs"]
+    once = took[shared]["01_labels"] + sum(took[name]["03_student"] for name in told["runs"])
+    assert computing_minutes(told) == pytest.approx(once / 60, abs=0.01)
+    assert told["last_call"]["wall_seconds"] > 0
+
+
 @pytest.mark.notebook
 def test_one_worker_gives_the_same_tables_as_two_and_a_point_alone_those_of_one_that_shares(swept, tmp_path):
     project, first, _, _ = swept
@@ -173,6 +192,25 @@ def test_one_worker_gives_the_same_tables_as_two_and_a_point_alone_those_of_one_
     one, two = (open_run("s.rank-2.seed-1", project=p).path for p in (tmp_path / "one", project))
     for table in ("reports", "labels/rules", "instructions", "predictions"):
         assert file_digest(one / f"{table}.parquet") == file_digest(two / f"{table}.parquet")
+
+
+@pytest.mark.slow
+@pytest.mark.notebook
+def test_a_trained_student_answers_to_the_last_digit_alike_with_one_worker_and_with_two(tmp_path):
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    (tmp_path / "_toc.yml").write_text("")
+    options = {"parameters": [("n_reports", "60"), ("n_bootstrap", "40")], "name": "s", "project": tmp_path}
+    tables, answers = [], []
+    for workers, executed in ((2, 2), (1, 1)):
+        done = run_sweep("smoke", curves={"rate": [{"learning_rate": [1e-4, 1e-3]}]}, workers=workers, **options)
+        assert not done.failed and done.executed == executed
+        tables.append(done.table.drop(columns="seconds"))
+        point = open_run("s.learning_rate-0.001", project=tmp_path).path
+        files = ("student/adapter/adapter_model.safetensors", "predictions.parquet")
+        answers.append([file_digest(point / name) for name in files])
+        shutil.rmtree(point)  # what it shares with the other stays
+    pd.testing.assert_frame_equal(*tables)
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.notebook
@@ -265,7 +303,7 @@ def test_a_folder_that_holds_a_run_is_no_place_for_a_sweep(tmp_path):
 @pytest.mark.parametrize(
     ("grid", "message"),
     [
-        ({"policy": ["certian"]}, "policy='certian' is none of .*; did you mean 'certain'"),
+        ({"policy": ["certian"]}, "policy='certian' is none of .*; did you mean certain"),
         ({"lora_rank": ["0", "-3"]}, "lora_rank is 0: give a whole number of at least 1"),
         ({"n_bootstrap": ["1"]}, "n_bootstrap=1: a 95 % interval needs at least 40 draws"),
         ({"choice_source": ["none"], "open_source": ["none"]}, "choice_source and open_source are none"),
@@ -281,7 +319,7 @@ def test_a_value_that_a_chapter_would_refuse_is_refused_at_once(grid, message):
 
 def test_a_sweep_that_failed_throughout_has_a_table_without_rows(tmp_path):
     points = [Point("s.rank-1", ("grid",), {"rank": 1, "seed": 1})]
-    table = _table(points, {}, ["rank"])
+    table = scores_table(points, {}, ["rank"])
     folder = open_run("s", project=tmp_path)
     folder.path.mkdir(parents=True)
     _save(folder, table, {"parameters": {}})
@@ -395,9 +433,10 @@ def test_the_command_hands_on_what_was_typed_and_ends_with_1_if_a_run_failed(tmp
 
 
 @pytest.mark.notebook
-def test_a_chapter_that_shows_a_sweep_is_executed_again_when_it_is_published_again(tmp_path):
-    project = toy(tmp_path)
-    declared = 'run: str = "default"  # name\nsweep: str = "s"  # a published sweep'
+@pytest.mark.parametrize("parameter", ["sweep", "real_sweep"])
+def test_a_chapter_that_shows_a_sweep_is_executed_again_when_it_is_published_again(tmp_path, parameter):
+    project, chapters = toy(tmp_path), [Chapter("05_shows", (), ())]
+    declared = f'run: str = "default"  # name\n{parameter}: str = "s"  # a published sweep'
     nbformat.write(notebook("Shows", declared, "1"), project / "notebooks" / "05_shows.ipynb")
     (project / "notebooks" / "profiles" / "default.yaml").write_text("")
     lines = []
@@ -405,8 +444,11 @@ def test_a_chapter_that_shows_a_sweep_is_executed_again_when_it_is_published_aga
         if content:
             (project / "results" / "s").mkdir(parents=True)
             (project / "results" / "s" / "sweep.csv").write_text(content)
-        run_chapters(project=project, chapters=[Chapter("05_shows", (), ())], echo=lines.append)
+            stale = stale_chapters(open_run("default", project=project), chapters)
+            assert stale == {"05_shows": "results/s has changed since"}
+        run_chapters(project=project, chapters=chapters, echo=lines.append)
     assert [line.endswith("unchanged") for line in lines] == [False, False, True, False, False]
+    assert not stale_chapters(open_run("default", project=project), chapters)
 
 
 def test_publishing_keeps_the_table_and_neither_paths_nor_messages(swept):

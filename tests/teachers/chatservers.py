@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from radbook.schema import Presence
+from radbook.findings import Presence
 from radbook.tasks import TASKS
 from radbook.teachers.replies import request_key
 from radbook.teachers.rules import RuleTeacher

@@ -97,7 +97,7 @@ def test_reports_with_the_same_words_are_asked_once(reports, teach):
     server = Server()
     twins = pd.concat([reports.head(3), reports.head(3).assign(report_id=["a", "b", "c"])])
     with listening(server) as url:
-        labels = teach(url).label(twins, ("choice",))
+        labels = teach(url).label(twins, tasks=("choice",))
     assert len(server.requests) == 3 and len(labels) == 6
     assert labels["findings"].tolist()[:3] == labels["findings"].tolist()[3:]
 
@@ -145,7 +145,7 @@ def test_the_pause_a_server_asks_for_is_kept_and_no_more_calls_run_than_allowed(
 
     server = Busy(seconds=0.05)
     with listening(server) as url:
-        labels = teach(url, concurrency=1).label(reports.head(1), ("choice",))
+        labels = teach(url, concurrency=1).label(reports.head(1), tasks=("choice",))
         assert time.monotonic() - server.refused[0] >= 1
         teach(url, concurrency=3).label(reports)
     assert labels["status"].tolist() == ["ok"] and 1 < server.most <= 3
@@ -171,10 +171,10 @@ def test_a_quote_that_stays_wrong_fails_the_row_and_is_not_kept(reports, teach):
 
     server = Liar()
     with listening(server) as url:
-        labels = teach(url).label(reports.head(2), ("choice",))
+        labels = teach(url).label(reports.head(2), tasks=("choice",))
         assert len(server.requests) == 4  # each asked once more, with the reason
         assert "the report does not say" in server.requests[-1]["messages"][-1]["content"]
-        assert teach(url).plan(reports.head(2), ("choice",)).calls == 2
+        assert teach(url).plan(reports.head(2), tasks=("choice",)).calls == 2
     assert labels["status"].tolist() == ["failed"] * 2
     assert labels["note"].str.contains("florid pulmonary edema of the moon").all()
     assert labels["findings"].map(len).sum() == 0
@@ -188,17 +188,33 @@ def test_a_reply_that_was_cut_says_so_and_is_not_kept(reports, teach):
             return whole
 
     with listening(Cutter()) as url:
-        labels = teach(url).label(reports.head(3), ("choice",))
-        assert teach(url).plan(reports.head(3), ("choice",)).calls == 3
+        labels = teach(url).label(reports.head(3), tasks=("choice",))
+        assert teach(url).plan(reports.head(3), tasks=("choice",)).calls == 3
     assert labels["note"].str.contains("raise max_new_tokens").all()
 
 
 def test_empty_reports_fail_and_nothing_is_sent_for_them(teach):
     server = Server()
-    frame = pd.DataFrame({"report_id": ["1", "2"], "text": ["", " \n"], "corpus": "synthetic"})
+    texts = ["", " \n", "HISTORY: cough.", None, pd.NA]
+    frame = pd.DataFrame({"report_id": list("abcde"), "text": texts, "corpus": "synthetic"})
     with listening(server) as url:
         labels = teach(url).label(frame)
-    assert labels["note"].tolist() == ["empty report"] * 4 and not server.requests
+    assert labels["note"].tolist() == ["empty report"] * 10 and not server.requests
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: f.assign(report_id=range(len(f))), r"report_id: row 0 holds 0 \(expected string\): use astype\(str\)"),
+        (lambda f: f.drop(columns="report_id"), "lacks the columns report_id"),
+        (lambda f: f.assign(report_id="same"), "the report_id 'same' twice"),
+    ],
+)
+def test_a_broken_table_is_refused_before_anything_is_sent(reports, teach, spoil, message):
+    server = Server()
+    with listening(server) as url, pytest.raises(RadbookError, match=message):
+        teach(url).label(spoil(reports))
+    assert not server.requests
 
 
 def test_the_plan_counts_before_any_call_and_its_limits_stop_it(reports, teach):
@@ -226,8 +242,8 @@ def test_spending_stops_at_the_limit_also_when_the_estimate_was_too_low(reports,
 
     with listening(Wordy()) as url:
         options = {"price_prompt": 1.0, "price_completion": 1.0, "concurrency": 1}
-        most = teach(url, **options).plan(reports, ("choice",)).cost
-        labels = teach(url, max_cost=most * 1.01, **options).label(reports, ("choice",))
+        most = teach(url, **options).plan(reports, tasks=("choice",)).cost
+        labels = teach(url, max_cost=most * 1.01, **options).label(reports, tasks=("choice",))
     reached = labels["note"].str.contains("max_cost .* is reached")
     assert 0 < (~reached).sum() < 3 and (labels[reached]["status"] == "failed").all()
 
@@ -372,7 +388,7 @@ def test_one_request_that_is_refused_fails_alone(reports, teach):
         unwanted = teacher.request("choice", teacher._jobs(reports, ["choice"])[3].body)["messages"][-1][
             "content"
         ]
-        labels = teacher.label(reports, ("choice",))
+        labels = teacher.label(reports, tasks=("choice",))
     assert labels["status"].eq("failed").sum() == 1
     assert "status 400: the prompt is too long" in labels["note"][labels["status"].eq("failed")].iloc[0]
 
@@ -395,7 +411,7 @@ def test_local_text_takes_no_detour_over_a_proxy(reports, teach, monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with listening(Server()) as url:
-        labels = teach(url).label(reports.head(2), ("choice",))
+        labels = teach(url).label(reports.head(2), tasks=("choice",))
     assert "failed" not in set(labels["status"])
 
 

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from radbook.findings import finding, label_row
 from radbook.ontology import CATEGORIES
-from radbook.schema import finding, label_row
 from radbook.teachers.phenomena import NOTHING, PHENOMENA, UNKNOWN, cells, phenomenon, sentence_traits
 from radbook.teachers.rules import RuleTeacher
 

@@ -59,8 +59,13 @@ def test_every_report_comes_out_twice_with_a_status():
 
 
 def test_missing_text_is_an_empty_report():
-    reports = pd.DataFrame({"report_id": ["a", "b"], "text": [None, float("nan")]})
-    assert RuleTeacher().label(reports).status.tolist() == ["failed"] * 4
+    reports = pd.DataFrame({"report_id": ["a", "b", "c"], "text": [None, float("nan"), pd.NA]})
+    assert RuleTeacher().label(reports).status.tolist() == ["failed"] * 6
+
+
+def test_a_report_of_nothing_but_its_history_is_empty():
+    labels = label("HISTORY: cough.", "INDICATION: pneumonia? COMPARISON: none.", "HISTORY: cough. FINDINGS: Clear lungs.")
+    assert labels.status.tolist() == ["failed"] * 4 + ["ok"] * 2
 
 
 def test_no_reports():

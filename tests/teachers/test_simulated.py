@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from radbook.errors import RadbookError
+from radbook.findings import finding, label_row
 from radbook.ontology import CATEGORIES
-from radbook.schema import TASKS, finding, label_row
+from radbook.schema import TASKS
 from radbook.teachers.simulated import SimulatedTeacher
 
 OPEN_CODES = ("J90", "J98.11", "J98.4", "M41.9", "S22.39XA", "S22.49XA", "I51.7", "K44.9")
@@ -121,6 +122,13 @@ def test_reports_without_truth_or_text_fail_with_a_note():
         ["failed", "empty report"],
         ["failed", "no curated label"],
     ]
+
+
+@pytest.mark.parametrize("text", ["HISTORY: cough.", None, pd.NA])
+def test_a_report_without_a_body_fails(text):
+    truth = pd.DataFrame([label_row("a", "curated", t, [finding({"choice": "Edema", "open": "J81.1"}[t])]) for t in TASKS])
+    labels = SimulatedTeacher(truth, micro_f1=1).label(pd.DataFrame({"report_id": ["a"], "text": [text]}))
+    assert labels["note"].tolist() == ["empty report"] * 2
 
 
 @pytest.mark.parametrize("bad", [0, -0.1, 1.01, 93, float("nan")])

@@ -1,0 +1,58 @@
+"""A second opinion on weak labels: which ones somebody else shares, and whether those are the better ones.
+
+Two labelers that learned in different ways, such as rules and the untuned base, seldom make the same mistake; so what both
+say is right more often than what one of them says.
+"""
+
+import pandas as pd
+
+from radbook.findings import present_codes
+from radbook.tasks import CHOICE, OPEN, Task
+
+__all__ = ["agreed_reports", "quality_of_agreement"]
+
+
+def agreed_reports(labels: pd.DataFrame, opinion: pd.DataFrame, task: Task) -> set[str]:
+    """Return the reports of which both say that the same is present; what has failed says nothing."""
+    said, other = (_present(table, task) for table in (labels, opinion))
+    return {report_id for report_id, codes in said.items() if other.get(report_id) == codes}
+
+
+def quality_of_agreement(
+    labels: pd.DataFrame, second_opinion: pd.DataFrame, reference: pd.DataFrame
+) -> pd.DataFrame:
+    """Count how many labels a second opinion shares and disputes, and how many of each a reference shares exactly.
+
+    Parameters
+    ----------
+    labels, second_opinion, reference
+        `labels` tables; only reports that the second one was asked about, and whose reference has not failed, count.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by task and "agreed" or "disputed": `reports`, `right` (as the reference has it) and `share_right`.
+    """
+    rows = []
+    for task in (CHOICE, OPEN):
+        said, true = (_present(table, task) for table in (labels, reference))
+        agreed = agreed_reports(labels, second_opinion, task)
+        asked = set(second_opinion.loc[second_opinion["task"] == task.name, "report_id"])
+        for name, ids in (("agreed", agreed), ("disputed", (said.keys() & asked) - agreed)):
+            ids = [i for i in ids if i in true]
+            right = sum(said[i] == true[i] for i in ids)
+            share = right / len(ids) if ids else float("nan")
+            rows.append(
+                {
+                    "task": task.name,
+                    "second opinion": name,
+                    "reports": len(ids),
+                    "right": right,
+                    "share_right": share,
+                }
+            )
+    return pd.DataFrame(rows).set_index(["task", "second opinion"])
+
+
+def _present(labels: pd.DataFrame, task: Task) -> dict[str, set[str]]:
+    return present_codes(labels[labels["task"] == task.name], width=3 if task is OPEN else None)

@@ -1,0 +1,93 @@
+"""What it would take to ask a language model: calls, tokens, money and time, counted before anything is sent.
+
+Tokens are estimated from characters, on the high side, for the tokenizer of a model behind an endpoint is not ours to ask.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from radbook.teachers.calls import Budget
+
+__all__ = ["Plan", "most_tokens", "plan_calls"]
+
+_CHARACTERS_PER_TOKEN = 3.5  # of English clinical text, on the low side, so that estimates are on the high side
+_MESSAGE_TOKENS = 8  # what a chat template adds to each message
+_SECONDS_PER_CALL = 3.0  # until this model has answered something
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What labeling would take, before any call.
+
+    Attributes
+    ----------
+    reports, requests, cached, calls
+        Reports to label, different requests they make, those already answered, and those still to be sent.
+    prompt_tokens, completion_tokens
+        Estimate of what is read, and the most that may be written, over all calls.
+    cost
+        In the currency of the prices, at most; None where no prices were given.
+    seconds
+        Estimate at the given concurrency.
+    """
+
+    reports: int
+    requests: int
+    cached: int
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    seconds: float
+
+    def __str__(self) -> str:
+        cost = (
+            "cost unknown (no prices given)"
+            if self.cost is None
+            else f"at most {self.cost:,.2f} (currency of the prices)"
+        )
+        return (
+            f"{self.reports:,} reports, {self.calls:,} calls ({self.cached:,} of {self.requests:,} requests answered before), "
+            f"about {self.prompt_tokens:,} tokens to read, at most {self.completion_tokens:,} to write, {cost}, "
+            f"about {self.seconds:,.0f} s"
+        )
+
+
+def plan_calls(
+    waiting: Sequence[Mapping],
+    *,
+    n_reports: int,
+    n_cached: int,
+    prices: tuple[float, float],
+    concurrency: int,
+    seconds_per_call: float | None,
+) -> Plan:
+    """Count what these requests, to be sent beside those already answered, would take.
+
+    >>> asked = {"messages": [{"content": "Name the findings of: clear lungs."}], "max_tokens": 400}
+    >>> print(plan_calls([asked], n_reports=3, n_cached=2, prices=(0, 0), concurrency=8, seconds_per_call=None))
+    3 reports, 1 calls (2 of 3 requests answered before), about 18 tokens to read, at most 400 to write, cost unknown (no \
+prices given), about 3 s
+    """
+    most = [most_tokens(request) for request in waiting]
+    prompt, written = (sum(tokens) for tokens in zip(*most, strict=True)) if most else (0, 0)
+    rounds = math.ceil(len(waiting) / concurrency)
+    return Plan(
+        reports=n_reports,
+        requests=n_cached + len(waiting),
+        cached=n_cached,
+        calls=len(waiting),
+        prompt_tokens=prompt,
+        completion_tokens=written,
+        cost=Budget(0, prices=prices).cost(prompt, written) if any(prices) else None,
+        seconds=rounds * (_SECONDS_PER_CALL if seconds_per_call is None else seconds_per_call),
+    )
+
+
+def most_tokens(request: Mapping) -> tuple[int, int]:
+    """Estimate the tokens that a request reads, and return the most it may write."""
+    lengths = [
+        math.ceil(len(m["content"]) / _CHARACTERS_PER_TOKEN) + _MESSAGE_TOKENS for m in request["messages"]
+    ]
+    return sum(lengths), request["max_tokens"]
