@@ -24,7 +24,8 @@ PEER_BATCH = (
 )
 WAYS = {
     "one": "generate, one prompt at a time",
-    "adapter": "generate, one at a time, adapter not merged",
+    "adapter": "generate, one at a time, adapter on all layers not merged",
+    "paper": "generate, one at a time, adapter on q and v not merged",
     "batched": f"generate in batches of {PEER_BATCH}, no prefix kept",
 }
 
@@ -39,8 +40,12 @@ def measure(
     reports, _ = generate_reports(2 * n_reports, style="cohort", seed=1)
     bodies = list(dict.fromkeys(report_body(text) for text in reports["text"]))[:n_reports]
     model, tokenizer = Student.untuned().model()
-    # An adapter that has learned nothing: its replies are the base's, its cost is that of any adapter.
-    adapter = get_peft_model(deepcopy(model), LoraConfig(r=16, target_modules="all-linear")).eval()
+    # Adapters that have learned nothing: their replies are the base's, their cost is that of any adapter. The first is
+    # ours, the second has the layers and the rank of the paper.
+    adapter, paper = (
+        get_peft_model(deepcopy(model), LoraConfig(r=rank, target_modules=layers)).eval()
+        for rank, layers in ((16, "all-linear"), (8, ["q_proj", "v_proj"]))
+    )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -55,6 +60,7 @@ def measure(
                 "radbook": (asked, lambda p: generate(model, tokenizer, p, batch_size=batch_size)),
                 "one": (few, lambda p: in_batches(model, tokenizer, p, 1)),
                 "adapter": (few, lambda p: in_batches(adapter, tokenizer, p, 1)),
+                "paper": (few, lambda p: in_batches(paper, tokenizer, p, 1)),
                 "batched": (some, lambda p: in_batches(model, tokenizer, p, PEER_BATCH)),
             }
             rate, replies = _in_turn(ways, rounds)

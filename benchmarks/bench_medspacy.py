@@ -13,7 +13,7 @@ from rounds import Worker, in_turn
 from radbook.corpora import load_corpus
 from radbook.corpora.sections import report_body
 from radbook.evaluation import score
-from radbook.schema import finding, label_row
+from radbook.findings import finding, label_row
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "medspacy-requirements.txt"

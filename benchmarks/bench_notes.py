@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from radbook.evaluation import score
-from radbook.schema import finding, label_row
+from radbook.findings import finding, label_row
 from radbook.student import Student
 from radbook.teachers.rules import RuleTeacher
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from radbook.corpora import load_corpus
 from radbook.evaluation import score
+from radbook.findings import finding, label_row
 from radbook.ontology import FINDINGS
-from radbook.schema import finding, label_row
 from radbook.teachers.rules import RuleTeacher
 
 

@@ -3,8 +3,8 @@
 import itertools
 from collections import defaultdict
 
+from radbook.findings import Presence
 from radbook.ontology import FINDINGS
-from radbook.schema import Presence
 from radbook.teachers.lexicon import Lexicon, Rule, load_lexicon
 
 # A site and its state do not reach over these.
