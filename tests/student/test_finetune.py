@@ -13,6 +13,7 @@ from radbook.errors import RadbookError
 from radbook.schema import INSTRUCTIONS, write_table
 from radbook.student.base import TINY, load_base, load_tokenizer
 from radbook.student.checkpoints import newest
+from radbook.student.environment import cpu_has_bfloat16
 from radbook.student.finetune import finetune
 from radbook.student.settings import Settings
 from radbook.student.trainer import add_lora, length_grouped, make_trainer, tokenize
@@ -102,6 +103,20 @@ def test_warmup_is_a_fraction_below_one_and_steps_from_one_on(instructions, tmp_
     rows = tokenize(instructions, tokenizer)
     trainer = make_trainer(model, tokenizer, rows, tmp_path, Settings(warmup=warmup))
     assert trainer.args.get_warmup_steps(24) == steps
+
+
+def test_the_trainer_is_set_up_for_speed(trained, instructions, tmp_path):
+    _, result, _ = trained
+    model, tokenizer, _ = load_base("tiny", backend="peft")
+    trainer = make_trainer(model, tokenizer, tokenize(instructions, tokenizer), tmp_path, Settings())
+    cuda = model.device.type == "cuda"
+    half = trainer.args.bf16 or trainer.args.fp16
+    assert half is (cuda or cpu_has_bfloat16())
+    assert ("autocast" in result["precision"]) is half
+    assert trainer.args.gradient_checkpointing is cuda
+    assert trainer.args.optim == "adamw_torch_fused" and trainer.args.pad_to_multiple_of == 16
+    if not cuda:
+        assert trainer.args.loss_type == "chunked_nll", "no logits over the prompt"
 
 
 def test_the_adapter_loads_in_plain_peft_onto_the_packaged_base(trained, instructions):

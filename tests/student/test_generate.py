@@ -1,3 +1,4 @@
+import importlib
 import importlib.util
 
 import pytest
@@ -5,12 +6,12 @@ import pytest
 from radbook.corpora.sections import report_body
 from radbook.corpora.synthetic import generate_reports
 from radbook.errors import RadbookError
-from radbook.student import generate as module
 from radbook.student.chat import encode_prompts
 from radbook.student.generate import generate, shared_prefix, worth_vllm
-from radbook.student.memory import can_share
+from radbook.student.memory import Memory, can_share
 from radbook.tasks import CHOICE, OPEN, STYLES, TASKS
 
+module = importlib.import_module("radbook.student.generate")  # its name in the package is the function's
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
@@ -128,6 +129,26 @@ def test_the_model_is_as_before_when_writing_is_interrupted(loaded, bodies):
         generate(model, tokenizer, [CHOICE.prompt(bodies[0])], max_new_tokens=2, progress=stop)
     assert model.config._attn_implementation == before
     assert not torch.is_inference_mode_enabled()
+
+
+def test_what_full_prompts_begin_with_is_read_once(loaded, bodies, monkeypatch):
+    opened, read = [], []
+
+    class Spy(Memory):
+        def __init__(self, model, prefix, **sizes):
+            opened.append(list(prefix))
+            super().__init__(model, prefix, **sizes)
+
+        def read(self, prompts, first):
+            read.extend(map(list, prompts))
+            return super().read(prompts, first)
+
+    monkeypatch.setattr(module, "Memory", Spy)
+    prompts = [CHOICE.prompt(b, "full") for b in bodies[:6]]
+    generate(*loaded, prompts, max_new_tokens=4)
+    (prefix,) = opened
+    assert len(prefix) > 200
+    assert sorted(prefix + own for own in read) == sorted(encode_prompts(loaded[1], prompts))
 
 
 def test_the_shared_prefix_leaves_each_prompt_a_token_of_its_own():

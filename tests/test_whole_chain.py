@@ -1,0 +1,97 @@
+"""All nine chapters on real parts, and what their sentences say counted again from the tables of the run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score
+
+from radbook import trust
+from radbook.chain import run_chapters
+from radbook.chapters import CHAPTERS
+from radbook.lesson import plain
+from radbook.ontology import CATEGORIES
+from radbook.runs import open_run
+
+ROOT = Path(__file__).parents[1]
+pytestmark = [pytest.mark.slow, pytest.mark.notebook]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    project = tmp_path_factory.mktemp("project")
+    for name in ("notebooks", "results"):
+        shutil.copytree(ROOT / name, project / name)
+    shutil.copy(ROOT / "_toc.yml", project)
+    small = [("n_reports", "120"), ("n_bootstrap", "100")]
+    run_chapters("smoke", name="try", parameters=small, project=project)
+    return open_run("try", project=project)
+
+
+def said(run, chapter):
+    """What a chapter handed to its sentences, by name."""
+    path = next((run.path / "notebooks").glob(f"{chapter}_*.ipynb"))
+    outputs = [o for c in json.loads(path.read_text())["cells"] for o in c.get("outputs", [])]
+    glued = [o for o in outputs if "scrapbook" in o.get("metadata", {})]
+    kind = "application/papermill.record/text/plain"  # the quoted string
+    return {o["metadata"]["scrapbook"]["name"]: "".join(o["data"][kind]).strip("'") for o in glued}
+
+
+def named(table, reports):
+    """One row per report and one column per category: is it said to be present?"""
+    rows = table[table["task"] == "choice"].set_index("report_id")["findings"].reindex(reports["report_id"])
+    present = [{f["code"] for f in row if f["presence"] == "present"} for row in rows]
+    return pd.DataFrame([[code in row for code in CATEGORIES] for row in present], columns=CATEGORIES)
+
+
+def test_every_chapter_ran_and_said_something(run):
+    assert list(run.manifest()["chapters"]) == [c.name for c in CHAPTERS]
+    for chapter in CHAPTERS:
+        assert len(said(run, chapter.name[:2])) > 3, chapter.name
+
+
+def test_the_scores_of_the_sentences_are_those_of_scikit_learn(run):
+    reports, curated = run.read("reports"), run.read_labels("curated")
+    test = reports[reports["split"] == "test"]
+    truth, predictions = named(curated, test), run.read("predictions")
+    student = predictions[predictions["source"].str.startswith("student:")]
+    options = {"average": "micro", "zero_division": 0.0}
+    expected = {
+        ("07", "choice_student"): f1_score(truth, named(student, test), **options),
+        ("07", "choice_rules"): f1_score(truth, named(run.read_labels("rules"), test), **options),
+    }
+    expected["04", "rules_choice"] = expected["07", "choice_rules"]
+    for (chapter, name), value in expected.items():
+        assert said(run, chapter)[name].startswith(f"{value:.3f} ("), name
+    assert said(run, "07")["n_test"] == plain(len(test))
+
+
+def test_the_calibration_is_fitted_on_the_development_split_and_judged_on_the_test_split(run):
+    reports, curated, predictions = run.read("reports"), run.read_labels("curated"), run.read("predictions")
+    dev = reports[reports["split"] == "dev"]
+    stated, why = trust.ask_student(run.path, dev, predictions.drop(columns="reply"))
+    _, line, _ = trust.calibrated(stated, curated, dev, policy="certain")
+    told = said(run, "07")
+    assert not why and told["n_fitted"] == plain(line.n_decisions)
+    assert (told["half"], told["ninety"]) == (plain(float(line.apply(0.5))), plain(float(line.apply(0.9))))
+
+
+def test_the_errors_that_can_be_opened_are_all_errors_of_the_test_split(run):
+    reports, curated, errors = run.read("reports"), run.read_labels("curated"), run.read("errors")
+    test = reports[reports["split"] == "test"]
+    predictions = run.read("predictions")
+    student = predictions[predictions["source"].str.startswith("student:")]
+    wrong = int((named(curated, test) != named(student, test)).to_numpy().sum())
+    own = errors[(errors["task"] == "choice") & errors["source"].str.startswith("student:")]
+    told = said(run, "09")
+    assert len(own) == wrong and told["n_errors"] == plain(len(errors))
+    misses, inventions = (int(told[f"choice_{kind}_n"]) for kind in ("miss", "invention"))
+    assert misses + inventions == wrong
+    assert set(errors["report_id"]) <= set(test["report_id"])
+
+
+def test_the_curves_are_those_of_the_published_sweep(run):
+    table = pd.read_csv(ROOT / "results" / "ablations" / "sweep.csv")
+    assert said(run, "08")["n_runs"] == plain(int(table["run"].nunique()))
