@@ -1,4 +1,4 @@
-"""The one exception users are meant to read, and the hint that its message may end with.
+"""The one exception users are meant to read, the check of a name against those that are known, and its hint.
 
 A message says what is wrong, where, and what to do.
 """
@@ -6,7 +6,7 @@ A message says what is wrong, where, and what to do.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["RadbookError", "did_you_mean"]
+__all__ = ["RadbookError", "choose", "did_you_mean"]
 
 _ALIKE = 0.6  # least ratio (0-1) of a name and the one that was meant, both in small letters
 
@@ -24,3 +24,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     meant = {word.lower(): word for word in known}
     near = get_close_matches(name.lower(), meant, n=1, cutoff=_ALIKE)
     return f"; did you mean {meant[near[0]]}?" if near else ""
+
+
+def choose(value: str, allowed: Iterable[str], parameter: str) -> str:
+    """Return `value` if it is one of `allowed`; otherwise name the parameter and suggest the nearest name.
+
+    >>> choose("micr", ("micro", "macro"), "metric")
+    Traceback (most recent call last):
+    radbook.errors.RadbookError: metric='micr' is none of micro, macro; did you mean micro?
+    """
+    allowed = tuple(allowed)
+    if value in allowed:
+        return value
+    raise RadbookError(f"{parameter}={value!r} is none of {', '.join(allowed)}{did_you_mean(str(value), allowed)}")

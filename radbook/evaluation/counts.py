@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from radbook.errors import RadbookError
-from radbook.evaluation.matrix import IGNORED, LEVELS, POLICIES, choose, fill_matrix, key_of
+from radbook.errors import RadbookError, choose
+from radbook.evaluation.matrix import IGNORED, LEVELS, POLICIES, fill_matrix, key_of
 from radbook.findings import Presence
 from radbook.ontology import CATEGORIES, NORMAL
 from radbook.schema import LABELS, TASKS, check

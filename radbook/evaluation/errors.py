@@ -6,10 +6,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from radbook.errors import RadbookError
+from radbook.errors import RadbookError, choose
 from radbook.evaluation.counts import compare, rows_of
 from radbook.evaluation.intervals import exact_interval
-from radbook.evaluation.matrix import POLICIES, choose, fill_matrix, key_of
+from radbook.evaluation.matrix import POLICIES, fill_matrix, key_of
 from radbook.findings import strongest
 from radbook.ontology import CATEGORIES
 

@@ -1,28 +1,20 @@
 """One `labels` table as numbers: reports x labels, with the uncertain read by a named policy."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from radbook.errors import RadbookError, did_you_mean
+from radbook.errors import RadbookError, choose
 from radbook.findings import STRENGTH
 from radbook.icd10 import block
 from radbook.ontology import CATEGORIES, NORMAL
 
-__all__ = ["IGNORED", "LEVELS", "POLICIES", "choose", "fill_matrix", "key_of", "label_matrix"]
+__all__ = ["IGNORED", "LEVELS", "POLICIES", "fill_matrix", "key_of", "label_matrix"]
 
 IGNORED = -1
 POLICIES = {"certain": 0, "u-one": 1, "ignore": IGNORED}  # what an uncertain finding counts as
 LEVELS = ("block", "category", "code")  # how much of an ICD-10 code is compared, least first
-
-
-def choose(value: str, allowed: Iterable[str], parameter: str) -> str:
-    """Return `value` if it is one of `allowed`; otherwise name the parameter and suggest the nearest name."""
-    allowed = tuple(allowed)
-    if value in allowed:
-        return value
-    raise RadbookError(f"{parameter}={value!r} is none of {', '.join(allowed)}{did_you_mean(str(value), allowed)}")
 
 
 def label_matrix(

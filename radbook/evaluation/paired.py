@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from radbook.errors import RadbookError
+from radbook.errors import RadbookError, choose
 from radbook.evaluation.counts import Comparison, compare
 from radbook.evaluation.intervals import Statistic, bootstrap_scores, check_draws, chunks
-from radbook.evaluation.matrix import choose
 from radbook.evaluation.metrics import FEW_POSITIVES, METRICS, check_zero_division, derive, score_names
 
 __all__ = ["holm", "paired_difference", "paired_table"]

@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from radbook.errors import RadbookError
+from radbook.errors import RadbookError, choose
 from radbook.evaluation.counts import Comparison, compare
 from radbook.evaluation.intervals import draw_weights
-from radbook.evaluation.matrix import choose
 from radbook.evaluation.metrics import METRICS
 
 __all__ = ["SIZES", "paired_power", "reports_needed"]

@@ -10,10 +10,10 @@ from math import nan
 import numpy as np
 import pandas as pd
 
-from radbook.errors import RadbookError
+from radbook.errors import RadbookError, choose
 from radbook.evaluation.counts import Comparison, compare
 from radbook.evaluation.intervals import bootstrap_scores
-from radbook.evaluation.matrix import POLICIES, choose, label_matrix
+from radbook.evaluation.matrix import POLICIES, label_matrix
 from radbook.evaluation.metrics import METRICS, check_zero_division, derive, score_names
 from radbook.schema import SCORES, TASKS, check
 

@@ -15,10 +15,9 @@ from pathlib import Path
 import yaml
 
 from radbook.checks import check_sources
-from radbook.errors import RadbookError
+from radbook.errors import RadbookError, choose
 from radbook.evaluation import POLICIES
 from radbook.evaluation.intervals import check_draws
-from radbook.evaluation.matrix import choose
 from radbook.profiles import Parameter, UniqueKeys, public_value, resolve_parameters
 from radbook.schema import TASKS
 from radbook.student.settings import Settings
