@@ -6,6 +6,7 @@ Evidence marks (private-use characters, see `dictation`) pass through unharmed.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 __all__ = ["respelled", "soil", "wrapped"]
 
@@ -15,7 +16,6 @@ _STOP = re.compile(r"(?<=[a-z])([.]) (?=[\ue000-\uf8fe]?[A-Z])")
 _TURNS = re.compile(
     r"(?i)resol|remov|clear|discont|withdr|absen|witho|longer|suspe|possib|quest|exclu|negat|neith|consider|pulled|taken|versus"
 )
-_PATTERNS: dict[int, re.Pattern] = {}
 
 
 def soil(texts: Sequence[str], settings: Mapping, random: Callable[[], float]) -> list[str]:
@@ -45,10 +45,6 @@ def respelled(text: str, spellings: Mapping[str, str], random: Callable[[], floa
     >>> respelled("Edema of the tumor.", {"edema": "oedema", "tumor": "tumour"}, lambda: 0.5, 1.0)
     'Oedema of the tumour.'
     """
-    key = id(spellings)
-    if key not in _PATTERNS:
-        longest = sorted(spellings, key=len, reverse=True)
-        _PATTERNS[key] = re.compile(rf"\b({'|'.join(longest)})\b", re.IGNORECASE)
 
     def other(match: re.Match) -> str:
         if random() >= share:
@@ -56,7 +52,7 @@ def respelled(text: str, spellings: Mapping[str, str], random: Callable[[], floa
         word = spellings[match[0].lower()]
         return word[0].upper() + word[1:] if match[0][0].isupper() else word
 
-    return _PATTERNS[key].sub(other, text)
+    return _any_of(tuple(sorted(spellings, key=len, reverse=True))).sub(other, text)
 
 
 def wrapped(text: str, width: int, indent: str = "") -> str:
@@ -81,15 +77,17 @@ def wrapped(text: str, width: int, indent: str = "") -> str:
 def _masked(text: str, masks: Mapping[str, float], random: Callable[[], float]) -> str:
     """Replace words by XXXX: those the collection's de-identification took for names, and now and then
     another one."""
-    key = id(masks)
-    if key not in _PATTERNS:
-        _PATTERNS[key] = re.compile(rf"\b({'|'.join(masks)})\b", re.IGNORECASE)
-    text = _PATTERNS[key].sub(lambda m: "XXXX" if random() < masks[m[0].lower()] else m[0], text)
+    text = _any_of(tuple(masks)).sub(lambda m: "XXXX" if random() < masks[m[0].lower()] else m[0], text)
     if random() < 0.25:
         word = _word(text, random)
         if word and not _TURNS.match(word[0]) and not _in_evidence(text, word.start()):
             text = text[: word.start()] + "XXXX" + text[word.end() :]
     return text
+
+
+@cache
+def _any_of(words: tuple[str, ...]) -> re.Pattern:
+    return re.compile(rf"\b({'|'.join(words)})\b", re.IGNORECASE)
 
 
 def _word(text: str, random: Callable[[], float]) -> re.Match | None:
