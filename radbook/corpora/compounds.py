@@ -1,19 +1,16 @@
 """Statements about several findings at once.
 
-Lists under one verb or one hedge, exceptions, what went and what stayed, explanations weighed against each other; and the
-openings and organ headings of a findings section.
+Lists under one verb or one hedge, exceptions, what went and what stayed; and the openings and organ headings of a findings
+section.
 Only the general style speaks so (the shares are in `resources/grammar/words.yaml`).
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
+from radbook.corpora.dictation import Dictation, Seen
 from radbook.findings import Presence
 
-if TYPE_CHECKING:
-    from radbook.corpora.dictation import Dictation, Seen
-
-__all__ = ["balanced", "compound", "compounded", "headed", "opened"]
+__all__ = ["compound", "compounded", "headed", "opened"]
 
 _GONE = ("resolved", "removed")
 _FRAMES = {
@@ -22,16 +19,9 @@ _FRAMES = {
     "resolved": "many_resolved", "removed": "many_removed",
 }  # fmt: skip
 _BUT = ("but_one", "but_two", "but_three")
-# How two explanations are weighed: the frame, and what becomes of the first and the second.
-_BALANCES = (
-    ("balance_doubt", Presence.PRESENT, Presence.UNCERTAIN),
-    ("balance_doubt", Presence.PRESENT, Presence.UNCERTAIN),
-    ("balance_not", Presence.PRESENT, Presence.ABSENT),
-    ("balance_both", Presence.UNCERTAIN, Presence.UNCERTAIN),
-)
 
 
-def _fate(seen: "Seen") -> str:
+def _fate(seen: Seen) -> str:
     device = seen.concept.region == "devices"
     if seen.change in _GONE:
         return seen.change
@@ -42,7 +32,7 @@ def _fate(seen: "Seen") -> str:
     return seen.change or "present"
 
 
-def compound(dictation: "Dictation", regions: dict[str, list["Seen"]]) -> dict[str, list[str]]:
+def compound(dictation: Dictation, regions: dict[str, list[Seen]]) -> dict[str, list[str]]:
     """Dictate some findings of a report in common statements, and take them out of `regions`.
 
     The statements are given by the region of their first finding; a region that loses all its findings keeps its
@@ -75,7 +65,7 @@ def compound(dictation: "Dictation", regions: dict[str, list["Seen"]]) -> dict[s
     return out
 
 
-def compounded(dictation: "Dictation", seen: Sequence["Seen"]) -> tuple[list[str], list["Seen"]]:
+def compounded(dictation: Dictation, seen: Sequence[Seen]) -> tuple[list[str], list[Seen]]:
     """Dictate some findings in common statements; give these, and the findings that are still to be named."""
     regions: dict[str, list[Seen]] = {}
     for s in seen:
@@ -84,7 +74,7 @@ def compounded(dictation: "Dictation", seen: Sequence["Seen"]) -> tuple[list[str
     return statements, [s for group in regions.values() for s in group]
 
 
-def _listed(dictation: "Dictation", fate: str, taken: Sequence["Seen"]) -> str:
+def _listed(dictation: Dictation, fate: str, taken: Sequence[Seen]) -> str:
     random = dictation.random
     presence = Presence.ABSENT.value if fate in _GONE else None
     plain = fate == "uncertain" or random() < 0.4
@@ -96,7 +86,7 @@ def _listed(dictation: "Dictation", fate: str, taken: Sequence["Seen"]) -> str:
     return dictation.framed(_FRAMES[fate], [(text, "many")], article=False)
 
 
-def _gone_but(dictation: "Dictation", gone: "Seen", there: "Seen") -> str:
+def _gone_but(dictation: Dictation, gone: Seen, there: Seen) -> str:
     random = dictation.random
     mentions = [
         dictation.mention(gone, Presence.ABSENT.value, plain=random() < 0.6), dictation.mention(there, plain=random() < 0.3)
@@ -104,7 +94,7 @@ def _gone_but(dictation: "Dictation", gone: "Seen", there: "Seen") -> str:
     return dictation.framed("removed_but" if gone.change == "removed" else "resolved_but", mentions)
 
 
-def _but(dictation: "Dictation", there: "Seen") -> str:
+def _but(dictation: Dictation, there: Seen) -> str:
     """Dictate an exception: what there is, and that the rest is not."""
     mention = dictation.mention(there)
     if dictation.tails:
@@ -113,17 +103,7 @@ def _but(dictation: "Dictation", there: "Seen") -> str:
     return dictation.framed("except_lungs" if there.concept.region == "lungs" else "except_any", [mention])
 
 
-def balanced(dictation: "Dictation", seen: "Seen", first: "Seen", second: "Seen") -> str:
-    """Dictate what a finding is thought to be, with the alternative that is thought of beside it."""
-    frame, one, other = dictation.pick(_BALANCES)
-    plain = dictation.random() < 0.8
-    text = dictation.mention(first, one.value, plain=plain)[0]
-    dictation.context["Z"] = dictation.mention(second, other.value, plain=True)[0]
-    dictation.context["Y"] = text
-    return dictation.say(frame)
-
-
-def opened(dictation: "Dictation", statements: list[str]) -> list[str]:
+def opened(dictation: Dictation, statements: list[str]) -> list[str]:
     """Open a section with a comparison: as a statement of its own, or before the first one."""
     if not statements or dictation.random() < 0.4:
         return [dictation.say("opening"), *statements]

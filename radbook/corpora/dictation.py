@@ -8,7 +8,6 @@ offsets of the evidence are right by construction.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from radbook.corpora.compounds import balanced
 from radbook.corpora.grammar import Concept, Grammar, Phrase, Pool
 from radbook.corpora.templates import write
 from radbook.findings import Presence
@@ -18,6 +17,13 @@ __all__ = ["CLOSE", "OPEN", "Dictation", "Seen"]
 OPEN, CLOSE = 0xE000, "\uf8ff"
 _ABSENT = ("absent_one", "absent_two", "absent_three", "absent_four")
 _OTHER = {"left": "right", "right": "left"}
+# How two explanations are weighed: the frame, and what becomes of the first and the second.
+_BALANCES = (
+    ("balance_doubt", Presence.PRESENT, Presence.UNCERTAIN),
+    ("balance_doubt", Presence.PRESENT, Presence.UNCERTAIN),
+    ("balance_not", Presence.PRESENT, Presence.ABSENT),
+    ("balance_both", Presence.UNCERTAIN, Presence.UNCERTAIN),
+)
 _AS_BEFORE = ("unchanged", "stable", "as before", "similar to prior")
 # In a disjunction ("atelectasis or pneumonia") coders take these as said of the patient; the others stay
 # open.
@@ -159,7 +165,7 @@ class Dictation:
         if balance and self.random() < balance:
             second = self._other(seen, self.pick(causes))
             if second.concept.finding.category != first.concept.finding.category:
-                return balanced(self, seen, first, second)
+                return self._balanced(first, second)
         presence = "present" if sure else "uncertain"
         text = self.mention(first, presence, plain=self.random() < 0.75)[0]
         second = self._other(seen, self.pick(causes))
@@ -169,6 +175,15 @@ class Dictation:
             text += link + self.mention(second, presence, plain=True)[0]
         self.context["Y"] = text
         return self.say("certain_link" if sure else "uncertain_link")
+
+    def _balanced(self, first: Seen, second: Seen) -> str:
+        """Dictate what a finding is thought to be, with the alternative that is thought of beside it."""
+        frame, one, other = self.pick(_BALANCES)
+        plain = self.random() < 0.8
+        text = self.mention(first, one.value, plain=plain)[0]
+        self.context["Z"] = self.mention(second, other.value, plain=True)[0]
+        self.context["Y"] = text
+        return self.say(frame)
 
     def or_else(self, seen: Seen) -> str:
         """Dictate the other half of a disjunction ("atelectasis or infiltrate")."""

@@ -15,7 +15,7 @@ from importlib.resources import files
 import yaml
 
 from radbook.corpora.templates import Node, parse
-from radbook.errors import RadbookError
+from radbook.errors import RadbookError, choose
 from radbook.ontology import FINDINGS, Finding
 
 __all__ = ["STYLES", "Concept", "Grammar", "Phrase", "Pool", "load_grammar"]
@@ -110,8 +110,7 @@ def load_grammar(style: str) -> Grammar:
     >>> "atelectasis" in load_grammar("general").concepts
     True
     """
-    if style not in STYLES:
-        raise RadbookError(f"style {style!r} is unknown: use one of {', '.join(STYLES)}")
+    choose(style, STYLES, "style")
     more, wordings = _read("hospital_frames.yaml"), _wordings()
     texts = {**_read("frames.yaml"), **_read("normal.yaml"), **_read("layouts.yaml")}
     slots: dict[str, list] = {name: [] for name in {**texts, **more["frames"]}}

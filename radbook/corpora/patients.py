@@ -1,9 +1,13 @@
 """Plan synthetic patients: which findings each of their reports has, how those change, and what is denied."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import accumulate
+from operator import itemgetter
 
 from radbook.corpora.dictation import Seen
-from radbook.corpora.grammar import Concept, Grammar
+from radbook.corpora.grammar import Concept, Grammar, load_grammar
 
 __all__ = ["choose_denials", "plan_visits"]
 
@@ -13,49 +17,35 @@ _RARELY = {False: 0.15, True: 0.04}
 
 
 def _draw(options: list[tuple[float, object]], random: Random) -> object:
+    """Draw a value of `_cumulated`, with the chance of its weight."""
     chance = random() * options[-1][0]
-    low, high = 0, len(options) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if options[middle][0] > chance:
-            high = middle
-        else:
-            low = middle + 1
-    return options[low][1]
+    return options[bisect_right(options, chance, hi=len(options) - 1, key=itemgetter(0))][1]
 
 
 def _cumulated(pairs: list[tuple[float, object]]) -> list[tuple[float, object]]:
-    total, out = 0.0, []
-    for weight, value in pairs:
-        total += weight
-        out.append((total, value))
-    return out
+    return list(zip(accumulate(w for w, _ in pairs), (value for _, value in pairs), strict=True))
 
 
-_TABLES: dict[str, dict] = {}
-
-
-def _tables(grammar: Grammar) -> dict:
-    """Cumulated weights of what can happen to a patient, computed once per style."""
-    if grammar.style not in _TABLES:
-        concepts = grammar.concepts.values()
-        denied = grammar.settings["denied"]
-        _TABLES[grammar.style] = {
-            "any": _cumulated([(c.weight, c.id) for c in concepts if c.finding.category]),
-            "minor": _cumulated([(c.weight, c.id) for c in concepts if not c.finding.category]),
-            "devices": _cumulated([(c.weight, c.id) for c in concepts if c.region == "devices"]),
-            "acute": _cumulated([(c.weight, c.id) for c in concepts if c.acute]),
-            "clusters": _cumulated([(c["weight"], c["of"]) for c in grammar.settings["clusters"]]),
-            "denied": _cumulated(
-                [(denied.get(c.id, _RARELY[c.region == "devices"]), c.id) for c in concepts if c.negated]
-            ),
-        }
-    return _TABLES[grammar.style]
+@cache
+def _tables(style: str) -> dict:
+    """Cumulated weights of what can happen to a patient."""
+    grammar = load_grammar(style)
+    concepts, denied = grammar.concepts.values(), grammar.settings["denied"]
+    return {
+        "any": _cumulated([(c.weight, c.id) for c in concepts if c.finding.category]),
+        "minor": _cumulated([(c.weight, c.id) for c in concepts if not c.finding.category]),
+        "devices": _cumulated([(c.weight, c.id) for c in concepts if c.region == "devices"]),
+        "acute": _cumulated([(c.weight, c.id) for c in concepts if c.acute]),
+        "clusters": _cumulated([(c["weight"], c["of"]) for c in grammar.settings["clusters"]]),
+        "denied": _cumulated(
+            [(denied.get(c.id, _RARELY[c.region == "devices"]), c.id) for c in concepts if c.negated]
+        ),
+    }
 
 
 def plan_visits(grammar: Grammar, random: Random) -> list[list[Seen]]:
     """Plan the findings of each report of one patient."""
-    tables, settings = _tables(grammar), grammar.settings
+    tables, settings = _tables(grammar.style), grammar.settings
     chance = random()
     names: list[str] = []
     if chance >= settings["normal"]:
@@ -146,7 +136,7 @@ def choose_denials(
     grammar: Grammar, seen: list[Seen], random: Random, detail: float
 ) -> list[list[str]]:
     """Choose the findings to be denied, in the groups of their statements; none that the report speaks of."""
-    table = _tables(grammar)["denied"]
+    table = _tables(grammar.style)["denied"]
     said = {s.concept.finding.category for s in seen} - {None} | {s.concept.id for s in seen}
     groups, used = [], set(said)
     for chance in (0.72 + detail * 0.2, 0.15 + detail * 0.15, 0.08):

@@ -181,7 +181,7 @@ def test_denied_findings_are_absent():
 
 
 def test_bad_arguments_are_refused():
-    with pytest.raises(RadbookError, match="style 'ward' is unknown: use one of general, cohort"):
+    with pytest.raises(RadbookError, match="style='ward' is none of general, cohort"):
         generate_reports(1, style="ward", seed=0)
     with pytest.raises(RadbookError, match="n_reports is -1"):
         generate_reports(-1, style="general", seed=0)
