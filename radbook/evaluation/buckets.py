@@ -20,17 +20,18 @@ from radbook.evaluation.matrix import key_of
 from radbook.ontology import FINDINGS
 from radbook.schema import ERRORS
 from radbook.teachers.phenomena import TRAITS, sentence_traits
-from radbook.teachers.sentences import split_sentences
+from radbook.teachers.sentences import sentence_at
 
-__all__ = ["BUCKETS", "bucket_rates", "decisions", "error_rows", "traits"]
+__all__ = ["BUCKETS", "DECISION_COLUMNS", "NO_PLACE", "WHOLE", "bucket_rates", "decisions", "error_rows", "traits"]
 
 BUCKETS = (*TRAITS, "device", "rare_word", "long_report")
 # A word is rare below this many reports of the training split; a report is long above this quantile of the scored ones.
 RARE, LONG = 5, 0.9
 SILENT = "not mentioned"
 NO_PLACE = "no place"
+WHOLE = ("all decisions", "without a negation")  # what a bucket is held against; the second has a place, too
 _CELL = ["report_id", "code"]
-_COLUMNS = [*_CELL, "source", "curated", "predicted", "outcome", "status"]
+DECISION_COLUMNS = [*_CELL, "source", "curated", "predicted", "outcome", "status"]
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _DEVICE = "Support Devices"
 _DEVICE_CODES = frozenset(f.icd10 for f in FINDINGS.values() if f.category == _DEVICE and f.icd10)
@@ -43,14 +44,13 @@ def decisions(
     task: str,
     reports: pd.DataFrame,
     policy: str = "certain",
-    level: str = "category",
 ) -> pd.DataFrame:
     """Lay what each source says of each report and label beside the reference.
 
     Parameters
     ----------
-    curated, task, reports, policy, level
-        As in `radbook.evaluation.score`.
+    curated, task, reports, policy
+        As in `radbook.evaluation.score`; codes of the open task are compared by category.
     tables
         `labels` tables, one source each.
 
@@ -71,10 +71,10 @@ def decisions(
     [['Edema', 'absent', 'miss'], ['Fracture', 'absent', 'right']]
     """
     tables = list(tables)
-    found = [compare(curated, t, task=task, policy=policy, reports=reports, level=level) for t in tables]
+    found = [compare(curated, t, task=task, policy=policy, reports=reports) for t in tables]
     if not found:
         raise RadbookError("decisions: there is no labels table to compare with the reference")
-    key, first = key_of(level if task == "open" else "code"), found[0]
+    key, first = key_of(task), found[0]
     truth, *said = (deciding(rows_of(t, task, "the labels"), key) for t in (curated, *tables))
     place = {name: {v: i for i, v in enumerate(getattr(first, name))} for name in ("report_ids", "labels")}
     scored = np.logical_and.reduce([f.scored for f in found])
@@ -96,7 +96,7 @@ def decisions(
         part["predicted"] = [words.get(cell, {}).get("presence", SILENT) for cell in cells]
         part["outcome"] = np.select([counts.fn[at], counts.fp[at]], ["miss", "invention"], "right")
         parts.append(part.assign(status=[status[r] for r, _ in cells]))
-    frame = pd.concat(parts, ignore_index=True)[_COLUMNS]
+    frame = pd.concat(parts, ignore_index=True)[DECISION_COLUMNS]
     frame.attrs = {"n_reports": len(first.report_ids), "silent": int(scored.sum()) - len(cells)}
     return frame
 
@@ -108,7 +108,6 @@ def traits(
     tables: Sequence[pd.DataFrame],
     *,
     task: str,
-    level: str = "category",
 ) -> pd.DataFrame:
     """Say in which buckets each decision falls; one may fall in several, or in none.
 
@@ -121,7 +120,7 @@ def traits(
     tables
         `labels` tables, the reference among them: the first that gives the place of a label's evidence decides which
         sentence is looked at.
-    task, level
+    task
         As for `decisions`.
 
     Returns
@@ -150,7 +149,7 @@ def traits(
     >>> found.columns[found.loc[("r", "Edema")]].tolist()
     ['rare_word', 'placed']
     """
-    key = key_of(level if task == "open" else "code")
+    key = key_of(task)
     text_of = reports.set_index("report_id")["text"]
     bodies = text_of.map(report_body)
     long = bodies.str.len() > bodies.str.len().quantile(LONG)
@@ -160,7 +159,8 @@ def traits(
     rows, cells = [], decided[_CELL].drop_duplicates()
     for report_id, code in cells.itertuples(index=False):
         place = places.get((report_id, code))
-        sentence = "" if place is None else _sentence(text_of[report_id], place)
+        bounds = None if place is None else sentence_at(text_of[report_id], place)
+        sentence = text_of[report_id][slice(*bounds)] if bounds else ""
         rare = any(known[w] < RARE for w in _words(sentence))
         held = sentence_traits(sentence)
         rows.append([*(t in held for t in TRAITS), code in devices, rare, long[report_id], place is not None])
@@ -173,7 +173,7 @@ def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row per label and source: label ("all decisions", the buckets, `NO_PLACE`, "none of these"), source, tries, hits, and
+    One row per label and source: label (`WHOLE`, the buckets, `NO_PLACE`, "none of these"), source, tries, hits, and
     value, low and high (fractions). Exact intervals take decisions as independent; those of one report are not quite.
 
     Notes
@@ -193,7 +193,8 @@ def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     buckets = {name.replace("_", " "): flags[name].to_numpy() for name in BUCKETS}
     buckets[NO_PLACE] = ~flags["placed"].to_numpy()
     rest = ~np.logical_or.reduce(list(buckets.values()))
-    buckets = {"all decisions": np.ones(len(decided), dtype=bool), **buckets, "none of these": rest}
+    whole = (np.ones(len(decided), dtype=bool), ~buckets["negation"] & ~buckets[NO_PLACE])
+    buckets = {**dict(zip(WHOLE, whole, strict=True)), **buckets, "none of these": rest}
     wrong, source = (decided["outcome"] != "right").to_numpy(), decided["source"].to_numpy()
     rows = [
         (label, name, int((inside & (source == name)).sum()), int((inside & wrong & (source == name)).sum()))
@@ -216,10 +217,6 @@ def error_rows(decided: pd.DataFrame, held: pd.DataFrame, fate: pd.Series, *, ta
 
 def _words(text: str) -> set[str]:
     return set(_WORD.findall(text.lower()))
-
-
-def _sentence(text: str, place: int) -> str:
-    return next((text[a:b] for a, b in split_sentences(text) if a <= place < b), "")
 
 
 def _places(tables: Sequence[pd.DataFrame], task: str, key) -> dict[tuple[str, str], int]:

@@ -38,11 +38,8 @@ def test_the_wrong_ones_are_those_that_the_score_counts(table, patients, noisy, 
 def test_codes_are_compared_by_their_category(patients):
     truth = pd.DataFrame([label_row("r0", "curated", "open", [finding("J98.11")])])
     rules = pd.DataFrame([label_row("r0", "rules", "open", [finding("J98.4")])])
-    same, other = (
-        decisions(truth, [rules], task="open", reports=patients([0]), level=level)["outcome"].tolist()
-        for level in ("category", "code")
-    )
-    assert same == ["right"] and other == ["miss"]
+    decided = decisions(truth, [rules], task="open", reports=patients([0]))
+    assert decided[["code", "outcome"]].values.tolist() == [["J98", "right"]]
 
 
 def test_the_sentence_of_the_evidence_decides_the_bucket(patients):
@@ -101,12 +98,14 @@ def test_rates_count_every_bucket_a_decision_is_in(five):
     )
     held["placed"] = True
     held.loc[("r1", "Edema"), ["hedge", "rare_word"]] = True
+    held.loc[("r3", "Edema"), "negation"] = True
     held.loc[("r2", "Edema"), ["long_report", "placed"]] = True, False
     rates = bucket_rates(decided, held).set_index(["label", "source"])
     assert rates.loc[("all decisions", "rules"), ["tries", "hits"]].tolist() == [8, 4]
+    assert rates.loc[("without a negation", "rules"), ["tries", "hits"]].tolist() == [6, 2]
     assert rates.loc[("hedge", "student:x"), ["tries", "hits", "value"]].tolist() == [1, 1, 1.0]
     assert (
-        rates.loc[("rare word", "rules"), "hits"] == 0 and rates.loc[("none of these", "rules"), "tries"] == 6
+        rates.loc[("rare word", "rules"), "hits"] == 0 and rates.loc[("none of these", "rules"), "tries"] == 5
     )
     assert rates.loc[("no place", "rules"), ["tries", "hits"]].tolist() == [1, 1]
     assert rates.loc[("device", "rules"), ["low", "high"]].isna().all()
