@@ -6,6 +6,7 @@ say is right more often than what one of them says.
 
 import pandas as pd
 
+from radbook.evaluation import exact_interval
 from radbook.findings import present_codes
 from radbook.tasks import CHOICE, OPEN, Task
 
@@ -31,7 +32,8 @@ def quality_of_agreement(
     Returns
     -------
     pandas.DataFrame
-        Indexed by task and "agreed" or "disputed": `reports`, `right` (as the reference has it) and `share_right`.
+        Indexed by task and "agreed" or "disputed": `reports`, `right` (as the reference has it), and the share of these as
+        `value` with its exact 95 % interval, `low` and `high`.
     """
     rows = []
     for task in (CHOICE, OPEN):
@@ -41,17 +43,10 @@ def quality_of_agreement(
         for name, ids in (("agreed", agreed), ("disputed", (said.keys() & asked) - agreed)):
             ids = [i for i in ids if i in true]
             right = sum(said[i] == true[i] for i in ids)
-            share = right / len(ids) if ids else float("nan")
-            rows.append(
-                {
-                    "task": task.name,
-                    "second opinion": name,
-                    "reports": len(ids),
-                    "right": right,
-                    "share_right": share,
-                }
-            )
-    return pd.DataFrame(rows).set_index(["task", "second opinion"])
+            rows.append({"task": task.name, "second opinion": name, "reports": len(ids), "right": right})
+    frame = pd.DataFrame(rows).set_index(["task", "second opinion"])
+    low, high = exact_interval(frame["right"].to_numpy(), frame["reports"].to_numpy())
+    return frame.assign(value=frame["right"] / frame["reports"], low=low, high=high)
 
 
 def _present(labels: pd.DataFrame, task: Task) -> dict[str, set[str]]:

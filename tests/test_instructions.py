@@ -162,9 +162,10 @@ def test_a_second_opinion_leaves_out_the_rows_it_disputes():
     assert counts["label_rows"] == 8
     more = make_labels(make_reports([f"Report {i}." for i in range(6)]), "choice")  # two of them nobody else was asked about
     table = quality_of_agreement(pd.concat([more, open_]), opinion, more)
-    assert table.loc[("choice", "agreed")].tolist() == [1, 1, 1.0]
+    assert table.loc[("choice", "agreed")].tolist() == [1, 1, 1.0, pytest.approx(0.025), 1.0]
     assert table.loc[("choice", "disputed"), "reports"] == 3
     assert table.loc[("open", "agreed"), "reports"] == 0  # without a reference
+    assert table.loc[("open", "agreed"), ["value", "low", "high"]].isna().all()
 
 
 def checked(reports, **options):
