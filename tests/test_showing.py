@@ -3,10 +3,11 @@
 import pandas as pd
 import pytest
 
+from radbook.corpora import SHARING
 from radbook.errors import RadbookError
 from radbook.evaluation.errors import disagreements
 from radbook.findings import finding, label_row
-from radbook.showing import error_shown, hide_private
+from radbook.showing import corpus_story, error_shown, hide_private
 
 SECRET = "xylophone effusion"
 
@@ -52,3 +53,10 @@ def test_evidence_outside_its_report_names_the_report():
     error = {"report_id": "r7", "kind": "miss", "code": "Edema", "curated": "present", "predicted": "absent"}
     with pytest.raises(RadbookError, match="'Edema' of report 'r7' has the evidence 3-99, outside a text of 10 characters"):
         error_shown(error | {"start": 3, "end": 99}, "Wet lungs.", shown="always")
+
+
+@pytest.mark.parametrize("corpus", sorted(SHARING))
+def test_every_corpus_has_a_story_and_one_line_that_points_to_it(corpus):
+    story, line = corpus_story(corpus, full=True), corpus_story(corpus)
+    assert line.count(".") == 2 and line.endswith("(section 1.1).") and len(line) < len(story)
+    assert "no description" not in story and "below" not in story + line
