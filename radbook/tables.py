@@ -11,13 +11,13 @@ from radbook.evaluation import FEW_POSITIVES
 
 __all__ = ["grey_few"]
 
-# The theme's muted text keeps its contrast on a light and on a dark page; elsewhere a grey stands in for it.
+# The theme's muted text keeps its contrast on a light and on a dark page; elsewhere a gray stands in for it.
 _GREY = "color: var(--pst-color-text-muted, #6b6b6b); font-style: italic"
 _NOTE = {"selector": "caption", "props": "caption-side: bottom; text-align: left; font-size: 0.9em"}
 
 
 def grey_few(table: pd.DataFrame, *, positives: str = "positives", digits: int = 3) -> Styler:
-    """Show a table with a row per label; labels with fewer than 10 positives are grey, marked by a star, and explained below.
+    """Show a table with a row per label; labels with fewer than 10 positives are gray, marked by a star, and explained below.
 
     Parameters
     ----------
@@ -56,4 +56,4 @@ def grey_few(table: pd.DataFrame, *, positives: str = "positives", digits: int =
         return styler
     grey = np.where(few, _GREY, "")
     styler = styler.apply(lambda column: grey).apply_index(lambda names: grey)
-    return styler.set_caption(f"* grey: fewer than {FEW_POSITIVES} positives").set_table_styles([_NOTE])
+    return styler.set_caption(f"* gray: fewer than {FEW_POSITIVES} positives").set_table_styles([_NOTE])

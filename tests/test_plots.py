@@ -1,6 +1,7 @@
 """Figures: the right marks, on white, legible, the same every time, and one clear message for input they cannot draw."""
 
 import io
+import itertools
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -245,3 +246,14 @@ def test_the_power_curve_marks_the_difference_and_the_size():
     unknown = {name: rows.assign(width=np.nan) for name, rows in POWER.items()}
     with pytest.raises(RadbookError, match="no pair with a known width"):
         plots.power_curve(unknown, gap=0.04, n_reports=100)
+
+
+@pytest.mark.parametrize("reach", [0.004, 0.07, 0.3])
+def test_the_ticks_of_differences_stand_apart(reach):
+    figure = plots.paired_forest({"one": DIFFERENCES[0] | {"low": -reach, "value": 0.0, "high": reach}})
+    figure.canvas.draw()
+    low, high = figure.axes[0].get_xlim()
+    ticks = [t for t in figure.axes[0].get_xticklabels() if low <= t.get_position()[0] <= high]
+    boxes = [t.get_window_extent() for t in ticks]
+    assert len(boxes) > 2
+    assert all(left.x1 + 5 < right.x0 for left, right in itertools.pairwise(boxes))

@@ -15,7 +15,7 @@ TABLE = pd.DataFrame(
 
 def test_rare_labels_are_grey_starred_and_explained():
     html = grey_few(TABLE).to_html()
-    assert "Fracture *" in html and "Edema *" not in html and "* grey: fewer than 10 positives" in html
+    assert "Fracture *" in html and "Edema *" not in html and "* gray: fewer than 10 positives" in html
     uuid = html.split("#T_")[1].split(" ")[0]
     assert (
         f"#T_{uuid}_row1_col0" in html and f"#T_{uuid}_row0_col0," not in html
@@ -25,7 +25,7 @@ def test_rare_labels_are_grey_starred_and_explained():
 
 def test_a_table_without_rare_labels_says_nothing_of_them():
     html = grey_few(TABLE.assign(positives=50)).to_html()
-    assert "grey" not in html and "*" not in html.split("<table")[1]
+    assert "gray" not in html and "*" not in html.split("<table")[1]
 
 
 def test_everything_is_escaped_and_the_same_each_time():
@@ -42,4 +42,4 @@ def test_the_column_of_counts_must_be_there():
 
 def test_a_table_of_nothing_is_shown_as_nothing():
     html = grey_few(TABLE.iloc[:0].astype(object)).to_html()
-    assert "positives" in html and "grey" not in html
+    assert "positives" in html and "gray" not in html

@@ -21,13 +21,13 @@ from radbook.plots.canvas import (
 __all__ = ["FEW_DECISIONS", "bucket_shares", "fate_bars"]
 
 FEW_DECISIONS = (
-    30  # a bucket with fewer decisions is greyed: an error more or less moves its share by hundredths
+    30  # a bucket with fewer decisions is grayed: an error more or less moves its share by hundredths
 )
 _SIDES = {"corrected": PALETTE[2], "shared": PALETTE[0], "added": PALETTE[1]}
 
 
 def bucket_shares(rates: pd.DataFrame) -> Figure:
-    """One panel per task, one row per bucket, one dot with its exact interval per role: the share that is wrong; few are grey.
+    """One panel per task, one row per bucket, one dot with its exact interval per role: the share that is wrong; few are gray.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def bucket_shares(rates: pd.DataFrame) -> Figure:
     order, tasks = (list(dict.fromkeys(rates[name])) for name in ("label", "task"))
     roles = list(dict.fromkeys(rates["role"]))
     grey = set(rates.loc[rates["tries"] < FEW_DECISIONS, "label"])
-    note = f"\n* grey: fewer than {FEW_DECISIONS} decisions" if grey else ""
+    note = f"\n* gray: fewer than {FEW_DECISIONS} decisions" if grey else ""
     with canvas(1.9 + max(ROW, 0.17 * len(roles)) * len(order), columns=len(tasks)) as (figure, panels):
         for ax, task in zip(np.atleast_1d(panels), tasks, strict=True):
             for position, role in enumerate(roles):

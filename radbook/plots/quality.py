@@ -25,7 +25,7 @@ __all__ = ["disagreement_heatmap", "error_shares", "quality_dial", "sensitivity_
 
 
 def sensitivity_specificity(confusions: pd.DataFrame) -> Figure:
-    """Two panels: sensitivity and specificity per label and source, with exact intervals; few positives are grey and marked.
+    """Two panels: sensitivity and specificity per label and source, with exact intervals; few positives are gray and marked.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def sensitivity_specificity(confusions: pd.DataFrame) -> Figure:
             left = 0.0 if measure == "sensitivity" else min(0.9, np.nanmin([1.0, *lows]))
             ax.set_xlim(left - 0.03 * (1 - left), 1 + 0.03 * (1 - left))
             ax.xaxis.set_major_locator(MaxNLocator(4))
-            note = f"\n* grey: fewer than {FEW_POSITIVES} positives" if pale else ""
+            note = f"\n* gray: fewer than {FEW_POSITIVES} positives" if pale else ""
             ax.set(title=measure.capitalize(), xlabel=f"fraction, 95 % exact interval{note}")
         legend(figure, panels[0])
     return figure

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from radbook.errors import RadbookError
 from radbook.plots.canvas import (
@@ -28,7 +29,7 @@ _POOLED = ("micro", "macro")
 
 
 def score_forest(scores: pd.DataFrame, *, metric: str = "f1", labels: Sequence[str] | None = None) -> Figure:
-    """One row per label and one dot with its 95 % interval per source; labels with fewer than 10 positives are grey and marked.
+    """One row per label and one dot with its 95 % interval per source; labels with fewer than 10 positives are gray and marked.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def score_forest(scores: pd.DataFrame, *, metric: str = "f1", labels: Sequence[s
         pooled = sum(name in _POOLED for name in order)
         if 0 < pooled < len(order) and set(order[:pooled]) <= set(_POOLED):
             ax.axhline(pooled - 0.5, color="0.3", linewidth=1)
-        note = f"\n* grey: fewer than {FEW_POSITIVES} positives" if grey else ""
+        note = f"\n* gray: fewer than {FEW_POSITIVES} positives" if grey else ""
         ax.set_xlim(-0.02, 1.02)
         ax.set_xlabel(f"{_NAMES.get(metric, metric)} (fraction) with 95 % interval{note}")
         ax.set_title(about(shown.iloc[0]))
@@ -76,7 +77,8 @@ def f1_bars(scores: pd.DataFrame) -> Figure:
     """
     only_one(scores, "f1_bars", "task", "policy", "label", "metric")
     first = scores.iloc[0]
-    name = " ".join((first["label"], _NAMES.get(first["metric"], first["metric"])))
+    pooled, metric = first["label"] in _POOLED, _NAMES.get(first["metric"], first["metric"])
+    name = ("-" if pooled else " ").join((first["label"], metric))
     y = np.arange(len(scores))
     with canvas(1.2 + 0.45 * len(scores)) as (figure, ax):
         ax.barh(y, scores["value"], height=0.6, color=PALETTE[0], alpha=0.5)
@@ -112,6 +114,7 @@ def paired_forest(differences: Sequence[Mapping[str, object]] | Mapping[str, Map
         ax.set(xlabel=f"difference in {metric} (fraction) with 95 % interval", title="Paired differences")
         reach = 1.15 * np.nanmax(np.abs(np.append(rows[["low", "high", "value"]].to_numpy(float), 0.01)))
         ax.set_xlim(-reach, reach)
+        ax.xaxis.set_major_locator(MaxNLocator(5))  # signed ticks are wide, and more of them run into each other
     return figure
 
 
