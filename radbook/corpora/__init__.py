@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from radbook.corpora.openi import ARCHIVE_URL, download_openi, read_openi
 from radbook.corpora.splits import assign_splits
-from radbook.errors import RadbookError, did_you_mean
+from radbook.corpora.synthetic import generate_reports
+from radbook.corpora.table import read_table_corpus
+from radbook.errors import RadbookError, choose, did_you_mean
 from radbook.schema import LABELS, REPORTS, check
 
 __all__ = ["SHARING", "load_corpus"]
@@ -16,7 +19,7 @@ SHARING = {"synthetic": "open", "openi": "open", "table": "private"}
 
 _OPTIONS = {
     "synthetic": {"style"},
-    "openi": {"download", "progress"},
+    "openi": {"download"},
     "table": {
         "text_column", "id_column", "patient_column", "findings_column", "impression_column", "label_column",
     },
@@ -51,7 +54,7 @@ def load_corpus(
         Expected shares of the patients; see `assign_splits`.
     **options
         "synthetic": style ("cohort" or "general").
-        "openi": download (True fetches the archive if it is not there), progress (of the download; see `download_openi`).
+        "openi": download (True fetches the archive if it is not there; see `download_openi`).
         "table": the column mapping of `read_table_corpus`.
 
     Returns
@@ -71,13 +74,9 @@ def load_corpus(
     >>> load_corpus("open-i")
     Traceback (most recent call last):
         ...
-    radbook.errors.RadbookError: unknown corpus 'open-i'; the corpora are: synthetic, openi, table; did you mean openi?
+    radbook.errors.RadbookError: corpus='open-i' is none of synthetic, openi, table; did you mean openi?
     """
-    from radbook.corpora.table import read_table_corpus
-
-    if name not in SHARING:
-        known = list(SHARING)
-        raise RadbookError(f"unknown corpus {name!r}; the corpora are: {', '.join(known)}{did_you_mean(str(name), known)}")
+    choose(name, SHARING, "corpus")
     for option in options:
         if option not in _OPTIONS[name]:
             known = sorted(_OPTIONS[name])
@@ -92,13 +91,9 @@ def load_corpus(
             raise RadbookError(f"corpus synthetic is generated and reads no file: leave path {str(path)!r} out")
         if not n_reports:
             raise RadbookError("corpus synthetic needs n_reports: how many reports to generate, at least 1")
-        from radbook.corpora.synthetic import generate_reports
-
         reports, curated = generate_reports(n_reports, style=options.get("style", "cohort"), seed=seed)
         reports = reports.assign(split=assign_splits(reports["patient_id"], **split))
     elif name == "openi":
-        from radbook.corpora.openi import read_openi
-
         reports, curated = read_openi(_openi_path(path, **options), **split)
     else:
         if not path:
@@ -112,12 +107,10 @@ def load_corpus(
     return check(reports, REPORTS), check(curated, LABELS)
 
 
-def _openi_path(path: str | Path | None, *, download: bool = False, progress=None) -> Path:
-    from radbook.corpora.openi import ARCHIVE_URL, download_openi
-
+def _openi_path(path: str | Path | None, *, download: bool = False) -> Path:
     if download:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return download_openi(path or cache / "radbook" / "NLMCXR_reports.tgz", progress=progress)
+        return download_openi(path or cache / "radbook" / "NLMCXR_reports.tgz")
     if not path:
         raise RadbookError(
             "corpus openi needs a path: the CSV form, a folder of XML files, or NLMCXR_reports.tgz "

@@ -15,7 +15,7 @@ import tarfile
 import urllib.request
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
@@ -98,9 +98,7 @@ def read_openi(
     return reports.assign(split=splits, corpus="openi"), curate(ids, [r["MeSH"] for r in rows])
 
 
-def download_openi(
-    target: str | Path, *, progress: Callable[[int, int | None], None] | None = None
-) -> Path:
+def download_openi(target: str | Path) -> Path:
     """Download the archive of reports from the NLM, check its SHA-256, and put it in place all at once.
 
     Parameters
@@ -108,8 +106,6 @@ def download_openi(
     target
         The file to write, or a folder to write `NLMCXR_reports.tgz` into.
         A file there that has the right checksum is used as it is.
-    progress
-        Called with the bytes so far and the bytes in all (None where the server does not say).
 
     Returns
     -------
@@ -131,15 +127,12 @@ def download_openi(
     digest, done = hashlib.sha256(), 0
     try:
         with urllib.request.urlopen(ARCHIVE_URL, timeout=60) as answer, partial.open("wb") as file:
-            total = int(answer.headers.get("Content-Length") or 0) or None
             while chunk := answer.read(1 << 18):
                 done += len(chunk)
                 if done > _LARGEST_DOWNLOAD:
                     raise RadbookError(f"{ARCHIVE_URL} sends more than {_LARGEST_DOWNLOAD} bytes: not the archive")
                 digest.update(chunk)
                 file.write(chunk)
-                if progress:
-                    progress(done, total)
         if digest.hexdigest() != ARCHIVE_SHA256:
             raise RadbookError(
                 f"{ARCHIVE_URL}: the {done} bytes received have SHA-256 {digest.hexdigest()}, not {ARCHIVE_SHA256}; "

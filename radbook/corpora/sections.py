@@ -8,7 +8,7 @@ no header at all.
 import re
 from dataclasses import dataclass
 
-__all__ = ["Section", "body_spans", "compose_text", "correction_spans", "is_empty", "report_body", "split_sections"]
+__all__ = ["Section", "body_of", "body_spans", "compose_text", "correction_spans", "is_empty", "report_body", "split_sections"]
 
 # Header wordings of each section. "" marks text of the report in no section (titles, preliminary reads).
 _HEADERS = {
@@ -239,10 +239,19 @@ def report_body(text: str) -> str:
     return "\n".join(text[start:end] for start, end in body_spans(text))
 
 
+def body_of(text: object) -> str:
+    """Return what a prompt shows of a report: its body, "" where there is nothing to label.
+
+    >>> body_of("FINDINGS: Clear lungs. "), body_of("HISTORY: cough."), body_of(None)
+    ('Clear lungs.', '', '')
+    """
+    return report_body(text).strip() if isinstance(text, str) else ""
+
+
 def is_empty(text: object) -> bool:
     """Say whether a report has nothing to label: no text, or none but a history, an indication and the like.
 
     >>> is_empty("HISTORY: cough."), is_empty(None), is_empty("Clear lungs.")
     (True, True, False)
     """
-    return not isinstance(text, str) or not report_body(text).strip()
+    return not body_of(text)

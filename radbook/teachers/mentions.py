@@ -11,7 +11,7 @@ from spacy.language import Language
 from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc, SpanGroup
 
-from radbook.teachers.lexicon import Lexicon, load_lexicon, load_words
+from radbook.teachers.lexicon import load_lexicon, load_words
 
 __all__ = ["SPAN_KEY", "Mention", "MentionFinder"]
 
@@ -62,8 +62,8 @@ class _Chunk:
 class MentionFinder:
     """Match the lexicon against one sentence."""
 
-    def __init__(self, nlp: Language, lexicon: Lexicon | None = None) -> None:
-        self.lexicon = lexicon or load_lexicon()
+    def __init__(self, nlp: Language) -> None:
+        self.lexicon = load_lexicon()
         self.strings = nlp.vocab.strings
         self.matcher = PhraseMatcher(nlp.vocab, attr="NORM")
         self.roles: dict[int, tuple[tuple[int, ...], frozenset[str], frozenset[str]]] = {}

@@ -19,11 +19,13 @@ from radbook.teachers.replies import encodable
 
 __all__ = ["build_messages", "read_reply", "response_schema"]
 
+_N_EXAMPLES = 3
+
 Message = dict[str, str]
 
 
 def build_messages(
-    task: Task, body: str, *, style: str = "full", structured: bool = True, n_examples: int = 3, seed: int = 0
+    task: Task, body: str, *, style: str = "full", structured: bool = True, seed: int = 0
 ) -> list[Message]:
     """Write the messages that ask for the findings of one report.
 
@@ -37,24 +39,22 @@ def build_messages(
         "full" gives instruction, worked examples and report; "short" is the bare prompt a tuned student was trained on.
     structured
         Whether the answer is to be a JSON object; otherwise it is a list in square brackets.
-    n_examples
-        Worked examples, drawn from the packaged pool by `seed` and the report: the same report always gets the same.
-        An example whose report is the one asked about is never drawn.
     seed
-        Decides the draw.
+        Decides, with the report, the draw of three worked examples from the packaged pool: the same report always gets
+        the same. An example whose report is the one asked about is never drawn.
 
     Examples
     --------
     >>> from radbook.tasks import CHOICE
-    >>> [m["role"] for m in build_messages(CHOICE, "Clear lungs.", n_examples=1)]
-    ['system', 'user', 'assistant', 'user']
+    >>> [m["role"] for m in build_messages(CHOICE, "Clear lungs.")]
+    ['system', 'user', 'assistant', 'user', 'assistant', 'user', 'assistant', 'user']
     >>> build_messages(CHOICE, "Clear lungs.", style="short")
     [{'role': 'user', 'content': 'choice\\nClear lungs.\\nfindings:'}]
     """
     if style == "short":
         return [{"role": "user", "content": task.prompt(body, style)}]
     messages = [{"role": "system", "content": task.instruction("json" if structured else "list")}]
-    for text, found in _draw(body, n_examples, seed):
+    for text, found in _draw(body, seed):
         answer = (
             _as_json(task, found[task.name])
             if structured
@@ -143,13 +143,13 @@ def read_reply(task: Task, reply: str, text: str, *, quoted: bool = True) -> tup
     return sorted(findings, key=task.order), "repaired" if notes else "ok", "; ".join(notes)
 
 
-def _draw(body: str, n: int, seed: int) -> list[tuple[str, dict[str, list[dict]]]]:
+def _draw(body: str, seed: int) -> list[tuple[str, dict[str, list[dict]]]]:
     words = body.split()
     pool = [example for example in worked_examples() if example[0].split() != words]
     key = hashlib.blake2b(
         f"{seed}\n{' '.join(words)}".encode("utf-8", "surrogatepass"), digest_size=8
     ).digest()
-    return random.Random(int.from_bytes(key, "big")).sample(pool, min(n, len(pool)))
+    return random.Random(int.from_bytes(key, "big")).sample(pool, _N_EXAMPLES)
 
 
 def _as_json(task: Task, findings: list[dict]) -> str:

@@ -19,6 +19,8 @@ from radbook.schema import LABELS, TASKS, check, check_reports
 
 __all__ = ["SimulatedTeacher"]
 
+_HEDGED = 0.3  # fraction of the misses that appear as "uncertain" instead of vanishing
+
 
 class SimulatedTeacher:
     """Corrupt curated labels to a stated micro-F1 (policy "certain": uncertain counts as absent).
@@ -33,34 +35,29 @@ class SimulatedTeacher:
     seed
         Decides which labels are hit, by a hash with report id and label: the order of rows does not matter,
         and a report gets the same labels whichever others are asked for with it.
-    hedge_share
-        Fraction of the misses in [0, 1] that appear as "uncertain" instead of vanishing.
 
     Notes
     -----
     With P true labels, m misses and v inventions, F1 = 2(P - m) / (2(P - m) + m + v). Equal numbers of both
-    give m = v = (1 - F1) P. Missed labels are drawn uniformly; an invention falls on a report that lacks the
-    label, with a chance proportional to the prevalence of the label. Hedges and inventions say so in `rule`.
+    give m = v = (1 - F1) P. Missed labels are drawn uniformly, and three in ten of them appear as "uncertain"
+    instead of vanishing; an invention falls on a report that lacks the label, with a chance proportional to the
+    prevalence of the label. Hedges and inventions say so in `rule`.
 
     Examples
     --------
     >>> codes = {"choice": "Edema", "open": "J81.1"}
     >>> truth = [label_row(str(i), "curated", t, [finding(codes[t])] * (i % 2)) for i in range(40) for t in TASKS]
     >>> reports = pd.DataFrame({"report_id": [str(i) for i in range(40)], "text": "A report."})
-    >>> labels = SimulatedTeacher(pd.DataFrame(truth), micro_f1=0.9, hedge_share=0.5).label(reports)
+    >>> labels = SimulatedTeacher(pd.DataFrame(truth), micro_f1=0.9).label(reports)
     >>> labels["source"][0], len(labels)
     ('simulated:0.90', 80)
     >>> Counter(f["rule"] or "kept" for found in labels["findings"] for f in found)
     Counter({'kept': 36, 'simulated invention': 4, 'simulated hedge': 2})
     """
 
-    def __init__(
-        self, curated: pd.DataFrame, *, micro_f1: float = 0.93, seed: int = 0, hedge_share: float = 0.3
-    ) -> None:
+    def __init__(self, curated: pd.DataFrame, *, micro_f1: float = 0.93, seed: int = 0) -> None:
         if not 0 < micro_f1 <= 1:
             raise RadbookError(f"micro_f1 (teacher_f1) is {micro_f1}: give a fraction above 0 and at most 1")
-        if not 0 <= hedge_share <= 1:
-            raise RadbookError(f"hedge_share is {hedge_share}: give a fraction from 0 to 1")
         check(curated, LABELS)
         self.source = f"simulated:{micro_f1:.2f}"
         self._seed = seed
@@ -73,7 +70,7 @@ class SimulatedTeacher:
                 raise RadbookError(f"the curated labels hold report {report_id!r} twice for task {task}")
             usable = rows[rows["status"] != "failed"]
             truth = dict(zip(usable["report_id"], usable["findings"], strict=True))
-            for report_id, findings in self._corrupt(truth, task, micro_f1, hedge_share).items():
+            for report_id, findings in self._corrupt(truth, task, micro_f1).items():
                 self._rows[report_id, task] = (findings, "ok", "")
             for row in rows[rows["status"] == "failed"].itertuples():
                 self._rows[row.report_id, task] = ([], "failed", f"no curated label: {row.note}")
@@ -92,9 +89,7 @@ class SimulatedTeacher:
                 rows.append(label_row(report_id, self.source, task, findings, status=status, note=note))
         return check(pd.DataFrame(rows, columns=list(LABELS.columns)), LABELS)
 
-    def _corrupt(
-        self, truth: dict[str, list[dict]], task: str, micro_f1: float, hedge_share: float
-    ) -> dict[str, list[dict]]:
+    def _corrupt(self, truth: dict[str, list[dict]], task: str, micro_f1: float) -> dict[str, list[dict]]:
         present = {i: _units(findings, task, Presence.PRESENT) for i, findings in truth.items()}
         hedged = {i: _units(findings, task, Presence.UNCERTAIN) for i, findings in truth.items()}
         positives = [(i, unit) for i, units in present.items() for unit in sorted(units)]
@@ -105,12 +100,12 @@ class SimulatedTeacher:
         n_missed = (2 * len(positives) - micro_f1 * (2 * len(positives) + n_invented)) / (2 - micro_f1)
         n_missed = min(max(round(n_missed), 0), len(positives))
         missed = self._first(positives, "miss", task, n_missed)
-        n_hedges = round(hedge_share * n_missed)
+        n_hedges = round(_HEDGED * n_missed)
         fate = {cell: "hedge" if n < n_hedges else "miss" for n, cell in enumerate(missed)}
         invented = self._first(free, "invention", task, n_invented, weights=prevalence)
         codes = _codes_by_unit(truth.values(), task)
         changed = {
-            i: [left for f in findings if (left := _after(f, fate.get((i, _unit(f, task)))))]
+            i: [left for f in findings if (left := _after(f, fate.get((i, _unit(f["code"], task)))))]
             for i, findings in truth.items()
         }
         for i, unit in invented:
@@ -136,20 +131,20 @@ class SimulatedTeacher:
         return (int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "big") + 0.5) / 2**48
 
 
-def _unit(entry: dict, task: str) -> str:
+def _unit(code: str, task: str) -> str:
     """Return what a score counts once per report: the category name, or the ICD-10 category of a code."""
-    return entry["code"][:3] if task == "open" else entry["code"]
+    return code[:3] if task == "open" else code
 
 
 def _units(findings: list[dict], task: str, presence: Presence) -> set[str]:
-    return {_unit(f, task) for f in findings if f["presence"] == presence}
+    return {_unit(f["code"], task) for f in findings if f["presence"] == presence}
 
 
 def _codes_by_unit(rows: Iterable[list[dict]], task: str) -> dict[str, list[str]]:
     """List the present codes of each unit, repeated as often as they occur, in a fixed order."""
     codes: dict[str, list[str]] = {}
     for code in sorted(f["code"] for fs in rows for f in fs if f["presence"] == Presence.PRESENT):
-        codes.setdefault(code[:3] if task == "open" else code, []).append(code)
+        codes.setdefault(_unit(code, task), []).append(code)
     return codes
 
 

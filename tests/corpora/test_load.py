@@ -58,7 +58,7 @@ def test_synthetic_through_the_one_door():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("tabel", {}, "unknown corpus 'tabel'.*did you mean table?"),
+        ("tabel", {}, "corpus='tabel' is none of .*did you mean table?"),
         ("table", {}, "needs a path"),
         ("openi", {}, "needs a path.*download=True"),
         ("openi", {"path": "nowhere.csv"}, "nowhere.csv does not exist"),
