@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-from radbook.errors import RadbookError
+from radbook.errors import RadbookError, choose
 from radbook.findings import STRENGTH, Presence
 
-__all__ = ["SIGNS", "Highlight", "evidence_table", "foldable", "highlight", "legend", "marked"]
+__all__ = ["SHOWN", "SIGNS", "Highlight", "evidence_table", "foldable", "highlight", "legend", "marked"]
 
-SHOWN = ("always", "never")
+SHOWN = ("always", "never")  # what `radbook.showing.may_show` decides
 
 # Translucent colors sit on a light and on a dark page alike, and the text keeps the page's own color.
 _STYLE = """
@@ -74,7 +74,7 @@ def highlight(text: str, findings: Iterable[Mapping[str, object]], *, shown: str
     >>> "No" in highlight("No edema.", [found], shown="never").html
     False
     """
-    _check_shown(shown)
+    choose(shown, SHOWN, "shown")
     found = [dict(f) for f in findings]
     placed = _placed(text, found)
     if shown == "never":
@@ -125,7 +125,7 @@ def evidence_table(findings: Iterable[Mapping[str, object]], *, shown: str) -> H
     >>> "a&lt;b" in made.html, "a<b" in made.html
     (True, False)
     """
-    _check_shown(shown)
+    choose(shown, SHOWN, "shown")
     names = ("code", "presence") if shown == "never" else ("code", "presence", "phrase", "rule")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = "".join(
@@ -144,11 +144,6 @@ def foldable(title: str, *parts: Highlight) -> Highlight:
     """
     inside = "".join(part.html for part in parts)
     return Highlight(f'<details class="radbook-fold"><summary>{escape(title)}</summary>{inside}</details>')
-
-
-def _check_shown(shown: str) -> None:
-    if shown not in SHOWN:
-        raise RadbookError(f"shown is {shown!r}: give always or never, as radbook.showing.may_show decides")
 
 
 def _placed(text: str, findings: Iterable[Mapping[str, object]]) -> list[dict]:

@@ -6,15 +6,16 @@ namesake in `radbook.evaluation` does; without a reference it returns the same s
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
 from radbook.evaluation.counts import compare
-from radbook.evaluation.errors import confusion, disagreements
+from radbook.evaluation.errors import DISAGREEMENT_COLUMNS, confusion, disagreements
+from radbook.evaluation.metrics import score_names
 from radbook.evaluation.paired import paired_difference, paired_table
 from radbook.evaluation.power import SIZES, paired_power
-from radbook.evaluation.scores import METRICS, score_all
+from radbook.evaluation.scores import score_all
 from radbook.findings import finding, label_row
 from radbook.ontology import CATEGORIES
 from radbook.schema import LABELS, SCORES, TASKS
@@ -84,11 +85,9 @@ def scores_of(
     tables = [table[table["task"] == task] for table in tables]
     if has_reference(curated, task, reports=options.get("reports")):
         return score_all(curated, tables, task=task, policy=policy, **options)
-    names = [
-        (label, m) for label in ("micro", "macro", *(CATEGORIES if task == "choice" else ())) for m in METRICS
-    ]
+    names = score_names(CATEGORIES if task == "choice" else ())
     sources = [table["source"].iloc[0] for table in tables if len(table)]
-    rows = [(task, s, "none", policy, *name) for s in sources for name in [*names, ("all", "exact_match")]]
+    rows = [(task, s, "none", policy, *name) for s in sources for name in names]
     frame = pd.DataFrame(rows, columns=list(SCORES.key))
     unknown = dict.fromkeys(("value", "low", "high"), math.nan) | dict.fromkeys(
         ("n_reports", "n_patients", "n_positive"), 0
@@ -150,7 +149,6 @@ def paired_power_of(
     *,
     task: str,
     gap: float,
-    sizes: Sequence[int] = SIZES,
     **options: object,
 ) -> pd.DataFrame:
     """Play test sets through like `paired_power`; where there is no reference or one side has no rows, nothing is known.
@@ -160,9 +158,9 @@ def paired_power_of(
     True
     """
     if _comparable(curated, a, b, task, options):
-        return paired_power(curated, a, b, task=task, gap=gap, sizes=sizes, **options)
+        return paired_power(curated, a, b, task=task, gap=gap, **options)
     names = ("width", "width_low", "width_high", "told", "told_gap")
-    frame = pd.DataFrame({"n_reports": sizes, "n_patients": 0, **dict.fromkeys(names, math.nan)})
+    frame = pd.DataFrame({"n_reports": options.get("sizes", SIZES), "n_patients": 0, **dict.fromkeys(names, math.nan)})
     frame.attrs = {"value": math.nan, "error": math.nan, "n_reports": 0, "gap": gap}
     return frame
 
@@ -197,20 +195,7 @@ def disagreements_of(
     """List errors like `disagreements`; no rows where there is no reference."""
     if has_reference(curated, task, reports=options.get("reports")):
         return disagreements(curated, labels, task=task, **options)
-    return pd.DataFrame(
-        columns=[
-            "report_id",
-            "code",
-            "kind",
-            "curated",
-            "predicted",
-            "phrase",
-            "start",
-            "end",
-            "rule",
-            "status",
-        ]
-    )
+    return pd.DataFrame(columns=DISAGREEMENT_COLUMNS)
 
 
 def _comparable(

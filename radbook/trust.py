@@ -12,6 +12,7 @@ import pandas as pd
 from radbook.corpora.sections import report_body
 from radbook.errors import RadbookError
 from radbook.evaluation import Calibration, calibrate, certainty, reliability, risk_coverage
+from radbook.evaluation.coverage import RISK_COLUMNS, answer_probability
 from radbook.lesson import interval
 from radbook.reference import has_reference
 from radbook.student import Student
@@ -75,8 +76,7 @@ def least_certain(
     [['Wet lungs.', 'not known']]
     """
     rows = stated[stated["report_id"].isin(reports["report_id"])].dropna(subset="probability")
-    p = rows["probability"].astype(float)
-    rows = rows.assign(certainty=p.where(rows["named"].astype(bool), 1 - p))
+    rows = rows.assign(certainty=answer_probability(rows))
     rows = rows.sort_values("certainty", kind="stable").drop_duplicates("report_id").head(n)
     truth = curated[(curated["task"] == "choice") & (curated["status"] != "failed")].set_index("report_id")
     said = [
@@ -100,7 +100,7 @@ def reliabilities(
     >>> reliabilities(pd.DataFrame({"probability": [None]}), pd.DataFrame(), pd.DataFrame(), policy="certain")
     {}
     """
-    if stated["probability"].isna().all() or not has_reference(curated, "choice", reports=reports):
+    if _unjudged(stated, curated, reports):
         return {}
     columns = {"as stated": "probability", "calibrated": "calibrated"}
     return {
@@ -144,8 +144,12 @@ def risks(
     >>> len(risks(pd.DataFrame({"probability": [None]}), pd.DataFrame(), [], pd.DataFrame()))
     0
     """
-    if stated["probability"].isna().all() or not has_reference(curated, "choice", reports=reports):
-        return pd.DataFrame(columns=["source", "coverage", "n_reports", "certainty", "wrong", "value", "low", "high"])
+    if _unjudged(stated, curated, reports):
+        return pd.DataFrame(columns=RISK_COLUMNS)
     sure = certainty(stated, column="calibrated")
     parts = [risk_coverage(curated, table, sure, reports=reports, **options) for table in tables]
     return pd.concat(parts, ignore_index=True)
+
+
+def _unjudged(stated: pd.DataFrame, curated: pd.DataFrame, reports: pd.DataFrame) -> bool:
+    return stated["probability"].isna().all() or not has_reference(curated, "choice", reports=reports)

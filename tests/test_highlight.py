@@ -88,7 +88,7 @@ def test_findings_without_a_place_are_listed():
 
 
 def test_errors():
-    with pytest.raises(RadbookError, match="shown is 'no'"):
+    with pytest.raises(RadbookError, match="shown='no' is none of"):
         highlight("x", [], shown="no")
     with pytest.raises(RadbookError, match="outside a text of 5"):
         highlight("edema", [finding("Edema", start=2, end=9)], shown="always")
@@ -98,7 +98,7 @@ def test_errors():
 def test_nothing_is_shown_unless_the_caller_decided_it(made):
     with pytest.raises(TypeError, match="shown"):
         made()
-    with pytest.raises(RadbookError, match="shown is 'open': give always or never"):
+    with pytest.raises(RadbookError, match="shown='open' is none of always, never"):
         made(shown="open")
 
 
@@ -116,7 +116,7 @@ def test_the_evidence_table_escapes_and_hides():
     assert html.count("<th ") == 4
     hidden = evidence_table(found, shown="never").html
     assert "xylophone" not in hidden and "script" not in hidden and "Edema" in hidden
-    with pytest.raises(RadbookError, match="shown is 'no'"):
+    with pytest.raises(RadbookError, match="shown='no' is none of"):
         evidence_table(found, shown="no")
 
 

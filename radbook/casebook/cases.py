@@ -4,18 +4,18 @@ Plain escaped HTML, opened by a link from `radbook.casebook.cells` or by hand, w
 Where the text of a corpus may not be shown, a case is a number (its row among the reports given), codes, and nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import pandas as pd
 
 from radbook.casebook.cells import anchor, linked_decisions, named
-from radbook.errors import RadbookError
+from radbook.errors import choose
 from radbook.evaluation.buckets import SILENT
 from radbook.evaluation.matrix import key_of
 from radbook.findings import Presence
-from radbook.highlight import SIGNS, Highlight, legend, marked
-from radbook.teachers.sentences import split_sentences
+from radbook.highlight import SHOWN, SIGNS, Highlight, legend, marked
+from radbook.teachers.sentences import sentence_at
 
 __all__ = ["case_list"]
 
@@ -51,7 +51,6 @@ def case_list(
     shown: str,
     limit: int,
     top: int | None = None,
-    level: str = "category",
 ) -> Highlight:
     """List the reports of each cell of `radbook.casebook.cells.confusion_table`, the evidence of several readers side by side.
 
@@ -71,8 +70,6 @@ def case_list(
     limit
         Reports shown in full per cell of wrong decisions, and at most four of right ones; the others are listed by name, with
         their number.
-    level
-        As for `decisions`.
 
     Examples
     --------
@@ -88,39 +85,42 @@ def case_list(
     >>> "Wet" in closed, "r7" in closed, "Report 1 of 1" in closed
     (False, False, True)
     """
-    if shown not in ("always", "never"):
-        raise RadbookError(f"shown is {shown!r}: give always or never, as radbook.showing.may_show decides")
+    choose(shown, SHOWN, "shown")
     rows = linked_decisions(decided, source, top)
     codes = list(dict.fromkeys(rows["code"]))
-    key = key_of(level if task == "open" else "code")
     said = {name: _by_report(table[table["task"] == task]) for name, table in tables.items()}
     text_of = dict(zip(reports["report_id"], reports["text"], strict=True))
     number = {r: i for i, r in enumerate(reports["report_id"], start=1)}
+    called = {r: f"Report {escape(r) if shown == 'always' else f'{i} of {len(number)}'}" for r, i in number.items()}
 
-    def name(report_id: str) -> str:
-        return f"Report {escape(report_id) if shown == 'always' else f'{number[report_id]} of {len(number)}'}"
+    def case(report_id: str, code: str) -> str:
+        note = escape(notes.get((report_id, code), ""))
+        columns = _columns(report_id, code, said, text_of[report_id], key_of(task), shown)
+        return f'<div class="radbook-case"><p><strong>{called[report_id]}</strong> <small>{note}</small></p>{columns}</div>'
 
+    cells = sorted(rows.groupby(["code", "curated", "predicted"]), key=lambda item: (codes.index(item[0][0]), item[0]))
     parts = []
-    for (code, curated, predicted), cell in sorted(
-        rows.groupby(["code", "curated", "predicted"]), key=lambda item: (codes.index(item[0][0]), item[0])
-    ):
+    for place, cell in cells:
         ids = sorted(cell["report_id"], key=number.get)
-        said_once = f"{escape(named(code, task))}</strong>: {curated} \u2192 {predicted}"
-        parts.append(f'<details id="{anchor(task, code, curated, predicted)}"><summary><strong>{said_once}, ')
-        parts.append(f"{len(ids)} {'report' if len(ids) == 1 else 'reports'}</summary>")
         right = cell["outcome"].iloc[0] == "right"
         in_full = min(limit, _RIGHT) if right else limit
-        for report_id in ids[:in_full]:
-            note = escape(notes.get((report_id, code), ""))
-            columns = _columns(report_id, code, said, text_of[report_id], key, shown)
-            title = f"<p><strong>{name(report_id)}</strong> <small>{note}</small></p>"
-            parts.append(f'<div class="radbook-case">{title}{columns}</div>')
-        if rest := ids[in_full:]:
-            more = "" if right else " A higher <code>cases_per_cell</code> shows them."
-            parts.append(f"<p>{len(rest)} more, not shown in full: {', '.join(map(name, rest))}.{more}</p>")
-        parts.append(f'<p><a href="#table-{task}">Back to the table</a></p></details>')
+        full, rest = [case(r, place[0]) for r in ids[:in_full]], [called[r] for r in ids[in_full:]]
+        parts.append(_cell(task, *place, full, rest, right=right))
     head = legend().html if shown == "always" else ""
     return Highlight(f'<style>{_STYLE}</style>{head}<div class="radbook-cases">{"".join(parts)}</div>')
+
+
+def _cell(
+    task: str, code: str, curated: str, predicted: str, full: Sequence[str], rest: Sequence[str], *, right: bool
+) -> str:
+    """One fold: the cases of a cell that are shown in full, then the names of the others."""
+    n = len(full) + len(rest)
+    title = f"{escape(named(code, task))}</strong>: {curated} \u2192 {predicted}"
+    summary = f"<summary><strong>{title}, {n} {'report' if n == 1 else 'reports'}</summary>"
+    more = "" if right else " A higher <code>cases_per_cell</code> shows them."
+    others = f"<p>{len(rest)} more, not shown in full: {', '.join(rest)}.{more}</p>" if rest else ""
+    back = f'<p><a href="#table-{task}">Back to the table</a></p>'
+    return f'<details id="{anchor(task, code, curated, predicted)}">{summary}{"".join(full)}{others}{back}</details>'
 
 
 def _by_report(table: pd.DataFrame) -> dict[str, tuple[str, list[dict]]]:
@@ -157,9 +157,7 @@ def _columns(report_id: str, code: str, said: Mapping, text: str, key, shown: st
 
 
 def _sentence(text: str, entry: Mapping) -> str:
-    start, end = next(
-        ((a, b) for a, b in split_sentences(text) if a <= entry["start"] < b), (entry["start"], entry["end"])
-    )
+    start, end = sentence_at(text, entry["start"]) or (entry["start"], entry["end"])
     inside = {"start": entry["start"] - start, "end": min(entry["end"], end) - start}
     return marked(text[start:end], [{**entry, **inside}]).html
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from radbook.casebook.cases import case_list
 from radbook.casebook.cells import buckets_of, confusion_table, linked_decisions
-from radbook.evaluation.buckets import BUCKETS, bucket_rates, decisions, error_rows, traits
+from radbook.evaluation.buckets import BUCKETS, DECISION_COLUMNS, bucket_rates, decisions, error_rows, traits
 from radbook.evaluation.fates import FATES, PAIRS, fates, pairs
 from radbook.evaluation.intervals import exact_interval
 from radbook.highlight import Highlight
@@ -166,9 +166,7 @@ def examine(
         fate = fates(decided, teacher=names[1], student=names[0])
     else:
         empty = pd.MultiIndex.from_arrays([[], []], names=_CELL)
-        decided = pd.DataFrame(
-            columns=[*_CELL, "source", "curated", "predicted", "outcome", "status"], dtype=object
-        )
+        decided = pd.DataFrame(columns=DECISION_COLUMNS, dtype=object)
         decided.attrs = {"n_reports": 0, "silent": 0}
         held = pd.DataFrame(columns=[*BUCKETS, "placed"], index=empty, dtype=bool)
         fate = pd.Series([], index=empty, name="fate", dtype=object)

@@ -19,6 +19,7 @@ from radbook.evaluation.intervals import bootstrap_scores, exact_interval
 __all__ = ["Calibration", "calibrate", "calibration_error", "calibration_gain", "reliability"]
 
 _CLIP = 1e-6  # a probability of 0 or 1 has no finite logit
+_BINS = 10  # equally wide bins of the probability from 0 to 1
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,6 @@ def reliability(
     reports: pd.DataFrame,
     column: str = "probability",
     policy: str = "certain",
-    n_bins: int = 10,
 ) -> pd.DataFrame:
     """Compare stated probabilities of the 13 categories with how often the category is there.
 
@@ -105,13 +105,11 @@ def reliability(
         As in `score`.
     stated
         Table with report_id, code and the probability in `column`; unknown ones are left out.
-    n_bins
-        Number of equally wide bins of the probability from 0 to 1.
 
     Returns
     -------
-    One row per bin that is not empty: low_edge, high_edge, n (decisions), stated (their mean probability), observed (the
-    share that is there), and low and high, its exact 95 % interval with every decision for itself.
+    One row per tenth of the probability that is not empty: low_edge, high_edge, n (decisions), stated (their mean
+    probability), observed (the share that is there), and low and high, its exact 95 % interval with every decision for itself.
 
     Examples
     --------
@@ -128,14 +126,12 @@ def reliability(
     >>> round(calibration_error(table), 4)
     0.0154
     """
-    if n_bins < 1:
-        raise RadbookError(f"n_bins is {n_bins}: give a whole number of at least 1")
     _, _, p, y = _pairs(curated, stated, column, policy, reports)
-    place = _bins(p, n_bins)
-    n, hits, total = (np.bincount(place, weights=w, minlength=n_bins) for w in (None, y, p))
+    place = _bins(p)
+    n, hits, total = (np.bincount(place, weights=w, minlength=_BINS) for w in (None, y, p))
     some = n > 0
     low, high = exact_interval(hits[some], n[some])
-    edges = np.arange(n_bins + 1) / n_bins
+    edges = np.arange(_BINS + 1) / _BINS
     return pd.DataFrame(
         {
             "low_edge": edges[:-1][some],
@@ -165,7 +161,6 @@ def calibration_gain(
     *,
     reports: pd.DataFrame,
     policy: str = "certain",
-    n_bins: int = 10,
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -173,7 +168,7 @@ def calibration_gain(
 
     Parameters
     ----------
-    curated, policy, reports, n_bins
+    curated, policy, reports
         As in `reliability`.
     stated
         Table with report_id, code, `probability` and `calibrated`.
@@ -200,13 +195,13 @@ def calibration_gain(
     parts = []
     for column in ("probability", "calibrated"):
         truth, who, p, y = _pairs(curated, stated, column, policy, reports)
-        counts = np.zeros((truth.n_patients, n_bins))
-        np.add.at(counts, (who, _bins(p, n_bins)), p - y)
+        counts = np.zeros((truth.n_patients, _BINS))
+        np.add.at(counts, (who, _bins(p)), p - y)
         parts.append(counts)
     decisions = np.bincount(who, minlength=truth.n_patients)
 
     def gain(totals: np.ndarray) -> np.ndarray:
-        before, after, n = np.split(totals, [n_bins, 2 * n_bins], axis=-1)
+        before, after, n = np.split(totals, [_BINS, 2 * _BINS], axis=-1)
         change = np.abs(after).sum(axis=-1, keepdims=True) - np.abs(before).sum(axis=-1, keepdims=True)
         return np.divide(change, n, out=np.full(change.shape, np.nan), where=n > 0)
 
@@ -233,5 +228,5 @@ def _pairs(
     return truth, truth.patients[np.nonzero(used)[0]], p[used], truth.y_true[used]
 
 
-def _bins(p: np.ndarray, n_bins: int) -> np.ndarray:
-    return np.minimum((p * n_bins).astype(int), n_bins - 1)
+def _bins(p: np.ndarray) -> np.ndarray:
+    return np.minimum((p * _BINS).astype(int), _BINS - 1)

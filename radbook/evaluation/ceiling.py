@@ -27,7 +27,6 @@ def ceiling(
     task: str,
     policy: str = "certain",
     reports: pd.DataFrame | None = None,
-    level: str = "category",
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -39,7 +38,7 @@ def ceiling(
         The `labels` tables of two readers.
     sources
         `labels` tables of one source each.
-    task, policy, reports, level, n_bootstrap, seed
+    task, policy, reports, n_bootstrap, seed
         As in `score`.
 
     Returns
@@ -66,7 +65,7 @@ def ceiling(
     """
     if len(readers) != 2:
         raise RadbookError(f"a ceiling takes two readers, not {len(readers)}")
-    options = {"task": task, "policy": policy, "reports": reports, "level": level}
+    options = {"task": task, "policy": policy, "reports": reports}
     draws = {"n_bootstrap": n_bootstrap, "seed": seed}
     names = [rows_of(reader, task, "a reader's labels")["source"].iloc[0] for reader in readers]
     if names[0] == names[1]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from radbook.errors import RadbookError, choose
-from radbook.evaluation.matrix import IGNORED, LEVELS, POLICIES, fill_matrix, key_of
+from radbook.evaluation.matrix import IGNORED, POLICIES, fill_matrix, key_of
 from radbook.findings import Presence
 from radbook.ontology import CATEGORIES, NORMAL
 from radbook.schema import LABELS, TASKS, check
@@ -92,10 +92,9 @@ def compare(
 ) -> Comparison:
     """Align a source with its reference, report by report; the parameters are those of `score`."""
     choose(policy, POLICIES, "policy")
-    choose(level, LEVELS, "level")
     reference = rows_of(curated, task, "the reference")
     answers = rows_of(table, task, "the labels")
-    key = key_of(level if task == "open" else "code")
+    key = key_of(task, level)
     codes = _vocabulary(reference, task, key, vocabulary)
 
     unreferenced = 0

@@ -14,10 +14,20 @@ from radbook.errors import RadbookError
 from radbook.evaluation.counts import compare
 from radbook.evaluation.intervals import bootstrap_scores
 
-__all__ = ["certainty", "risk_coverage"]
+__all__ = ["RISK_COLUMNS", "answer_probability", "certainty", "risk_coverage"]
 
 COVERAGES = tuple(np.round(np.arange(0.05, 1.001, 0.05), 2).tolist())
-_COLUMNS = ["source", "coverage", "n_reports", "certainty", "wrong", "value", "low", "high"]
+RISK_COLUMNS = ["source", "coverage", "n_reports", "certainty", "wrong", "value", "low", "high"]
+
+
+def answer_probability(confidence: pd.DataFrame, column: str = "probability") -> pd.Series:
+    """Return, per decision, the probability of the answer given: that of "present" if it was named, of "not" otherwise.
+
+    >>> answer_probability(pd.DataFrame({"named": [True, False], "probability": [0.9, 0.25]})).tolist()
+    [0.9, 0.75]
+    """
+    p = confidence[column].astype(float)
+    return p.where(confidence["named"].astype(bool), 1 - p)
 
 
 def certainty(confidence: pd.DataFrame, *, column: str = "probability") -> pd.Series:
@@ -27,8 +37,7 @@ def certainty(confidence: pd.DataFrame, *, column: str = "probability") -> pd.Se
     >>> certainty(rows).to_dict()
     {'1': 0.7, '2': 0.0}
     """
-    p = confidence[column].astype(float)
-    answer = p.where(confidence["named"], 1 - p).fillna(0.0)
+    answer = answer_probability(confidence, column).fillna(0.0)
     return answer.groupby(confidence["report_id"].to_numpy(), sort=False).min().rename("certainty")
 
 
@@ -106,7 +115,7 @@ def risk_coverage(
             "low": low,
             "high": high,
         }
-    )[_COLUMNS]
+    )[RISK_COLUMNS]
 
 
 def _shares(totals: np.ndarray) -> np.ndarray:

@@ -13,11 +13,10 @@ from radbook.evaluation.matrix import POLICIES, fill_matrix, key_of
 from radbook.findings import strongest
 from radbook.ontology import CATEGORIES
 
-__all__ = ["agreement", "confusion", "deciding", "disagreements"]
+__all__ = ["DISAGREEMENT_COLUMNS", "agreement", "confusion", "deciding", "disagreements"]
 
-MEASURES = ("f1", "kappa")
 _EVIDENCE = ("phrase", "start", "end", "rule")
-_COLUMNS = ["report_id", "code", "kind", "curated", "predicted", *_EVIDENCE, "status"]
+DISAGREEMENT_COLUMNS = ["report_id", "code", "kind", "curated", "predicted", *_EVIDENCE, "status"]
 
 
 def disagreements(
@@ -54,7 +53,7 @@ def disagreements(
     [['miss', 'Edema', 'uncertain', 'wet lungs']]
     """
     found = compare(curated, labels, task=task, policy=policy, reports=reports, level=level)
-    key = key_of(level if task == "open" else "code")
+    key = key_of(task, level)
     reference, answers = (deciding(rows_of(t, task, "the labels"), key) for t in (curated, labels))
     status = labels[labels["task"] == task].set_index("report_id")["status"]
     rows = []
@@ -74,7 +73,7 @@ def disagreements(
                     "status": status[cell[0]],
                 }
             )
-    frame = pd.DataFrame(rows, columns=_COLUMNS).astype({"start": "Int64", "end": "Int64"})
+    frame = pd.DataFrame(rows, columns=DISAGREEMENT_COLUMNS).astype({"start": "Int64", "end": "Int64"})
     frame.attrs = dict(found.notes)
     return frame.sort_values(["kind", "code", "report_id"], ignore_index=True)
 
@@ -86,14 +85,13 @@ def confusion(
     task: str,
     policy: str = "certain",
     reports: pd.DataFrame | None = None,
-    level: str = "category",
 ) -> pd.DataFrame:
     """Count tp, fp, fn and tn per label, with sensitivity, specificity and their exact intervals.
 
     Parameters
     ----------
-    curated, labels, task, policy, reports, level
-        As in `score`.
+    curated, labels, task, policy, reports
+        As in `score`; codes of the open task are compared by category.
 
     Returns
     -------
@@ -114,7 +112,7 @@ def confusion(
     >>> table.loc["Edema", ["tp", "sensitivity", "sensitivity_low"]].astype(float).round(3).tolist()
     [4.0, 1.0, 0.398]
     """
-    found = compare(curated, labels, task=task, policy=policy, reports=reports, level=level)
+    found = compare(curated, labels, task=task, policy=policy, reports=reports)
     tp, fp, fn, tn = (cells.sum(axis=0) for cells in (found.tp, found.fp, found.fn, found.tn))
     columns = {"tp": tp, "fp": fp, "fn": fn, "tn": tn, "n_positive": tp + fn}
     for name, hits, tries in (("sensitivity", tp, tp + fn), ("specificity", tn, tn + fp)):
@@ -131,20 +129,16 @@ def agreement(
     *,
     task: str,
     policy: str = "certain",
-    measure: str = "f1",
     reports: pd.DataFrame | None = None,
-    level: str = "category",
 ) -> pd.DataFrame:
-    """How far every two sources agree, none of them taken for the truth.
+    """Micro-F1 of every two sources, which is the same in both directions: how far they agree, none taken for the truth.
 
     Parameters
     ----------
     tables
         `labels` tables, one source each.
-    task, policy, level
-        As in `score`; the labels compared are the 13 categories, or every code that any source names.
-    measure
-        "f1" (pooled; the same in both directions) or "kappa" (Cohen, over report x label cells).
+    task, policy
+        As in `score`; the labels compared are the 13 categories, or the category of every code that any source names.
     reports
         Which reports to compare; None compares those that every source has.
 
@@ -161,7 +155,6 @@ def agreement(
     >>> agreement([one, two], task="choice").round(2).values.tolist()
     [[1.0, 0.67], [0.67, 1.0]]
     """
-    choose(measure, MEASURES, "measure")
     choose(policy, POLICIES, "policy")
     rows = [rows_of(table, task, "the labels") for table in tables]
     names = [table["source"].iloc[0] for table in rows]
@@ -176,13 +169,13 @@ def agreement(
     report_ids = sorted(shared - failed)
     if not report_ids:
         raise RadbookError(f"task {task}: {', '.join(names)} have no report in common that none failed on")
-    key = key_of(level if task == "open" else "code")
+    key = key_of(task)
     codes = CATEGORIES if task == "choice" else _codes(rows, key)
     matrices = [fill_matrix(table, report_ids, codes, key, policy) for table in rows]
     frame = pd.DataFrame(np.eye(len(names)), index=names, columns=names)
     for (i, one), (j, two) in combinations(enumerate(matrices), 2):
-        frame.iloc[i, j] = frame.iloc[j, i] = _agree(one, two, measure)
-    frame.attrs = {"n_reports": len(report_ids), "excluded": len(failed), "measure": measure}
+        frame.iloc[i, j] = frame.iloc[j, i] = _f1(one, two)
+    frame.attrs = {"n_reports": len(report_ids), "excluded": len(failed)}
     return frame
 
 
@@ -190,14 +183,11 @@ def _codes(tables: Sequence[pd.DataFrame], key) -> list[str]:
     return sorted({key(f["code"]) for table in tables for findings in table["findings"] for f in findings})
 
 
-def _agree(one: np.ndarray, two: np.ndarray, measure: str) -> float:
+def _f1(one: np.ndarray, two: np.ndarray) -> float:
     both = (one >= 0) & (two >= 0)
     a, b = one[both] == 1, two[both] == 1
-    if measure == "f1":
-        named = a.sum() + b.sum()
-        return float(2 * (a & b).sum() / named) if named else float("nan")
-    chance = a.mean() * b.mean() + (1 - a.mean()) * (1 - b.mean())
-    return float(((a == b).mean() - chance) / (1 - chance)) if chance < 1 else float("nan")
+    named = a.sum() + b.sum()
+    return float(2 * (a & b).sum() / named) if named else float("nan")
 
 
 def deciding(table: pd.DataFrame, key) -> dict[tuple[str, str], dict]:

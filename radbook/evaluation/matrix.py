@@ -18,7 +18,7 @@ LEVELS = ("block", "category", "code")  # how much of an ICD-10 code is compared
 
 
 def label_matrix(
-    table: pd.DataFrame, report_ids: Sequence[str], codes: Sequence[str], policy: str, *, level: str = "code"
+    table: pd.DataFrame, report_ids: Sequence[str], codes: Sequence[str], policy: str
 ) -> np.ndarray:
     """Turn a `labels` table of one source and one task into numbers.
 
@@ -27,13 +27,10 @@ def label_matrix(
     table
         Rows of one source and one task.
     report_ids, codes
-        Rows and columns of the result, in this order. "Normal" among the codes means: no other of the 13
-        categories.
+        Rows and columns of the result, in this order; codes are compared as they are. "Normal" among them means: no
+        other of the 13 categories.
     policy
         How uncertain counts: "certain" as absent, "u-one" as present, "ignore" as -1 (to be left out).
-    level
-        "code" compares codes as they are; "category" cuts ICD-10 codes to their first three characters; "block"
-        takes the block these belong to, such as "J90-J94".
 
     Returns
     -------
@@ -48,21 +45,22 @@ def label_matrix(
     array([[ 1, -1,  0]], dtype=int8)
     """
     choose(policy, POLICIES, "policy")
-    return fill_matrix(table, report_ids, codes, key_of(level), policy)
+    return fill_matrix(table, report_ids, codes, key_of("choice"), policy)
 
 
-def key_of(level: str) -> Callable[[str], str]:
+def key_of(task: str, level: str = "category") -> Callable[[str], str]:
     """How two codes are compared: by the block of ICD-10 they are in, its category (three characters), or as they are.
 
-    A code of no known block is compared as it is, and so is the name of a block.
+    Only codes of the open task have levels: the names of the choice task are compared as they are.
+    So are a code of no known block and the name of a block.
 
-    >>> [key_of(level)("J98.11") for level in LEVELS]
-    ['J96-J99', 'J98', 'J98.11']
+    >>> [key_of("open", level)("J98.11") for level in LEVELS], key_of("choice")("Edema")
+    (['J96-J99', 'J98', 'J98.11'], 'Edema')
     """
     choose(level, LEVELS, "level")
-    if level == "block":
-        return lambda code: block(code) or code
-    return (lambda code: code[:3]) if level == "category" else (lambda code: code)
+    if task != "open" or level == "code":
+        return lambda code: code
+    return (lambda code: block(code) or code) if level == "block" else (lambda code: code[:3])
 
 
 def fill_matrix(

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from radbook.errors import RadbookError, choose
+from radbook.errors import RadbookError
 from radbook.evaluation.counts import Comparison, compare
 from radbook.evaluation.intervals import draw_weights
-from radbook.evaluation.metrics import METRICS
 
 __all__ = ["SIZES", "paired_power", "reports_needed"]
 
 SIZES = (25, 50, 100, 200, 400, 800, 1600)
 _REACH = ndtri(0.975)  # standard errors to either side of a 95 % interval
+_POWER = 0.8  # share of the studies that should tell a difference
 
 
 def paired_power(
@@ -31,19 +31,17 @@ def paired_power(
     task: str,
     policy: str = "certain",
     reports: pd.DataFrame | None = None,
-    metric: str = "f1",
-    level: str = "category",
     sizes: Sequence[int] = SIZES,
     gap: float = 0.0,
     n_draws: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Play through test sets of several sizes: how wide is the paired interval of the micro score, how often does it tell?
+    """Play through test sets of several sizes: how wide is the paired interval of micro-F1, how often does it tell?
 
     Parameters
     ----------
-    curated, a, b, task, policy, reports, metric, level
-        As in `paired_table`; the score is "micro".
+    curated, a, b, task, policy, reports
+        As in `paired_table`.
     sizes
         Numbers of reports; a size may exceed the reports at hand.
     gap
@@ -76,14 +74,13 @@ def paired_power(
     >>> found[["n_reports", "width"]].round(1).values.tolist()
     [[30.0, 0.2], [120.0, 0.1]]
     """
-    choose(metric, METRICS, "metric")
     if not len(sizes) or min(sizes) < 2:
         raise RadbookError(f"sizes={list(sizes)} must be numbers of reports, each at least 2")
     if n_draws < 1:
         raise RadbookError(f"n_draws={n_draws}: draw at least one test set of each size")
-    options = {"task": task, "policy": policy, "reports": reports, "level": level}
+    options = {"task": task, "policy": policy, "reports": reports}
     one, two = compare(curated, a, **options), compare(curated, b, **options)
-    parts = np.hstack([_ratio_parts(one, metric), _ratio_parts(two, metric)])  # (P, 4)
+    parts = np.hstack([_ratio_parts(one), _ratio_parts(two)])  # (P, 4)
     products = (parts[:, :, None] * parts[:, None, :]).reshape(len(parts), -1)  # (P, 16)
     both = np.hstack([parts, products])
     (value,), (error,) = _differences(both.sum(axis=0)[None], len(parts))
@@ -114,20 +111,18 @@ def paired_power(
     return frame
 
 
-def reports_needed(table: pd.DataFrame, *, power: float = 0.8) -> int:
-    """Return how many reports a 95 % interval takes to exclude zero in a share `power` of the studies, for the table's `gap`.
+def reports_needed(table: pd.DataFrame) -> int:
+    """Return how many reports a 95 % interval takes to exclude zero in four of five studies, for the table's `gap`.
 
     Parameters
     ----------
     table
         As `paired_power` returns it, with a `gap` that is not zero.
-    power
-        Fraction of studies that should tell the gap.
 
     Notes
     -----
-    Standard errors shrink with the square root of the size, so n = n_reports * ((1.96 + z) * error / gap) ** 2, where z is
-    the normal quantile of `power` (0.84 for 0.8).
+    Standard errors shrink with the square root of the size, so n = n_reports * ((1.96 + 0.84) * error / gap) ** 2, where
+    0.84 is the normal quantile of 0.8.
 
     Examples
     --------
@@ -139,23 +134,20 @@ def reports_needed(table: pd.DataFrame, *, power: float = 0.8) -> int:
     gap, error = table.attrs["gap"], table.attrs["error"]
     if not gap:
         raise RadbookError("gap is 0: give paired_power the difference to look for")
-    if not 0 < power < 1:
-        raise RadbookError(f"power={power} must lie between 0 and 1")
     if not np.isfinite(error):
         raise RadbookError(
             "these sources have no difference to measure: nothing is scored for one of them, there is only one patient, "
             "or they differ in every patient alike; compare other sources, or on more reports"
         )
-    return ceil(table.attrs["n_reports"] * ((_REACH + ndtri(power)) * error / gap) ** 2)
+    return ceil(table.attrs["n_reports"] * ((_REACH + ndtri(_POWER)) * error / gap) ** 2)
 
 
-def _ratio_parts(found: Comparison, metric: str) -> np.ndarray:
-    """Above and below the line of a pooled score, per patient, shape (P, 2)."""
+def _ratio_parts(found: Comparison) -> np.ndarray:
+    """Above and below the line of micro-F1, per patient, shape (P, 2)."""
     tp, fp, fn = (
         np.bincount(found.patients, weights=cells.sum(axis=1)) for cells in (found.tp, found.fp, found.fn)
     )
-    parts = {"precision": (tp, tp + fp), "recall": (tp, tp + fn), "f1": (2 * tp, 2 * tp + fp + fn)}
-    return np.column_stack(parts[metric])
+    return np.column_stack((2 * tp, 2 * tp + fp + fn))
 
 
 def _differences(totals: np.ndarray, n_patients: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,11 +13,11 @@ import pandas as pd
 from radbook.errors import RadbookError, choose
 from radbook.evaluation.counts import Comparison, compare
 from radbook.evaluation.intervals import bootstrap_scores
-from radbook.evaluation.matrix import POLICIES, label_matrix
-from radbook.evaluation.metrics import METRICS, check_zero_division, derive, score_names
+from radbook.evaluation.matrix import POLICIES
+from radbook.evaluation.metrics import check_zero_division, derive, score_names
 from radbook.schema import SCORES, TASKS, check
 
-__all__ = ["METRICS", "POLICIES", "label_matrix", "score", "score_all"]
+__all__ = ["score", "score_all"]
 
 
 def score(

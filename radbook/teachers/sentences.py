@@ -7,7 +7,7 @@ A line break alone is only a blank (dictation systems wrap anywhere); a blank li
 import re
 from collections.abc import Iterator
 
-__all__ = ["normalize", "split_sentences"]
+__all__ = ["normalize", "sentence_at", "split_sentences"]
 
 # Sentences longer than this (text without any stop) are cut at a blank, so that work stays linear in the text.
 MAX_CHARACTERS = 1200
@@ -102,6 +102,15 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> Iterat
             continue
         yield from _pieces(text, left, right)
         left = after
+
+
+def sentence_at(text: str, place: int) -> tuple[int, int] | None:
+    """Return the offsets of the sentence around a place, or None where there is none.
+
+    >>> sentence_at("No effusion. Old rib fracture.", 13), sentence_at("Clear.", 6)
+    ((13, 29), None)
+    """
+    return next(((a, b) for a, b in split_sentences(text) if a <= place < b), None)
 
 
 def _pieces(text: str, left: int, right: int) -> Iterator[tuple[int, int]]:

@@ -108,7 +108,7 @@ def test_a_closed_corpus_shows_numbers_and_codes_only():
 
 
 def test_another_word_for_shown_is_refused():
-    with pytest.raises(RadbookError, match="shown is 'open': give always or never"):
+    with pytest.raises(RadbookError, match="shown='open' is none of always, never"):
         shown_cases(shown="open")
 
 

@@ -61,15 +61,13 @@ def test_reliability_counts_every_known_decision_once():
     stated = pd.DataFrame(rows, columns=["report_id", "code", "probability"])
     stated.loc[:9, "probability"] = np.nan
     stated.loc[10, "probability"] = 1.0
-    table = reliability(curated, stated, reports=reports, n_bins=5)
-    assert table["n"].sum() == 60 * 13 - 10 and len(table) == 5
+    table = reliability(curated, stated, reports=reports)
+    assert table["n"].sum() == 60 * 13 - 10 and len(table) == 10
     assert (table["low"] <= table["observed"]).all() and (table["observed"] <= table["high"]).all()
     assert table["stated"].between(table["low_edge"], table["high_edge"]).all()
     gaps = (table["stated"] - table["observed"]).abs()
     assert calibration_error(table) == pytest.approx(np.average(gaps, weights=table["n"]))
     assert np.isnan(calibration_error(table.iloc[:0]))
-    with pytest.raises(RadbookError, match="n_bins is 0"):
-        reliability(curated, stated, reports=reports, n_bins=0)
 
 
 @pytest.mark.parametrize("value", [1.7, -0.7])

@@ -18,10 +18,9 @@ def three(table, noisy):
     return table("curated", truth), table("a", good), table("b", bad)
 
 
-@pytest.mark.parametrize("metric", ["f1", "precision", "recall"])
 @pytest.mark.parametrize("per_patient", [1, 3])
-def test_the_standard_error_is_that_of_the_bootstrap(three, patients, metric, per_patient):
-    options = {"task": "choice", "reports": patients(np.arange(300) // per_patient), "metric": metric}
+def test_the_standard_error_is_that_of_the_bootstrap(three, patients, per_patient):
+    options = {"task": "choice", "reports": patients(np.arange(300) // per_patient)}
     found = paired_power(*three, sizes=[300], n_draws=400, **options)
     whole = paired_difference(*three, n_bootstrap=4000, **options)
     width = whole["high"] - whole["low"]
@@ -52,7 +51,6 @@ def test_what_is_told_follows_the_normal_formula(three):
     needed = reports_needed(found)
     again = paired_power(*three, task="choice", sizes=[needed], gap=gap, n_draws=4000)
     assert again["told_gap"][0] == pytest.approx(0.8, abs=0.03)
-    assert reports_needed(found, power=0.5) < needed < reports_needed(found, power=0.95)
 
 
 def test_same_seed_same_table(three):
@@ -87,7 +85,6 @@ def test_what_has_no_spread_has_no_width_and_cannot_be_told(table, patients, cas
         ({"sizes": []}, "at least 2"),
         ({"sizes": [1]}, "at least 2"),
         ({"n_draws": 0}, "n_draws=0"),
-        ({"metric": "F1"}, "did you mean f1"),
     ],
 )
 def test_bad_options_are_named(three, options, message):
@@ -95,9 +92,7 @@ def test_bad_options_are_named(three, options, message):
         paired_power(*three, task="choice", **options)
 
 
-def test_bad_questions_are_named(three):
+def test_a_question_without_a_difference_is_named(three):
     found = paired_power(*three, task="choice", sizes=[50], n_draws=10)
     with pytest.raises(RadbookError, match="gap is 0"):
         reports_needed(found)
-    with pytest.raises(RadbookError, match=r"power=1.5"):
-        reports_needed(paired_power(*three, task="choice", sizes=[50], n_draws=10, gap=0.1), power=1.5)
