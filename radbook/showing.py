@@ -22,25 +22,30 @@ _WORDLESS = (
     "task", "code", "presence", "start", "end", "split", "corpus", "source", "status", "kind", "curated", "predicted",
     "fate", "policy", "metric", "lost", "invented",
 )  # fmt: skip
+# How a corpus was made and what that does to every figure: in full for the first chapter, in one line for the others.
 _STORIES = {
     "synthetic": (
-        "This corpus is synthetic: a seeded grammar wrote every report and its labels in one step, so the "
-        "curated labels are true by construction. Its hospital style holds wording that the rule lexicon "
-        "lacks and that the base model met before in another style, as happens with real hospitals, but "
-        "here we put it there: every comparison between rules and student below is partly a consequence "
-        "of that choice and says nothing about any real hospital."
+        "This corpus is synthetic: a seeded grammar wrote every report together with its labels, so the "
+        "curated labels are true by construction. We gave its hospital style wordings that the rule lexicon "
+        "lacks and that the base model has met in another style. Real hospitals do the same, but here we "
+        "chose them, so every comparison of rules and student in this book is partly our choice and says "
+        "nothing about a real hospital.",
+        "The corpus is synthetic, and some of its wordings favor the base over the rules by design (section 1.1).",
     ),
     "openi": (
         "This corpus is real: chest X-ray reports of Indiana University, published by the U.S. National "
         "Library of Medicine, which people coded with MeSH terms. Those codes, mapped to categories by a "
-        "table of ours, are the curated labels, so every figure below depends on the coders and on that "
+        "table of ours, are the curated labels, so every figure of this book depends on the coders and on that "
         "table. The rule lexicon, and the grammar whose reports taught the packaged base, were written with "
         "reports of this very collection at hand, the test split not held apart: the scores of rules and base "
-        "on it are friendlier than a new hospital's would be."
+        "on it are friendlier than a new hospital's would be.",
+        "The corpus is real, its curated labels are codes of people mapped by a table of ours, and the rules and "
+        "the packaged base were made with its reports at hand (section 1.1).",
     ),
     "table": (
         "This corpus is a table of your own. Its label column, if it has one, is taken as the curated "
-        "truth without question; where it has none, nothing below can be scored, and the figures say so."
+        "truth without question; where it has none, nothing in this book can be scored, and the figures say so.",
+        "The corpus is a table of your own, and its label column, if it has one, is taken as the truth (section 1.1).",
     ),
 }
 
@@ -91,10 +96,11 @@ def error_shown(error: Mapping, text: str, *, shown: str) -> Highlight:
     return Highlight(title + highlight(text, [evidence], shown=shown).html)
 
 
-def corpus_story(corpus: str) -> str:
-    """Return the sentences that say how a corpus was made and what that does to every figure.
+def corpus_story(corpus: str, *, full: bool = False) -> str:
+    """Return what a figure owes to the way its corpus was made: one line, or in `full` for the chapter that opens the corpus.
 
-    >>> corpus_story("openi").split(":")[0]
-    'This corpus is real'
+    >>> corpus_story("openi", full=True).split(":")[0], corpus_story("openi").split(",")[0]
+    ('This corpus is real', 'The corpus is real')
     """
-    return _STORIES.get(corpus, f"The corpus {corpus} has no description here.")
+    unknown = f"The corpus {corpus} has no description here."
+    return _STORIES.get(corpus, (unknown, unknown))[0 if full else 1]

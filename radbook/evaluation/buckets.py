@@ -22,13 +22,14 @@ from radbook.schema import ERRORS
 from radbook.teachers.phenomena import TRAITS, sentence_traits
 from radbook.teachers.sentences import sentence_at
 
-__all__ = ["BUCKETS", "DECISION_COLUMNS", "bucket_rates", "decisions", "error_rows", "traits"]
+__all__ = ["BUCKETS", "DECISION_COLUMNS", "NO_PLACE", "WHOLE", "bucket_rates", "decisions", "error_rows", "traits"]
 
 BUCKETS = (*TRAITS, "device", "rare_word", "long_report")
 # A word is rare below this many reports of the training split; a report is long above this quantile of the scored ones.
 RARE, LONG = 5, 0.9
 SILENT = "not mentioned"
 NO_PLACE = "no place"
+WHOLE = ("all decisions", "without a negation")  # what a bucket is held against; the second has a place, too
 _CELL = ["report_id", "code"]
 DECISION_COLUMNS = [*_CELL, "source", "curated", "predicted", "outcome", "status"]
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -172,7 +173,7 @@ def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row per label and source: label ("all decisions", the buckets, `NO_PLACE`, "none of these"), source, tries, hits, and
+    One row per label and source: label (`WHOLE`, the buckets, `NO_PLACE`, "none of these"), source, tries, hits, and
     value, low and high (fractions). Exact intervals take decisions as independent; those of one report are not quite.
 
     Notes
@@ -192,7 +193,8 @@ def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     buckets = {name.replace("_", " "): flags[name].to_numpy() for name in BUCKETS}
     buckets[NO_PLACE] = ~flags["placed"].to_numpy()
     rest = ~np.logical_or.reduce(list(buckets.values()))
-    buckets = {"all decisions": np.ones(len(decided), dtype=bool), **buckets, "none of these": rest}
+    whole = (np.ones(len(decided), dtype=bool), ~buckets["negation"] & ~buckets[NO_PLACE])
+    buckets = {**dict(zip(WHOLE, whole, strict=True)), **buckets, "none of these": rest}
     wrong, source = (decided["outcome"] != "right").to_numpy(), decided["source"].to_numpy()
     rows = [
         (label, name, int((inside & (source == name)).sum()), int((inside & wrong & (source == name)).sum()))

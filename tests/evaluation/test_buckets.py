@@ -98,12 +98,14 @@ def test_rates_count_every_bucket_a_decision_is_in(five):
     )
     held["placed"] = True
     held.loc[("r1", "Edema"), ["hedge", "rare_word"]] = True
+    held.loc[("r3", "Edema"), "negation"] = True
     held.loc[("r2", "Edema"), ["long_report", "placed"]] = True, False
     rates = bucket_rates(decided, held).set_index(["label", "source"])
     assert rates.loc[("all decisions", "rules"), ["tries", "hits"]].tolist() == [8, 4]
+    assert rates.loc[("without a negation", "rules"), ["tries", "hits"]].tolist() == [6, 2]
     assert rates.loc[("hedge", "student:x"), ["tries", "hits", "value"]].tolist() == [1, 1, 1.0]
     assert (
-        rates.loc[("rare word", "rules"), "hits"] == 0 and rates.loc[("none of these", "rules"), "tries"] == 6
+        rates.loc[("rare word", "rules"), "hits"] == 0 and rates.loc[("none of these", "rules"), "tries"] == 5
     )
     assert rates.loc[("no place", "rules"), ["tries", "hits"]].tolist() == [1, 1]
     assert rates.loc[("device", "rules"), ["low", "high"]].isna().all()
