@@ -1,12 +1,18 @@
-"""Rules and untuned base on invented hospital notes: another style than the reports that both were made with."""
+"""Rules, untuned base and finished students on invented hospital notes: another style than the reports they were made with.
+
+The students are those of the runs `default` and `openi`, where these have been executed here.
+"""
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
+from radbook.errors import RadbookError
 from radbook.evaluation import score
 from radbook.findings import finding, label_row
+from radbook.runs import project_root
 from radbook.student import Student
 from radbook.teachers.rules import RuleTeacher
 
@@ -32,16 +38,26 @@ def read_notes(*, read: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
     return reports, pd.DataFrame(rows)
 
 
+def labelers() -> Iterator[tuple[str, Callable[[pd.DataFrame], pd.DataFrame], tuple[str, ...]]]:
+    """Yield who labels, how, and the policies to read it by: base and students write what is certain and nothing else."""
+    yield "rules", RuleTeacher().label, ("certain", "u-one")
+    students = {"untuned base": Student.untuned()}
+    for run in ("default", "openi"):
+        try:
+            students[f"student of the run {run}"] = Student.load(project_root() / "runs" / run)
+        except RadbookError:
+            continue  # not executed here
+    for who, student in students.items():
+        yield who, lambda reports, student=student: student.label(reports, tasks=("choice",)), ("certain",)
+
+
 def measure(*, n_bootstrap: int = 2000) -> list[tuple[str, float, str]]:
     """Score both parts: micro-F1 with the ends of its 95 % interval, under two policies."""
     figures = []
-    for read, name in ((True, "read while writing"), (False, "not read")):
-        reports, curated = read_notes(read=read)
-        # The base writes what is certain and nothing else, so there is one way to read it.
-        for labels, who, policies in (
-            (RuleTeacher().label(reports), "rules", ("certain", "u-one")),
-            (Student.untuned().label(reports, tasks=("choice",)), "untuned base", ("certain",)),
-        ):
+    for who, label, policies in labelers():
+        for read, name in ((True, "read while writing"), (False, "not read")):
+            reports, curated = read_notes(read=read)
+            labels = label(reports)
             for policy in policies:
                 options = {"policy": policy, "reports": reports, "n_bootstrap": n_bootstrap, "seed": 1}
                 scores = score(curated, labels, task="choice", **options)
