@@ -1,11 +1,12 @@
 """One side of bench_training.py: trains the same adapter on the same rows in one way, each time from the start.
 
-python train_side.py radbook|trl|loop ROWS.parquet
+python train_side.py radbook|trl|trl-quick|loop ROWS.parquet
 
 radbook imports Unsloth, which changes TRL for the whole process; hence a process for each.
 """
 
 import contextlib
+import functools
 import io
 import sys
 import tempfile
@@ -41,8 +42,8 @@ def with_radbook(table: pd.DataFrame) -> tuple[Any, Callable[[], object]]:
     return model, trainer.train
 
 
-def with_trl(table: pd.DataFrame) -> tuple[Any, Callable[[], object]]:
-    """Prepare TRL's trainer as it comes: only what decides the losses is set."""
+def with_trl(table: pd.DataFrame, **changes: object) -> tuple[Any, Callable[[], object]]:
+    """Prepare TRL's trainer as it comes: only what decides the losses is set, and what `changes` names."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
@@ -60,6 +61,7 @@ def with_trl(table: pd.DataFrame) -> tuple[Any, Callable[[], object]]:
         save_strategy="no",
         use_cpu=True,  # without it, it looks for a GPU and ends
         report_to="none",
+        **changes,
     )
     trainer = SFTTrainer(
         model=model,
@@ -164,7 +166,9 @@ def main(side: str, path: str) -> None:
         with contextlib.suppress(ImportError, NotImplementedError):
             import_unsloth()
     table = read_table(path, INSTRUCTIONS)
-    prepare = {"radbook": with_radbook, "trl": with_trl, "loop": with_loop}[side]
+    # TRL computes activations twice to save memory, which a small model does not need.
+    quick = functools.partial(with_trl, gradient_checkpointing=False)
+    prepare = {"radbook": with_radbook, "trl": with_trl, "trl-quick": quick, "loop": with_loop}[side]
 
     def train() -> dict:
         with contextlib.redirect_stdout(io.StringIO()):
