@@ -15,7 +15,7 @@ from importlib.resources import files
 
 import yaml
 
-from radbook.errors import RadbookError
+from radbook.errors import choose
 from radbook.evidence import locate, with_phrase
 from radbook.findings import Presence
 from radbook.items import (
@@ -81,8 +81,7 @@ class Task:
         >>> CHOICE.prefix()
         'choice\\n'
         """
-        if style not in STYLES:
-            raise RadbookError(f"prompt style {style!r} is none of {', '.join(STYLES)}")
+        choose(style, STYLES, "style")
         if style == "short":
             return f"{self.name}\n"
         shown = [] if self.quotes else worked_examples()[:3]

@@ -9,16 +9,20 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import TypeVar
 
 from radbook.teachers.endpoint import CallFailed, Endpoint, SchemaRefused
 from radbook.teachers.replies import Reply, ReplyCache, request_key
 
-__all__ = ["Budget", "answer_all"]
+__all__ = ["Budget", "answer_all", "most_tokens"]
 
 _CLAIM = 900.0  # seconds for which a process on another machine may hold a request before others take it over
 _POLL = 0.2
 _GRACE = 3.0  # seconds after the time limit until calls in flight are broken off
+_LATE = "the time limit was reached; the same command goes on from here"
+_CHARACTERS_PER_TOKEN = 3.5  # of English clinical text, on the low side, so that estimates are on the high side
+_MESSAGE_TOKENS = 8  # what a chat template adds to each message
 
 Job = TypeVar("Job", bound=Hashable)
 Request = Mapping[str, object]
@@ -64,12 +68,23 @@ class Budget:
                 self.spent += self.cost(reply.prompt_tokens, reply.completion_tokens) if counted else most
 
 
+def most_tokens(request: Request) -> tuple[int, int]:
+    """Estimate the tokens that a request reads, on the high side, and return the most it may write.
+
+    >>> most_tokens({"messages": [{"content": "Name the findings of: clear lungs."}], "max_tokens": 400})
+    (18, 400)
+    """
+    lengths = [
+        math.ceil(len(m["content"]) / _CHARACTERS_PER_TOKEN) + _MESSAGE_TOKENS for m in request["messages"]
+    ]
+    return sum(lengths), request["max_tokens"]
+
+
 def answer_all(
     jobs: Iterable[Job],
     *,
     request: Callable[[Job, bool], Request],
     complaint: Callable[[Job, Reply], str],
-    estimate: Callable[[Request], tuple[int, int]],
     endpoint: Callable[[], Endpoint],
     cache: ReplyCache,
     budget: Budget,
@@ -89,8 +104,6 @@ def answer_all(
         The fields of a job's chat request, with a JSON schema or without.
     complaint
         What is wrong with a reply; empty where it can be used.
-    estimate
-        Tokens that a request reads, about, and may write, at most.
     endpoint
         Makes the endpoint; called only if there is something to ask.
     cache
@@ -123,8 +136,9 @@ def answer_all(
         progress(f"{n_before:,} requests, all answered before, 0 s left")
         return {}
     worker = _Worker(
-        request, complaint, estimate, endpoint(), cache, budget, structured, time.monotonic() + time_limit
-    )
+        request=request, complaint=complaint, endpoint=endpoint(), cache=cache, budget=budget, structured=structured,
+        deadline=time.monotonic() + time_limit,
+    )  # fmt: skip
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="chat")
     futures = {pool.submit(worker.answer, job): job for job in jobs}
     pending, outcomes = set(futures), {}
@@ -155,16 +169,18 @@ def answer_all(
     return outcomes
 
 
-_LATE = "the time limit was reached; the same command goes on from here"
-
-
+@dataclass
 class _Worker:
     """Answers one job in whichever thread it is called."""
 
-    def __init__(self, request, complaint, estimate, endpoint, cache, budget, structured, deadline) -> None:
-        self.request, self.complaint, self.estimate = request, complaint, estimate
-        self.endpoint, self.cache, self.budget = endpoint, cache, budget
-        self.structured, self.deadline, self.stopped = structured, deadline, False
+    request: Callable[[Job, bool], Request]
+    complaint: Callable[[Job, Reply], str]
+    endpoint: Endpoint
+    cache: ReplyCache
+    budget: Budget
+    structured: bool
+    deadline: float
+    stopped: bool = False
 
     def answer(self, job: Job) -> Reply | str:
         while True:
@@ -211,7 +227,7 @@ class _Worker:
         return reply
 
     def _call(self, asked: Request) -> Reply | None:
-        most = self.estimate(asked)
+        most = most_tokens(asked)
         if self.stopped or not self.budget.reserve(*most):
             return None
         reply = None

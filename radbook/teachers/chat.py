@@ -6,14 +6,14 @@ Every row comes out: a request that got no usable reply has status "failed" and 
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from radbook.corpora.sections import is_empty, report_body
-from radbook.errors import RadbookError
+from radbook.corpora.sections import body_of
+from radbook.errors import RadbookError, choose
 from radbook.findings import label_row
 from radbook.schema import PREDICTIONS, check, check_reports
 from radbook.tasks import STYLES, TASKS
@@ -21,7 +21,7 @@ from radbook.teachers.calls import Budget, answer_all
 from radbook.teachers.endpoint import Endpoint
 from radbook.teachers.guard import check_destination
 from radbook.teachers.messages import build_messages, read_reply, response_schema
-from radbook.teachers.plans import Plan, most_tokens, plan_calls
+from radbook.teachers.plans import Plan, plan_calls
 from radbook.teachers.replies import Reply, ReplyCache, request_key
 
 __all__ = ["ChatTeacher"]
@@ -110,8 +110,7 @@ class ChatTeacher:
     ) -> None:
         if not model.strip():
             raise RadbookError("chat_model is empty: name the model that the endpoint serves")
-        if style not in STYLES:
-            raise RadbookError(f"prompt style {style!r} is none of {', '.join(STYLES)}")
+        choose(style, STYLES, "style")
         for name, value, least in (
             ("concurrency", concurrency, 1), ("max_new_tokens", max_new_tokens, 1),
             ("max_reports", max_reports, 0), ("max_cost", max_cost, 0), ("price_prompt", price_prompt, 0),
@@ -139,13 +138,7 @@ class ChatTeacher:
     def request(self, task: str, body: str, *, structured: bool = True) -> dict[str, object]:
         """Return the request that asks for one report: what would be sent, field by field."""
         structured = structured and self.style == "full"
-        asked = build_messages(
-            TASKS[task],
-            body,
-            style=self.style,
-            structured=structured,
-            seed=self.seed,
-        )
+        asked = build_messages(TASKS[task], body, style=self.style, structured=structured, seed=self.seed)
         fields = {
             "model": self.model,
             "messages": asked,
@@ -157,7 +150,7 @@ class ChatTeacher:
     def plan(self, reports: pd.DataFrame, *, tasks: Sequence[str] = tuple(TASKS)) -> Plan:
         """Count what labeling these reports would take; calls nothing, needs no key."""
         check_reports(reports)
-        jobs = self._jobs(reports, tasks)
+        jobs = _jobs(map(body_of, reports["text"]), tasks)
         return self._plan(len(reports), jobs, self._kept(jobs))
 
     def _plan(self, n_reports: int, jobs: Sequence[_Job], kept: Mapping[_Job, Reply]) -> Plan:
@@ -189,26 +182,18 @@ class ChatTeacher:
         check_reports(reports)
         corpora = reports.get("corpus", ["unknown"])
         check_destination(corpora, self.base_url, allow_remote=self.allow_remote, agreement=self.agreement)
-        jobs = self._jobs(reports, tasks)
+        texts, bodies = reports["text"].tolist(), [body_of(text) for text in reports["text"]]
+        jobs = _jobs(bodies, tasks)
         kept = self._kept(jobs)
         plan = self._plan(len(reports), jobs, kept)
         tell = progress or (lambda line: None)
         tell(str(plan))
-        if self.max_reports and plan.reports > self.max_reports:
-            raise RadbookError(
-                f"{plan.reports:,} reports are more than max_reports {self.max_reports:,}: nothing was sent"
-            )
-        if self.max_cost and plan.cost > self.max_cost:
-            raise RadbookError(
-                f"this could cost {plan.cost:,.2f}, more than max_cost {self.max_cost:,.2f}: nothing was sent. "
-                "Label fewer reports, lower max_new_tokens, or raise max_cost"
-            )
-        texts = {_body(text): text for text in reports["text"]}
+        plan.refuse_beyond(max_reports=self.max_reports, max_cost=self.max_cost)
+        written = dict(zip(bodies, texts, strict=True))
         outcomes = kept | answer_all(
             [job for job in jobs if job not in kept],
             request=lambda job, structured: self.request(*job, structured=structured),
-            complaint=lambda job, reply: self._complaint(job, reply, texts[job.body]),
-            estimate=most_tokens,
+            complaint=lambda job, reply: self._complaint(job, reply, written[job.body]),
             endpoint=lambda: Endpoint(self.base_url, key_variable=self.key_variable, timeout=self.timeout),
             cache=self._cache,
             budget=Budget(self.max_cost, prices=self.prices),
@@ -219,21 +204,11 @@ class ChatTeacher:
             progress=tell,
         )
         rows = [
-            self._row(report_id, task, text, outcomes)
+            self._row(report_id, task, text, outcomes[_Job(task, body)] if body else "empty report")
             for task in tasks
-            for report_id, text in zip(reports["report_id"], reports["text"], strict=True)
+            for report_id, text, body in zip(reports["report_id"], texts, bodies, strict=True)
         ]
         return check(pd.DataFrame(rows, columns=list(PREDICTIONS.columns)), PREDICTIONS)
-
-    def _jobs(self, reports: pd.DataFrame, tasks: Sequence[str]) -> list[_Job]:
-        unknown = [t for t in tasks if t not in TASKS]
-        if unknown:
-            raise RadbookError(
-                f"tasks names {', '.join(map(repr, unknown))}: the tasks are {', '.join(TASKS)}"
-            )
-        # Reports with the same words make the same request, which is sent once.
-        bodies = dict.fromkeys(body for text in reports["text"] if (body := _body(text)))
-        return [_Job(task, body) for task in tasks for body in bodies]
 
     def _complaint(self, job: _Job, reply: Reply, text: str) -> str:
         _, status, note = read_reply(TASKS[job.task], reply.text, text, quoted=self.style == "full")
@@ -248,11 +223,7 @@ class ChatTeacher:
                     kept[job] = reply
         return kept
 
-    def _row(
-        self, report_id: str, task: str, text: str, outcomes: dict[_Job, "Reply | str"]
-    ) -> dict[str, object]:
-        body = _body(text)
-        outcome = outcomes[_Job(task, body)] if body else "empty report"
+    def _row(self, report_id: str, task: str, text: str, outcome: Reply | str) -> dict[str, object]:
         if isinstance(outcome, str):
             row = label_row(report_id, self.source, task, [], status="failed", note=outcome)
             return {**row, "reply": ""}
@@ -264,5 +235,9 @@ class ChatTeacher:
         return {**row, "reply": outcome.text}
 
 
-def _body(text: str | None) -> str:
-    return "" if is_empty(text) else report_body(text).strip()
+def _jobs(bodies: Iterable[str], tasks: Sequence[str]) -> list[_Job]:
+    for task in tasks:
+        choose(task, TASKS, "tasks")
+    # Reports with the same words make the same request, which is sent once.
+    different = dict.fromkeys(filter(None, bodies))
+    return [_Job(task, body) for task in tasks for body in different]

@@ -7,12 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from radbook.teachers.calls import Budget
+from radbook.errors import RadbookError
+from radbook.teachers.calls import Budget, most_tokens
 
-__all__ = ["Plan", "most_tokens", "plan_calls"]
+__all__ = ["Plan", "plan_calls"]
 
-_CHARACTERS_PER_TOKEN = 3.5  # of English clinical text, on the low side, so that estimates are on the high side
-_MESSAGE_TOKENS = 8  # what a chat template adds to each message
 _SECONDS_PER_CALL = 3.0  # until this model has answered something
 
 
@@ -53,6 +52,23 @@ class Plan:
             f"about {self.seconds:,.0f} s"
         )
 
+    def refuse_beyond(self, *, max_reports: int, max_cost: float) -> None:
+        """Refuse a plan that takes more than a limit; 0 sets none.
+
+        >>> Plan(30, 60, 0, 60, 9000, 24000, 0.5, 24.0).refuse_beyond(max_reports=20, max_cost=0)
+        Traceback (most recent call last):
+        radbook.errors.RadbookError: 30 reports are more than max_reports 20: nothing was sent
+        """
+        if max_reports and self.reports > max_reports:
+            raise RadbookError(
+                f"{self.reports:,} reports are more than max_reports {max_reports:,}: nothing was sent"
+            )
+        if max_cost and self.cost > max_cost:
+            raise RadbookError(
+                f"this could cost {self.cost:,.2f}, more than max_cost {max_cost:,.2f}: nothing was sent. "
+                "Label fewer reports, lower max_new_tokens, or raise max_cost"
+            )
+
 
 def plan_calls(
     waiting: Sequence[Mapping],
@@ -83,11 +99,3 @@ prices given), about 3 s
         cost=Budget(0, prices=prices).cost(prompt, written) if any(prices) else None,
         seconds=rounds * (_SECONDS_PER_CALL if seconds_per_call is None else seconds_per_call),
     )
-
-
-def most_tokens(request: Mapping) -> tuple[int, int]:
-    """Estimate the tokens that a request reads, and return the most it may write."""
-    lengths = [
-        math.ceil(len(m["content"]) / _CHARACTERS_PER_TOKEN) + _MESSAGE_TOKENS for m in request["messages"]
-    ]
-    return sum(lengths), request["max_tokens"]

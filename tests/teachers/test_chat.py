@@ -15,6 +15,7 @@ from chatservers import FaultyProxy, Server, listening, send
 from serving import transformers_serve
 
 from radbook.corpora import load_corpus
+from radbook.corpora.sections import body_of
 from radbook.errors import RadbookError
 from radbook.schema import PREDICTIONS, check
 from radbook.student import Student
@@ -385,9 +386,7 @@ def test_one_request_that_is_refused_fails_alone(reports, teach):
 
     with listening(Picky()) as url:
         teacher = teach(url)
-        unwanted = teacher.request("choice", teacher._jobs(reports, ["choice"])[3].body)["messages"][-1][
-            "content"
-        ]
+        unwanted = body_of(reports["text"][3])
         labels = teacher.label(reports, tasks=("choice",))
     assert labels["status"].eq("failed").sum() == 1
     assert "status 400: the prompt is too long" in labels["note"][labels["status"].eq("failed")].iloc[0]
@@ -434,7 +433,7 @@ def test_private_reports_go_to_no_other_machine(reports, teach):
         ({"concurrency": 0}, "concurrency is 0: give 1 or more"),
         ({"max_cost": 1.0}, "max_cost needs prices"),
         ({"time_limit": 0}, "time_limit is 0"),
-        ({"style": "long"}, "prompt style 'long' is none of short, full"),
+        ({"style": "long"}, "style='long' is none of short, full"),
         ({"base_url": "localhost:8000"}, "is no address of an API"),
     ],
 )
