@@ -1,44 +1,25 @@
 """From a phrase to an ICD-10-CM code, and the gate every code passes.
 
-A phrase is looked up in a curated table of what chest reports say, then among the descriptors and inclusion terms of
-the edition (`radbook.icd10_terms`); `radbook.icd10_naming` says whether one of these names the phrase.
+A phrase is looked up in a curated table of what chest reports say (`radbook.icd10_table`), then among the descriptors and
+inclusion terms of the edition (`radbook.icd10_terms`); `radbook.icd10_naming` says whether one of these names the phrase.
 A code that exists may still name something else ("chest tube" is not Z48.02, removal of sutures).
 So `check_code` also asks whether the descriptor names the finding.
 """
 
-import re
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from rapidfuzz import fuzz, process
 
 from radbook.icd10_edition import EDITION, block, descriptor, inclusion_terms, is_leaf, normalize_code
-from radbook.icd10_naming import (
-    DEGREES,
-    LITTLE,
-    NEGATED,
-    PLACES,
-    UNSAID,
-    VAGUE,
-    beyond,
-    claim,
-    names,
-    opposed,
-)
-from radbook.icd10_terms import curated_codes, is_known_word, stem, terms_sharing, word_lists, words_of
+from radbook.icd10_naming import DEGREES, NEGATED, UNSAID, VAGUE, beyond, claim, names, opposed
+from radbook.icd10_table import LONGEST, codes_in_table
+from radbook.icd10_terms import stem, terms_sharing, word_lists, words_of
 
 __all__ = ["block", "candidates", "check_code", "descriptor", "is_leaf", "map_phrase", "normalize_code"]
 
-# How alike two spellings of a phrase, and of one word in it, must be.
-_ALIKE, _WORD_ALIKE = 85, 82
-_LISTS = word_lists()
-_ELSEWHERE = _LISTS["elsewhere"]
-# Words that a phrase of the table may leave unsaid; the second set is for the second attempt.
-_FREE = (DEGREES | PLACES, DEGREES | PLACES | _LISTS["patterns"] | _LISTS["carriers"])
-_CARRIERS = {stem(w) for w in _LISTS["carriers"]}
-_ANOTHER = {stem(w) for w in _ELSEWHERE | _LISTS["abdomen"] | _LISTS["circumstances"]}
+_ALIKE = 85  # least token_set_ratio (0-100) of a phrase and a term that may name it
+_ELSEWHERE = word_lists()["elsewhere"]
 _CHAPTERS = frozenset("ABCDEIJKMNQRST")  # first letters of codes that name something a chest film may show
-_LONGEST = 20  # words; what is longer is no phrase
-_VERTEBRA = re.compile(r"[tl]1?\d")
 
 
 def map_phrase(phrase: str) -> str | None:
@@ -142,84 +123,20 @@ def check_code(code: str, phrase: str) -> tuple[bool, str]:
     return False, f'{normal} means "{meaning}", which does not name "{phrase}"{instead}'
 
 
-@cache
-def _vocabulary() -> list[str]:
-    return sorted(_FREE[1].union(*(phrase.split() for phrase in curated_codes())))
-
-
-@cache
-def _table() -> list[tuple[str, frozenset[str]]]:
-    """Each phrase of the curated table with the stems of its words."""
-    return [(known, frozenset(stem(w) for w in known.split() if w not in LITTLE)) for known in curated_codes()]
-
-
 @lru_cache(maxsize=1 << 16)
 def _resolve(phrase: str) -> tuple[str, ...]:
     """Codes of the phrase, the best first; "" where it is known to have none, nothing where it is not known."""
-    strict = _lookup(phrase, loose=False)
+    strict = codes_in_table(phrase, loose=False)
     if strict:
         return strict
     found = _search(phrase)
-    return (found,) if found else _lookup(phrase, loose=True)
-
-
-def _lookup(phrase: str, *, loose: bool) -> tuple[str, ...]:
-    """Codes of the phrases of the curated table that stand in a phrase and in no longer one that does.
-
-    `loose` lets words of pattern and cause be left out, and takes any word that the table lacks for a misspelling of one
-    it has, even where the edition knows it.
-    """
-    words = words_of(phrase)
-    negated = next((at for at, w in enumerate(words) if w in NEGATED), len(words))
-    words, table = words[:negated], curated_codes()
-    if not 0 < len(words) <= _LONGEST:
-        return ()
-    text = " ".join(words)
-    if text in table:
-        return table[text]
-    meant = [_meant(w, loose) for w in words]
-    said, told = {stem(w) for w in meant}, {stem(w) for w in meant if not (w in _FREE[loose] or w[0].isdigit())}
-    fitting = [
-        (known, parts)
-        for known, parts in _table()
-        if parts <= said and len(told - parts) <= (2 if len(parts) > 1 else 0) and told.isdisjoint(_ANOTHER - parts)
-    ]
-    longest = [fit for fit in fitting if not any(_within(fit[1], other) for _, other in fitting)]
-    at = {stem(w): place for place, w in reversed([*enumerate(meant)])}
-    # Of two findings in one phrase ("tortuous calcified aorta") the first mentioned comes first.
-    longest.sort(
-        key=lambda fit: (-len(fit[1]), sorted(at[w] for w in fit[1]), -fuzz.token_sort_ratio(fit[0], text), fit[0])
-    )
-    codes = dict.fromkeys(code for known, _ in longest for code in table[known])
-    return tuple(code for code in codes if not code or not opposed(words_of(descriptor(code) or ""), words))
-
-
-def _within(parts: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether other words name the same and more; "degenerative changes" name no more than "degenerative"."""
-    return parts < other or (parts - _CARRIERS < other - _CARRIERS)
-
-
-@lru_cache(maxsize=1 << 16)
-def _meant(word: str, loose: bool) -> str:
-    """The word of the table that a word stands for, itself where there is none."""
-    if _VERTEBRA.fullmatch(word):
-        return "vertebra"
-    # Only a word that nobody knows is taken for a misspelling: "hemithorax" is not a bad "hemothorax".
-    if stem(word) in _stems() or (not loose and is_known_word(word)):
-        return word
-    near = process.extractOne(word, _vocabulary(), scorer=fuzz.ratio, score_cutoff=_WORD_ALIKE)
-    return near[0] if near else word
-
-
-@cache
-def _stems() -> frozenset[str]:
-    return frozenset(map(stem, _vocabulary()))
+    return (found,) if found else codes_in_table(phrase, loose=True)
 
 
 def _ranked(phrase: str, cutoff: float) -> list[tuple[str, str, float]]:
     """(code, term, score) of all terms that share a telling word with the phrase, best first."""
     words = words_of(phrase)
-    if len(words) > _LONGEST:
+    if len(words) > LONGEST:
         return []
     pool = terms_sharing(w for w in words if w not in DEGREES | NEGATED)
     # Little words would part "abscess of lung" from "lung abscess", and "unspecified" says nothing.

@@ -5,13 +5,13 @@ A label that cannot become a row (failed, empty report, prompt too long) is coun
 silence.
 """
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from radbook.corpora.sections import report_body
+from radbook.checked import draw_checked, place, with_checked
+from radbook.corpora.sections import body_of
 from radbook.errors import RadbookError
 from radbook.schema import INSTRUCTIONS, check
 from radbook.second_opinion import agreed_reports
@@ -90,9 +90,9 @@ def build_instructions(
     _check_patients(by_id)
     counts = dict.fromkeys(_COUNTS, 0)
     train = by_id[by_id["split"] == "train"]
-    bodies = {i: report_body(t).strip() for i, t in zip(train["report_id"], train["text"], strict=True)}
+    bodies = {i: body_of(t) for i, t in zip(train["report_id"], train["text"], strict=True)}
     rows: list[dict] = []
-    checked = _checked(train, curated, n_checked, seed)
+    checked = draw_checked(train, curated, n_checked, seed)
     for task, labels, wanted in ((CHOICE, labels_choice, n_choice), (OPEN, labels_open, n_open)):
         if wanted < 0:
             raise RadbookError(f"n_{task.name} is {wanted}: give the number of rows, or 0 for all")
@@ -101,7 +101,7 @@ def build_instructions(
         labels = labels[labels["task"] == task.name]
         _check_labels(labels, by_id, task)
         agreed = None if second_opinion is None else agreed_reports(labels, second_opinion, task)
-        labels, sure = _with_checked(labels, curated, checked, task)
+        labels, sure = with_checked(labels, curated, checked, task.name)
         agreed = agreed if agreed is None else agreed | sure
         ready = _task_rows(labels, train, bodies, task, tokenizer, style, max_prompt_tokens, agreed, counts)
         if wanted > len(ready):
@@ -109,7 +109,7 @@ def build_instructions(
                 f"n_{task.name} asks for {wanted} rows, but {len(ready)} are available: "
                 "lower it, or set 0 for all"
             )
-        ready.sort(key=lambda row: (row["report_id"] not in sure, _place(row, seed)))
+        ready.sort(key=lambda row: (row["report_id"] not in sure, place(row["task"], row["report_id"], seed)))
         drawn = ready[: wanted or None]
         counts[task.name] = len(drawn)
         counts["checked"] += sum(row["report_id"] in sure for row in drawn)
@@ -118,7 +118,7 @@ def build_instructions(
         rows += drawn
     if not rows:
         raise RadbookError(f"no instruction row is left of {counts['label_rows']} label rows: {counts}")
-    rows.sort(key=lambda row: _place(row, seed))
+    rows.sort(key=lambda row: place(row["task"], row["report_id"], seed))
     frame = pd.DataFrame(rows, columns=list(INSTRUCTIONS.columns))
     return check(frame, INSTRUCTIONS), counts
 
@@ -196,44 +196,11 @@ def _task_rows(
     return fitting
 
 
-def _checked(train: pd.DataFrame, curated: pd.DataFrame | None, wanted: int, seed: int) -> set[str]:
-    """Draw the training reports whose labels were checked; more of them contain fewer."""
-    if wanted < 0:
-        raise RadbookError(f"n_checked is {wanted}: give the number of checked training reports, or 0")
-    if not wanted:
-        return set()
-    usable = set() if curated is None else set(curated.loc[curated["status"] != "failed", "report_id"])
-    known = [i for i in train["report_id"] if i in usable]
-    if wanted > len(known):
-        raise RadbookError(
-            f"n_checked asks for {wanted} checked training reports, but {len(known)} have a curated label: "
-            + ("lower it" if known else "set it to 0, this corpus has none")
-        )
-    return set(sorted(known, key=lambda i: _place({"task": "checked", "report_id": i}, seed))[:wanted])
-
-
-def _with_checked(
-    labels: pd.DataFrame, curated: pd.DataFrame | None, checked: set[str], task: Task
-) -> tuple[pd.DataFrame, set[str]]:
-    """Return the labels with those of the checked reports from people, and the reports of which that is so."""
-    if not checked:
-        return labels, set()
-    own = curated[(curated["task"] == task.name) & (curated["status"] != "failed")]
-    own = own[own["report_id"].isin(checked)]
-    sure = set(own["report_id"])
-    return pd.concat([labels[~labels["report_id"].isin(sure)], own], ignore_index=True), sure
-
-
 def _lengths(tokenizer: Any, texts: list[str], *, special: bool) -> list[int]:
     if not texts:
         return []
     # verbose=False: the tokenizer's own warning about long texts would repeat what is counted here.
     return [len(ids) for ids in tokenizer(texts, add_special_tokens=special, verbose=False)["input_ids"]]
-
-
-def _place(row: dict, seed: int) -> bytes:
-    key = f"{seed}\n{row['task']}\n{row['report_id']}".encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(key, digest_size=8).digest()
 
 
 def _check_patients(reports: pd.DataFrame) -> None:
