@@ -24,7 +24,7 @@ from radbook.compare.claims import paper_figures
 from radbook.compare.words import changes_page
 from radbook.datatables import add_library
 from radbook.errors import RadbookError
-from radbook.fingerprints import PACKAGE, file_digest
+from radbook.fingerprints import file_digest, library_digest, tree_digest
 from radbook.runs import Run, hold, open_run
 from radbook.staging import clean_notebook, machine_paths
 
@@ -96,7 +96,7 @@ def _build(run: Run, chapters: tuple[Chapter, ...], echo: Callable[[str], None])
     shutil.rmtree(work, ignore_errors=True)
     echo("staging the pages")
     _stage(run, chapters, work)
-    digest = _digest(work)
+    digest = f"{tree_digest(work)} {library_digest()}"  # the API page is made from the library's docstrings
     if file_digest(final / "index.html") and (final / ".inputs").is_file() and (final / ".inputs").read_text() == digest:
         shutil.rmtree(work)
         return final / "index.html"
@@ -143,15 +143,6 @@ def _stage(run: Run, chapters: tuple[Chapter, ...], work: Path) -> None:
     (work / "pages").mkdir(exist_ok=True)
     (work / "pages" / "run.md").write_text(describe_run(manifest, chapters, hidden=hidden), encoding="utf-8")
     (work / "pages" / "changes.md").write_text(changes_page(run, hidden=hidden), encoding="utf-8")
-
-
-def _digest(work: Path) -> str:
-    digest = hashlib.sha256()
-    # The library counts too: the API page is made from its docstrings.
-    for folder, pattern in ((work, "*"), (PACKAGE, "*.py")):
-        for path in sorted(p for p in folder.rglob(pattern) if p.is_file()):
-            digest.update(f"{path.relative_to(folder)} {file_digest(path)}\n".encode())
-    return digest.hexdigest()
 
 
 def _sphinx(run: Run, work: Path) -> None:

@@ -5,13 +5,26 @@ import hashlib
 import json
 import os
 import platform
+import shutil
+import subprocess
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+
 import radbook
 
-__all__ = ["describe_machine", "file_digest", "library_files", "path_digest", "sweep_digest"]
+__all__ = [
+    "cores",
+    "describe_machine",
+    "file_digest",
+    "library_digest",
+    "library_files",
+    "path_digest",
+    "sweep_digest",
+    "tree_digest",
+]
 
 PACKAGE = Path(radbook.__file__).parent
 REPORTED = (
@@ -54,6 +67,23 @@ def sweep_digest(folder: Path) -> str:
     return "-".join(file_digest(folder / name) for name in ("sweep.csv", "sweep.json"))
 
 
+def tree_digest(folder: Path, pattern: str = "*") -> str:
+    """Return a digest of the names and contents of the files in a folder, those of its folders too.
+
+    >>> tree_digest(Path("nowhere"))
+    'e3b0c44298fc1c14'
+    """
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob(pattern) if p.is_file()):
+        digest.update(f"{path.relative_to(folder)} {file_digest(path)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def library_digest() -> str:
+    """Return a digest of radbook's own code."""
+    return tree_digest(PACKAGE, "*.py")
+
+
 def library_files(notebook: Path) -> list[Path]:
     """Return the radbook modules that a notebook imports, directly or through others, and all resources.
 
@@ -66,7 +96,7 @@ def library_files(notebook: Path) -> list[Path]:
     except SyntaxError:
         found = set(PACKAGE.rglob("*.py"))
     else:
-        found, waiting = set(), _imported(tree, PACKAGE)
+        found, waiting = set(), _imported(tree)
         while waiting:
             module = waiting.pop()
             if module not in found:
@@ -84,40 +114,38 @@ def describe_machine() -> dict[str, object]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    digest = hashlib.sha256()
-    for path in sorted(p for p in PACKAGE.rglob("*.py")):
-        digest.update(f"{path.relative_to(PACKAGE)} {file_digest(path)}\n".encode())
     return {
         "radbook": radbook.__version__,
-        "code": digest.hexdigest()[:16],
+        "code": library_digest(),
         "python": platform.python_version(),
         "packages": versions,
         "hardware": {
             "system": platform.system(),
             "machine": platform.machine(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "memory_gib": round(_memory_bytes() / 2**30, 1),
+            "cores": cores(),
+            "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
             "gpus": _gpus(),
         },
     }
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @cache
 def _imports_of(module: Path, mtime: int) -> set[Path]:
-    return _imported(ast.parse(module.read_text(encoding="utf-8")), module.parent)
+    return _imported(ast.parse(module.read_text(encoding="utf-8")))
 
 
-def _imported(tree: ast.AST, folder: Path) -> set[Path]:
+def _imported(tree: ast.AST) -> set[Path]:
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parts = folder.relative_to(PACKAGE.parent).parts
-                base = ".".join([*parts[: len(parts) - node.level + 1], *filter(None, [base])])
-            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ImportFrom) and node.module:  # all of ours name the package; `from . import` does not
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return {path for name in names if name.split(".")[0] == "radbook" for path in _module_files(name)}
 
 
@@ -130,17 +158,8 @@ def _module_files(name: str) -> set[Path]:
     return files
 
 
-def _memory_bytes() -> int:
-    import psutil
-
-    return psutil.virtual_memory().total
-
-
 def _gpus() -> list[str]:
     """Return the names of the NVIDIA devices, without loading torch for it."""
-    import shutil
-    import subprocess
-
     if not shutil.which("nvidia-smi"):
         return []
     query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from radbook.errors import RadbookError
-from radbook.fingerprints import describe_machine
+from radbook.fingerprints import cores, library_digest
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -90,10 +92,7 @@ def open_cluster(
 
 def count_places() -> int:
     """Return how many runs this machine takes at a time."""
-    import psutil
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, int(psutil.virtual_memory().total / 2**30 / _GIB_PER_WORKER)))
+    return max(1, min(cores(), int(psutil.virtual_memory().total / 2**30 / _GIB_PER_WORKER)))
 
 
 def _check_workers(client: "Client", address: str, project: Path) -> None:
@@ -116,4 +115,4 @@ def _check_workers(client: "Client", address: str, project: Path) -> None:
 
 
 def _look_around(project: Path) -> tuple[str, bool]:
-    return describe_machine()["code"], (project / "_toc.yml").is_file()
+    return library_digest(), (project / "_toc.yml").is_file()
