@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from radbook.tasks import TASKS
+
 __all__ = ["as_chat", "encode_prompts", "freeze_date", "template_hash"]
 
 _DATE = "26 Jul 2024"
@@ -35,8 +37,6 @@ def encode_prompts(tokenizer: Any, prompts: Iterable[str]) -> list[list[int]]:
 
 def template_hash(tokenizer: Any, style: str) -> str:
     """Hash both tasks' prompts of an example report as this tokenizer's model would read them."""
-    from radbook.tasks import TASKS
-
     texts = [as_chat(tokenizer, task.prompt("Heart is enlarged.", style)) for task in TASKS.values()]
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from radbook.corpora.sections import report_body
+from radbook.corpora.synthetic import generate_reports
 from radbook.student.chat import encode_prompts
 from radbook.tasks import TASKS
 
@@ -87,8 +88,6 @@ def _grouped(examples: list[Example], n_tokens: int) -> list[tuple[int, list[Exa
 
 def make_examples(tokenizer: Any, n_reports: int, seed: int) -> list[Example]:
     """Generate reports and return token ids with the length of the prompt part, one example per report."""
-    from radbook.corpora.synthetic import generate_reports
-
     rng = random.Random(seed)
     reports, curated = generate_reports(n_reports, style="general", seed=seed)
     texts = dict(zip(reports["report_id"], reports["text"], strict=True))

@@ -6,7 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from radbook.corpora import load_corpus
+from radbook.corpora.synthetic import generate_reports
 from radbook.findings import present_codes
+from radbook.student import Student
 from radbook.student.base import resolve_base
 from radbook.tasks import TASKS
 
@@ -17,9 +20,6 @@ def eval_sets(
     n_reports: int, *, openi_path: str | Path | None = None
 ) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
     """Return (reports, curated labels) to score a base on: held-out reports of both synthetic styles, and real ones."""
-    from radbook.corpora import load_corpus
-    from radbook.corpora.synthetic import generate_reports
-
     sets = {
         style: generate_reports(n_reports, style=style, seed=987_654_321) for style in ("general", "cohort")
     }
@@ -36,8 +36,6 @@ def score_base(
     tasks: tuple[str, ...] = tuple(TASKS),
 ) -> dict[str, dict[str, float]]:
     """Return micro-F1 ("certain": uncertain findings count as absent) of an untuned base, by test set and task."""
-    from radbook.student import Student
-
     student = Student.untuned(str(base))
     scores: dict[str, dict[str, float]] = {}
     for name, (reports, curated) in sets.items():
@@ -70,10 +68,7 @@ def growth(base_model: str) -> pd.DataFrame:
 
 def _micro_f1(curated: pd.DataFrame, predicted: pd.DataFrame, task: str) -> float:
     # A plain count for the model card; the book's figures come from radbook.evaluation, which stands further on.
-    truth, said = (
-        present_codes(table[table["task"] == task], width=None if task == "choice" else 3)
-        for table in (curated, predicted)
-    )
+    truth, said = (present_codes(table, task=task) for table in (curated, predicted))
     pairs = [(codes, said.get(report_id, set())) for report_id, codes in truth.items()]
     hits = sum(len(true & found) for true, found in pairs)
     total = sum(len(true) + len(found) for true, found in pairs)

@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+from radbook.corpora.synthetic import generate_reports
 from radbook.ontology import CATEGORIES, FINDINGS
 from radbook.tasks import TASKS
 
@@ -46,8 +47,6 @@ def build_tokenizer(vocab_size: int, *, seed: int = 0, n_reports: int = 6000) ->
 
 
 def _texts(seed: int, n_reports: int) -> list[str]:
-    from radbook.corpora.synthetic import generate_reports
-
     # Twice each: names and codes must be short in tokens although reports seldom spell them.
     names = [f" {c}, [{c}]" for c in CATEGORIES] + [f" {f.name} ({f.icd10})" for f in FINDINGS.values()]
     prompts = [task.prompt("", style) for task in TASKS.values() for style in ("short", "full")]
