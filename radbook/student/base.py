@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from radbook.errors import RadbookError
+from radbook.errors import RadbookError, choose
 from radbook.student.environment import import_unsloth, prepare_environment, quiet
 
 __all__ = [
@@ -145,8 +145,7 @@ def load_base(
     RadbookError
         If there is no such model or backend, or 4 bits are asked for where they cannot be had.
     """
-    if backend not in BACKENDS:
-        raise RadbookError(f"backend {backend!r} is none of {', '.join(BACKENDS)}")
+    choose(backend, BACKENDS, "backend")
     location, local = resolve_base(base_model)
     prepare_environment(local)
     if load_in_4bit:

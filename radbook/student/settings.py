@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from radbook.errors import RadbookError, did_you_mean
+from radbook.errors import RadbookError, choose, did_you_mean
 from radbook.student.base import BACKENDS
 
 __all__ = ["Settings", "read_config"]
@@ -54,8 +54,7 @@ class Settings:
             raise RadbookError(
                 f"warmup is {self.warmup}: give a fraction of the steps below 1, or a whole number of steps"
             )
-        if self.backend not in BACKENDS:
-            raise RadbookError(f"backend is {self.backend!r}: give one of {', '.join(BACKENDS)}")
+        choose(self.backend, BACKENDS, "backend")
         if not isinstance(self.load_in_4bit, bool):
             raise RadbookError(f"load_in_4bit is {self.load_in_4bit!r}: give true or false")
         if not isinstance(self.targets, str) or not self.target_names():

@@ -107,7 +107,7 @@ def test_a_damaged_base_is_refused_by_name(tmp_path):
 
 
 def test_an_unknown_backend_is_refused():
-    with pytest.raises(RadbookError, match="backend 'jax' is none of auto, unsloth, peft"):
+    with pytest.raises(RadbookError, match="backend='jax' is none of auto, unsloth, peft"):
         load_base("tiny", backend="jax")
 
 

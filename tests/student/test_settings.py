@@ -1,8 +1,10 @@
+import inspect
 from pathlib import Path
 
 import pytest
 
 from radbook.errors import RadbookError
+from radbook.student.finetune import finetune
 from radbook.student.settings import Settings, read_config
 
 
@@ -16,8 +18,14 @@ from radbook.student.settings import Settings, read_config
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_meant_is_refused_by_name(name, value):
-    with pytest.raises(RadbookError, match=f"^{name} is "):
+    with pytest.raises(RadbookError, match=rf"^{name}\b.* is "):
         Settings(**{name: value})
+
+
+def test_finetune_and_its_settings_have_the_same_options_and_defaults():
+    options = inspect.signature(finetune).parameters.values()
+    options = {p.name: p.default for p in options if p.kind is p.KEYWORD_ONLY and p.name != "progress"}
+    assert options == {name: p.default for name, p in inspect.signature(Settings).parameters.items()}
 
 
 def config(tmp_path, text):
