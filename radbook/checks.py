@@ -13,18 +13,18 @@ __all__ = ["check_paths", "check_sources"]
 _CURATED = ("curated", "simulated")  # sources that are curated labels, or made from them
 
 
-def check_paths(values: dict[str, object], cwd: Path) -> None:
+def check_paths(values: dict[str, object]) -> None:
     """Refuse a path that does not exist, a corpus without its file and a language model without address.
 
-    Paths, and a base model that is a folder, become absolute in `values`; relative ones are read against `cwd`.
+    Paths, and a base model that is a folder, become absolute in `values`; relative ones are read against the current folder.
 
-    >>> check_paths({"corpus": "table", "corpus_path": ""}, Path())
+    >>> check_paths({"corpus": "table", "corpus_path": ""})
     Traceback (most recent call last):
         ...
     radbook.errors.RadbookError: corpus table needs its file: add -p corpus_path FILE
     """
     for name in [n for n in values if n.endswith("_path") and values[n]]:
-        path = (cwd / Path(str(values[name])).expanduser()).resolve()
+        path = Path(str(values[name])).expanduser().resolve()
         if not path.exists():
             raise RadbookError(f"{name}: there is no file or folder {values[name]}")
         values[name] = str(path)
@@ -32,9 +32,9 @@ def check_paths(values: dict[str, object], cwd: Path) -> None:
         raise RadbookError(f"corpus {values['corpus']} needs its file: add -p corpus_path FILE")
     _check_chat(values)
     base = values.get("base_model")
-    if base and base != "tiny" and (cwd / Path(str(base)).expanduser()).is_dir():
+    if base and base != "tiny" and Path(str(base)).expanduser().is_dir():
         # A relative folder would be taken for the name of a model on a hub.
-        values["base_model"] = str((cwd / Path(str(base)).expanduser()).resolve())
+        values["base_model"] = str(Path(str(base)).expanduser().resolve())
 
 
 def check_sources(values: Mapping[str, object]) -> None:

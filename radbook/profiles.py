@@ -93,7 +93,6 @@ def resolve_parameters(
     overrides: Sequence[tuple[str, str]] = (),
     *,
     source: str = "the profile",
-    cwd: Path | None = None,
 ) -> dict[str, object]:
     """Return the value of every declared parameter: its default, then the profile's, then the overrides'.
 
@@ -107,8 +106,6 @@ def resolve_parameters(
         Pairs of name and text, as typed on a command line.
     source
         What to call the profile in messages.
-    cwd
-        Folder against which relative paths are read; the current one if None.
 
     Raises
     ------
@@ -134,7 +131,7 @@ def resolve_parameters(
             hint = did_you_mean(str(name), values) or f"; parameters are {', '.join(sorted(values))}"
             raise RadbookError(f"{where} {name}: no chapter declares this parameter{hint}")
         values[name] = _convert(value, declared[name], where)
-    check_paths(values, cwd or Path.cwd())
+    check_paths(values)
     return values
 
 
