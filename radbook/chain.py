@@ -6,8 +6,6 @@ Each chapter is executed to a temporary path and moved into place when it is com
 command, the same command goes on where it stopped.
 """
 
-import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +19,11 @@ from doit.tools import config_changed
 
 from radbook.chapters import CHAPTERS, Chapter, executed_notebook
 from radbook.checks import check_sources
-from radbook.errors import RadbookError
+from radbook.errors import ChapterError, RadbookError
+from radbook.files import read_json, shown_path, write_json, write_text
 from radbook.fingerprints import describe_machine, file_digest, library_files, path_digest, sweep_digest
 from radbook.profiles import Parameter, declared_parameters, load_profile, resolve_parameters
-from radbook.runs import Run, hold, open_run, project_root, write_json, write_text
+from radbook.runs import Run, hold, open_run, project_root
 
 __all__ = ["run_chapters"]
 
@@ -75,15 +74,13 @@ def run_chapters(
         If a chapter stops.
     """
     project = project or project_root()
-    if only is not None and not 1 <= only <= len(chapters):
-        raise RadbookError(f"--only {only}: chapters are numbered 1 to {len(chapters)}")
+    chosen = _chosen(chapters, only, names)
     declared = declared_parameters(project / "notebooks" / f"{c.name}.ipynb" for c in chapters)
     profile_name, values = load_profile(profile, project)
     run = open_run(name or profile_name, project=project)
     if only is not None:
-        values = {**values, **_kept_for_others(run, chapters[only - 1], declared)}
+        values = {**values, **_kept_for_others(run, chosen[0], declared)}
     values = resolve_parameters(declared, values, parameters, source=f"profile {profile_name}:")
-    chosen = [c for c in chapters if names is None or c.name in names] if only is None else chapters[only - 1 : only]
     if only is not None:
         _check_only(run, chapters, chosen[0], declared, parameters)
     if any(c.name in declared[n].chapters for c in chosen for n in ("choice_source", "open_source") if n in declared):
@@ -99,6 +96,14 @@ def run_chapters(
                 title = f"chapter {number} of {len(chapters)}  {chapter.name}"
                 _bring_up_to_date(run, chapter, own, head, title=title, force=force, echo=echo, live=live)
     return run
+
+
+def _chosen(chapters: Sequence[Chapter], only: int | None, names: Sequence[str] | None) -> Sequence[Chapter]:
+    if only is None:
+        return [c for c in chapters if names is None or c.name in names]
+    if not 1 <= only <= len(chapters):
+        raise RadbookError(f"--only {only}: chapters are numbered 1 to {len(chapters)}")
+    return chapters[only - 1 : only]
 
 
 def _kept_for_others(run: Run, chapter: Chapter, declared: Mapping[str, Parameter]) -> dict[str, object]:
@@ -136,13 +141,9 @@ def _check_only(
 def _drop_broken_state(run: Run, echo: Echo) -> None:
     """Delete doit's record if a kill cut it short; what it cannot tell to be up to date is executed again."""
     file = run.path / ".state.json"
-    try:
-        whole = not file.is_file() or isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
-    except ValueError:
-        whole = False
-    if not whole:
+    if file.is_file() and not isinstance(read_json(file), dict):
         file.unlink()
-        echo(f"{_shown(file)} was broken and is deleted: the chapters are executed again")
+        echo(f"{shown_path(file)} was broken and is deleted: the chapters are executed again")
 
 
 def _bring_up_to_date(
@@ -158,18 +159,10 @@ def _bring_up_to_date(
 ) -> None:
     """Execute one chapter unless doit finds it unchanged; record it in the manifest."""
     source = run.project / "notebooks" / f"{chapter.name}.ipynb"
-    contents = {n: path_digest(v) for n, v in own.items() if n.endswith("_path") or n == "base_model"}
     # Published ones, which may be published again.
     sweeps = [f"results/{v}" for n, v in own.items() if n == "sweep" or n.endswith("_sweep")]
     sweeps = {folder: sweep_digest(run.project / folder) for folder in sweeps}
-    config = {**own, "contents": contents | sweeps}
-    task = Task(
-        chapter.name,
-        None,
-        file_dep=[str(f) for f in (source, *library_files(source), *(run.path / f for f in chapter.reads))],
-        targets=[str(f) for f in (executed_notebook(run, chapter), *(run.path / f for f in chapter.writes))],
-        uptodate=[config_changed(config)],
-    )
+    task = _doit_task(run, chapter, source, own, sweeps)
     state = Dependency(JsonDB, str(run.path / ".state.json"))
     status = state.get_status(task, {})
     if status.status == "error":
@@ -190,7 +183,7 @@ def _bring_up_to_date(
         "parameters": own,
         "notebook": digests[str(source)],
         "sweeps": sweeps,
-        "reads": {f: file_digest(run.path / f) for f in chapter.reads},
+        "reads": {f: digests[str(run.path / f)] for f in chapter.reads},
         "writes": {f: file_digest(run.path / f) for f in chapter.writes},
     }
     write_json({**head, "chapters": records}, run.path / "manifest.json")
@@ -198,7 +191,7 @@ def _bring_up_to_date(
     edited = [f for f, digest in digests.items() if file_digest(Path(f)) != digest]
     if edited:
         # doit would take the files of now for those that were executed.
-        echo(f"{title}  {_shown(Path(edited[0]))} was edited meanwhile: the next run executes the chapter again")
+        echo(f"{title}  {shown_path(Path(edited[0]))} was edited meanwhile: the next run executes the chapter again")
     else:
         # Saved chapter by chapter: a later kill must not forget this one.
         task.save_extra_values()
@@ -206,14 +199,28 @@ def _bring_up_to_date(
     state.close()
 
 
+def _doit_task(
+    run: Run, chapter: Chapter, source: Path, own: Mapping[str, object], sweeps: Mapping[str, str]
+) -> Task:
+    """Return the chapter as doit knows it: what it is made from, and what it makes."""
+    contents = {n: path_digest(v) for n, v in own.items() if n.endswith("_path") or n == "base_model"}
+    return Task(
+        chapter.name,
+        None,
+        file_dep=[str(f) for f in (source, *library_files(source), *(run.path / f for f in chapter.reads))],
+        targets=[str(f) for f in (executed_notebook(run, chapter), *(run.path / f for f in chapter.writes))],
+        uptodate=[config_changed({**own, "contents": {**contents, **sweeps}})],
+    )
+
+
 def _execute(run: Run, chapter: Chapter, source: Path, own: Mapping[str, object], live: Echo) -> None:
     # Imported here because papermill and jupyter_client take a second that an unchanged run need not spend.
-    from radbook.kernels import ChapterError, execute
+    from radbook.kernels import execute
 
     log = run.path / "logs" / f"{chapter.name}.log"
     partial = run.path / "logs" / f"{chapter.name}.partial.ipynb"
     log.unlink(missing_ok=True)
-    files = f"\n  log       {_shown(log)}\n  notebook  {_shown(partial)}"
+    files = f"\n  log       {shown_path(log)}\n  notebook  {shown_path(partial)}"
     environment = {
         "RADBOOK_HOME": str(run.project),
         "UNSLOTH_COMPILE_LOCATION": str(run.path / "logs" / "unsloth_compiled"),
@@ -239,7 +246,3 @@ def _execute(run: Run, chapter: Chapter, source: Path, own: Mapping[str, object]
     target = executed_notebook(run, chapter)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(partial, target)
-
-
-def _shown(path: Path) -> str:
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,14 +1,15 @@
 """The `radbook` command: thin wrappers that parse, call the library and print."""
 
-import os
 import shutil
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from radbook.errors import RadbookError
+from radbook.errors import ChapterError, RadbookError
+from radbook.files import shown_path
 
 __all__ = ["app", "main"]
 
@@ -20,7 +21,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RunOption = Annotated[str | None, typer.Option("--run", metavar="NAME", help="Name of the run; the profile's if left out.")]
+Profile = Annotated[str, typer.Argument(help="A name in notebooks/profiles, or the path of a YAML file.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("-p", metavar="NAME VALUE", help="Set a parameter of the chapters; may be repeated."),
+]
 
 
 @app.callback()
@@ -30,12 +35,11 @@ def _radbook() -> None:
 
 @app.command()
 def run(
-    profile: Annotated[str, typer.Argument(help="A name in notebooks/profiles, or the path of a YAML file.")] = "default",
-    name: RunOption = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("-p", metavar="NAME VALUE", help="Set a parameter of the chapters; may be repeated."),
+    profile: Profile = "default",
+    name: Annotated[
+        str | None, typer.Option("--run", metavar="NAME", help="Name of the run; the profile's if left out.")
     ] = None,
+    parameter: Parameters = None,
     only: Annotated[int | None, typer.Option(metavar="N", help="Execute chapter N alone.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Execute also what is up to date.")] = False,
 ) -> None:
@@ -50,7 +54,7 @@ def run(
         )
     finally:
         screen.clear()
-    print(f"run {done.name} is up to date: {_shown(done.path)}")
+    print(f"run {done.name} is up to date: {shown_path(done.path)}")
 
 
 @app.command()
@@ -63,7 +67,7 @@ def book(run: Annotated[str, typer.Argument(help="Name of the run.")] = "default
         page = build_book(run, echo=screen.live)
     finally:
         screen.clear()
-    print(f"open {_shown(page)}")
+    print(f"open {shown_path(page)}")
 
 
 @app.command()
@@ -80,7 +84,7 @@ def compare(
 
 @app.command()
 def sweep(
-    profile: Annotated[str, typer.Argument(help="A name in notebooks/profiles, or the path of a YAML file.")] = "default",
+    profile: Profile = "default",
     grid: Annotated[
         list[str] | None,
         typer.Option("--grid", metavar="KEY=V1,V2", help="Values of a parameter; repeated, every combination is run."),
@@ -88,10 +92,7 @@ def sweep(
     curves: Annotated[
         str, typer.Option(metavar="FILE", help="Several named grids in a YAML file, instead of --grid.")
     ] = "",
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("-p", metavar="NAME VALUE", help="Set a parameter of every run; may be repeated."),
-    ] = None,
+    parameter: Parameters = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the sweep, which its runs' begin with.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler; a cluster of this machine if left out.")
@@ -109,7 +110,7 @@ def sweep(
         done = run_sweep(
             profile,
             curves=load_curves(curves) if curves else {"grid": [parse_grid(grid)]},
-            name=name or (os.path.splitext(os.path.basename(curves))[0] or None),
+            name=name or Path(curves).stem or None,
             parameters=_pairs(parameter),
             scheduler=scheduler,
             workers=workers,
@@ -121,7 +122,7 @@ def sweep(
     finished = done.table["run"].nunique() if len(done.table) else 0
     if done.failed:
         print(f"{len(done.failed)} of {finished + len(done.failed)} runs failed; the same command tries them again")
-    print(f"{finished} runs in {_shown(done.run.path / 'sweep.csv')}, {done.executed} of them executed now")
+    print(f"{finished} runs in {shown_path(done.run.path / 'sweep.csv')}, {done.executed} of them executed now")
     raise typer.Exit(1 if done.failed else 0)
 
 
@@ -141,7 +142,7 @@ def pretrain(
         train(out or TINY, steps=steps, seed=seed, eval_path=openi or None, progress=screen.live)
     finally:
         screen.clear()
-    print(f"wrote {_shown(out or TINY)}; its scores are in README.md there")
+    print(f"wrote {shown_path(out or TINY)}; its scores are in README.md there")
 
 
 @app.command()
@@ -161,7 +162,7 @@ def main(arguments: list[str] | None = None) -> None:
     except RadbookError as error:
         print(f"radbook: {error}", file=sys.stderr)
         # A chapter that stopped is 1; a mistake found before anything ran is 2.
-        sys.exit(1 if type(error).__name__ == "ChapterError" else 2)
+        sys.exit(1 if isinstance(error, ChapterError) else 2)
     except SystemExit as done:
         if done.code == 130:
             print("radbook: stopped; the same command goes on from here", file=sys.stderr)
@@ -194,11 +195,6 @@ def _pairs(parameters: list[str] | None) -> list[tuple[str, str]]:
         if not equals:
             raise RadbookError(f"-p{name}: the value is missing; write -p {name} VALUE")
     return [(name, value) for name, _, value in pairs]
-
-
-def _shown(path: os.PathLike) -> str:
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
 
 
 class _Screen:

@@ -1,4 +1,4 @@
-"""The one exception users are meant to read, the check of a name against those that are known, and its hint.
+"""The exceptions users are meant to read, the check of a name against those that are known, and its hint.
 
 A message says what is wrong, where, and what to do.
 """
@@ -6,13 +6,17 @@ A message says what is wrong, where, and what to do.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["RadbookError", "choose", "did_you_mean"]
+__all__ = ["ChapterError", "RadbookError", "choose", "did_you_mean"]
 
 _ALIKE = 0.6  # least ratio (0-1) of a name and the one that was meant, both in small letters
 
 
 class RadbookError(ValueError):
     """Bad input or a run that cannot go on; commands print the message alone, without a traceback."""
+
+
+class ChapterError(RadbookError):
+    """A chapter stopped; the message says where, why, and which files to look at."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import DeadKernelError
 from papermill import PapermillExecutionError, execute_notebook
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 
-from radbook.errors import RadbookError
+from radbook.errors import ChapterError
 
-__all__ = ["ChapterError", "execute"]
+__all__ = ["execute"]
 
 # Set before the kernel loads torch: idle threads sleep, nothing reports home, compiled files stay out of the project.
 ENVIRONMENT = {
@@ -33,10 +33,6 @@ ENVIRONMENT = {
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "PYTHONHASHSEED": "0",
 }
-
-
-class ChapterError(RadbookError):
-    """A chapter stopped; the message says where, why, and which files to look at."""
 
 
 def execute(
@@ -99,7 +95,7 @@ def execute(
             line = next((s.strip() for s in (error.source or "").splitlines() if s.strip()), "")
             why = error.evalue if error.ename in ("RadbookError", "ChapterError") else f"{error.ename}: {error.evalue}"
             raise ChapterError(f"cell {error.cell_index + 1} ({line[:60]}) stopped: {_plain(why)}") from None
-        except (DeadKernelError, CellTimeoutError):
+        except DeadKernelError:
             raise ChapterError(
                 "the kernel died without an error of its own; most often the machine ran out of memory"
             ) from None

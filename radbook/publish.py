@@ -13,14 +13,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from radbook.compare.records import record_of, write_answers
+from radbook.compare.published import write_answers
+from radbook.compare.records import record_of
 from radbook.errors import RadbookError
 from radbook.evaluation import paired_difference
+from radbook.files import write_json, write_text
 from radbook.instructions import taught_by
 from radbook.lesson import interval, plain
 from radbook.profiles import UNPUBLISHED, public_parameters, public_value
 from radbook.reference import has_reference
-from radbook.runs import Run, open_run, project_root, write_json
+from radbook.runs import Run, open_run, project_root
 
 __all__ = ["publish", "publish_sweep", "readme_block", "update_readme"]
 
@@ -129,7 +131,7 @@ def update_readme(project: Path) -> None:
     if BEGIN not in text or END not in text:
         raise RadbookError(f"README.md holds no {BEGIN} ... {END} block to fill")
     head, _, rest = text.partition(BEGIN)
-    path.write_text(head + readme_block(project) + rest.partition(END)[2], encoding="utf-8")
+    write_text(head + readme_block(project) + rest.partition(END)[2], path)
 
 
 def _differences(run: Run, parameters: dict) -> pd.DataFrame:

@@ -20,13 +20,13 @@ from filelock import FileLock, Timeout
 from radbook.errors import RadbookError
 from radbook.schema import CONTRACTS, Contract, read_table, write_table
 
-__all__ = ["Run", "hold", "open_run", "project_root", "write_json", "write_text"]
+__all__ = ["Run", "hold", "open_run", "project_root"]
 
 LABEL_KINDS = ("curated", "rules", "chat", "simulated")
 
 
-def project_root(start: str | Path | None = None) -> Path:
-    """Return the project folder: `RADBOOK_HOME`, or the nearest folder at or above `start` that holds `_toc.yml`.
+def project_root() -> Path:
+    """Return the project folder: `RADBOOK_HOME`, or the nearest folder at or above the current one that holds `_toc.yml`.
 
     Raises
     ------
@@ -34,28 +34,15 @@ def project_root(start: str | Path | None = None) -> Path:
         If there is no such folder.
     """
     home = os.environ.get("RADBOOK_HOME")
-    if home and start is None:
+    if home:
         if (Path(home) / "_toc.yml").is_file():
             return Path(home).resolve()
         raise RadbookError(f"RADBOOK_HOME is {home}, which holds no _toc.yml: set it to the project folder or unset it")
-    here = Path(start or Path.cwd()).resolve()
+    here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "_toc.yml").is_file():
             return folder
     raise RadbookError("this is not inside a radbook project (no _toc.yml here or above): cd into it or set RADBOOK_HOME")
-
-
-def write_json(data: object, path: Path) -> None:
-    """Write `data` as JSON to `path`, all or nothing."""
-    write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", path)
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write `text` to `path`, all or nothing: a kill leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 A `Contract` names every column with its pandas kind and the key that must be unique.
 `check` refuses a frame that breaks it, naming the column or the first bad row; `write_table` checks, then writes Parquet
-atomically (to a temporary name, then moved into place), so a killed process never leaves half a table.
+all or nothing, so that a killed process never leaves half a table.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from radbook.errors import RadbookError
+from radbook.files import replacing
 from radbook.findings import FINDING, flaw
 
 __all__ = [
@@ -182,10 +182,8 @@ def write_table(frame: pd.DataFrame, path: str | Path, contract: Contract) -> Pa
     """Check `frame` and write it to `path` as Parquet, all or nothing."""
     path = Path(path)
     table = _to_arrow(check(frame, contract), contract)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, partial)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        pq.write_table(table, partial)
     return path
 
 

@@ -8,8 +8,7 @@ import pytest
 from toyproject import toy_project
 
 from radbook import cli
-from radbook.errors import RadbookError
-from radbook.kernels import ChapterError
+from radbook.errors import ChapterError, RadbookError
 
 
 def radbook(*arguments: str, cwd=None) -> subprocess.CompletedProcess:

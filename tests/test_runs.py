@@ -18,9 +18,8 @@ from toyproject import CHAPTERS, FIRST, SECOND, notebook, toy_project
 from radbook.chain import run_chapters
 from radbook.chapters import stale_chapters
 from radbook.checks import check_sources
-from radbook.errors import RadbookError
+from radbook.errors import ChapterError, RadbookError
 from radbook.fingerprints import library_files
-from radbook.kernels import ChapterError
 from radbook.profiles import Parameter, declared_parameters, load_profile, resolve_parameters
 from radbook.runs import Run, hold, open_run, project_root
 
@@ -114,14 +113,13 @@ def test_an_unknown_name_suggests_the_nearest():
         resolve_parameters(DECLARED, {}, [("run", "x")])
 
 
-def test_paths_are_read_from_the_callers_folder_and_must_exist(tmp_path):
+def test_paths_are_read_from_the_callers_folder_and_must_exist(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "reports.csv").write_text("x")
-    found = resolve_parameters(
-        DECLARED, {}, [("corpus", "table"), ("corpus_path", "reports.csv")], cwd=tmp_path
-    )
+    found = resolve_parameters(DECLARED, {}, [("corpus", "table"), ("corpus_path", "reports.csv")])
     assert found["corpus_path"] == str(tmp_path / "reports.csv")
     with pytest.raises(RadbookError, match=r"corpus_path: there is no file or folder report\.csv"):
-        resolve_parameters(DECLARED, {"corpus_path": "report.csv"}, cwd=tmp_path)
+        resolve_parameters(DECLARED, {"corpus_path": "report.csv"})
     with pytest.raises(RadbookError, match="corpus table needs its file"):
         resolve_parameters(DECLARED, {"corpus": "table"})
 
@@ -182,8 +180,9 @@ def test_a_run_is_found_from_inside_the_project(tmp_path, monkeypatch):
     monkeypatch.delenv("RADBOOK_HOME", raising=False)
     monkeypatch.chdir(project / "notebooks")
     assert open_run("x").path == project / "runs" / "x"
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(RadbookError, match="not inside a radbook project"):
-        project_root(tmp_path)
+        project_root()
     monkeypatch.setenv("RADBOOK_HOME", str(tmp_path))
     with pytest.raises(RadbookError, match=r"which holds no _toc\.yml"):
         open_run("x")
@@ -397,6 +396,13 @@ def test_a_chapter_edited_while_it_ran_is_executed_again(tmp_path):
         run_chapters(project=project, chapters=CHAPTERS[:1], echo=lines.append)
     assert sum("notebooks/01_first.ipynb was edited meanwhile" in line for line in lines) == 2
     assert not any("unchanged" in line for line in lines)
+
+
+def test_a_table_that_changes_while_a_chapter_runs_is_not_what_the_chapter_read(tmp_path):
+    project = toy_project(tmp_path, second=f"{SECOND}open_run(run).write('reports', reports.head(1))\n")
+    run, lines, _ = chain(project)
+    assert "reports.parquet was edited meanwhile" in lines[-1]
+    assert stale_chapters(run, CHAPTERS) == {"02_second": "reports.parquet has changed since"}
 
 
 @pytest.mark.parametrize(

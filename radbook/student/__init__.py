@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from radbook.corpora.sections import is_empty, report_body
-from radbook.errors import RadbookError
+from radbook.corpora.sections import body_of
+from radbook.errors import RadbookError, choose
+from radbook.files import read_json
 from radbook.findings import Presence, label_row
 from radbook.ontology import CATEGORIES
 from radbook.schema import PREDICTIONS, check, check_reports
 from radbook.student.adapter import check_commit, load_adapter
 from radbook.student.base import base_hash, base_name, load_base, load_tokenizer, prompt_style, resolve_base
 from radbook.student.chat import encode_prompts, template_hash
-from radbook.student.checkpoints import read_json
+from radbook.student.confidence import list_probabilities
 from radbook.student.environment import free_memory
 from radbook.student.generate import PORTION, end_engine, generate
 from radbook.tasks import TASKS, Task
@@ -42,15 +43,13 @@ class Student:
         self._loaded: tuple[Any, Any] | None = None
 
     @classmethod
-    def load(cls, folder: str | Path, *, base: bool = False) -> "Student":
+    def load(cls, folder: str | Path) -> "Student":
         """Load the student of a run.
 
         Parameters
         ----------
         folder
             A run's folder or its student/ folder.
-        base
-            Load the same base asked in the same way, without the adapter, for comparison.
 
         Raises
         ------
@@ -81,10 +80,8 @@ class Student:
             raise RadbookError(
                 f"the prompts have changed since the student in {home} was trained: train it again with these prompts"
             )
-        known = {"style": style, "commit": settings.get("base_commit")}
-        if base:
-            return cls(base_model, source=f"base:{base_name(base_model)}", **known)
-        return cls(base_model, source=f"student:{run}", adapter=home / "adapter", **known)
+        commit = settings.get("base_commit")
+        return cls(base_model, source=f"student:{run}", style=style, adapter=home / "adapter", commit=commit)
 
     @classmethod
     def untuned(cls, base_model: str = "tiny") -> "Student":
@@ -140,11 +137,8 @@ class Student:
             the model and an unreadable reply have status "failed" and a note that says so.
         """
         check_reports(reports)
-        unknown = [t for t in tasks if t not in TASKS]
-        if unknown:
-            raise RadbookError(
-                f"tasks names {', '.join(map(repr, unknown))}: the tasks are {', '.join(TASKS)}"
-            )
+        for name in tasks:
+            choose(name, TASKS, "tasks")
         ids, texts = reports["report_id"].tolist(), reports["text"].tolist()
         rows: list[dict] = []
         for name in tasks:
@@ -194,8 +188,6 @@ class Student:
             One row per report and category: report_id, code, named (whether the student named it), probability (that
             the category is named, as the student sees it); unknown where the student gave no readable answer.
         """
-        from radbook.student.confidence import list_probabilities
-
         task = TASKS["choice"]
         own = predictions[(predictions["task"] == task.name) & (predictions["source"] == self.source)]
         answers = own.set_index("report_id").reindex(reports["report_id"])
@@ -232,7 +224,7 @@ class Student:
                 f"max_new_tokens is {room}: prompt and reply together may have {width} tokens in {self.base_model}; give less"
             )
         limit = width - room
-        bodies = ["" if is_empty(text) else report_body(text).strip() for text in texts]
+        bodies = [body_of(text) for text in texts]
         prompts = {k: task.prompt(body, self.style) for k, body in enumerate(bodies) if body}
         notes = {k: "empty report" for k, body in enumerate(bodies) if not body}
         asked = list(prompts)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from radbook.errors import RadbookError
+from radbook.files import write_json
 from radbook.student.base import base_name, resolve_base
-from radbook.student.checkpoints import write_json
 
 __all__ = ["base_commit", "check_commit", "load_adapter", "save_adapter"]
 
@@ -26,7 +26,7 @@ def save_adapter(model: Any, folder: Path, settings: dict[str, Any]) -> None:
     config["base_model_name_or_path"] = _public_name(settings["base_model"])
     if isinstance(config["target_modules"], list):
         config["target_modules"] = sorted(config["target_modules"])
-    write_json(partial / "adapter_config.json", config)
+    write_json(config, partial / "adapter_config.json")
     (partial / "adapter_model.safetensors").chmod(0o644)  # it is written for the owner alone
     (partial / "README.md").write_text(_card(settings), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)

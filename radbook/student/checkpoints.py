@@ -6,25 +6,14 @@ So a checkpoint counts only once it is sealed: a last file lists all the others 
 """
 
 import hashlib
-import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from radbook.errors import RadbookError
+from radbook.files import read_json, write_json
 
-__all__ = [
-    "begin",
-    "check_home",
-    "finished",
-    "newest",
-    "read_json",
-    "remove_broken",
-    "seal",
-    "sealer",
-    "write_json",
-]
+__all__ = ["begin", "check_home", "finished", "newest", "remove_broken", "seal", "sealer"]
 
 SEAL = "sealed.json"
 # What a training writes into its folder, and the next one removes. The settings go first: without them nothing of what is
@@ -35,7 +24,7 @@ _OURS = ("settings.json", "losses.parquet", "adapter", "checkpoints", "merged", 
 def seal(checkpoint: Path, *, processes: int = 1) -> None:
     """Write the file that says that `checkpoint` is whole, as `processes` processes wrote it."""
     (checkpoint / SEAL).unlink(missing_ok=True)
-    write_json(checkpoint / SEAL, {"processes": processes, "files": _contents(checkpoint)})
+    write_json({"processes": processes, "files": _contents(checkpoint)}, checkpoint / SEAL)
 
 
 def is_whole(checkpoint: Path, *, processes: int = 1) -> bool:
@@ -116,23 +105,8 @@ def begin(out_dir: Path, identity: dict) -> bool:
             shutil.rmtree(path, ignore_errors=True)
         elif path.name != "training.json":
             path.unlink()
-    write_json(out_dir / "training.json", identity)
+    write_json(identity, out_dir / "training.json")
     return bool(left)
-
-
-def read_json(path: Path) -> Any:
-    """Return what a JSON file holds, or None if it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file, all or nothing."""
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(partial, path)
 
 
 def _checkpoints(folder: Path) -> list[Path]:
@@ -144,7 +118,7 @@ def _checkpoints(folder: Path) -> list[Path]:
 def _contents(checkpoint: Path) -> dict[str, list]:
     files = {}
     for path in sorted(checkpoint.iterdir()):
-        if path.name not in (SEAL, f".{SEAL}"):
+        if not path.name.removeprefix(".").startswith(SEAL):  # nor what a kill has left of a seal
             with path.open("rb") as file:
                 files[path.name] = [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
     return files

@@ -21,11 +21,12 @@ from typing import Any
 import pandas as pd
 
 from radbook.errors import RadbookError
+from radbook.files import write_json
 from radbook.schema import INSTRUCTIONS, check, read_table
 from radbook.student.adapter import base_commit, save_adapter
 from radbook.student.base import base_hash, load_base, prepare_training, resolve_base
 from radbook.student.chat import template_hash
-from radbook.student.checkpoints import begin, check_home, finished, newest, remove_broken, sealer, write_json
+from radbook.student.checkpoints import begin, check_home, finished, newest, remove_broken, sealer
 from radbook.student.environment import free_memory, quiet
 from radbook.student.settings import Settings, read_config
 from radbook.student.trainer import add_lora, make_trainer, per_process, tokenize, world_size
@@ -102,8 +103,9 @@ def finetune(
     if base_model != "tiny":  # the packaged base is kept by name: the run's folder then works elsewhere too
         base_model = resolve_base(base_model)[0]
     settings = Settings(
-        base_model, rank, alpha, targets, learning_rate, epochs, batch_size, accumulation, warmup, weight_decay, seed,
-        backend, load_in_4bit, checkpoint_steps,
+        base_model=base_model, rank=rank, alpha=alpha, targets=targets, learning_rate=learning_rate, epochs=epochs,
+        batch_size=batch_size, accumulation=accumulation, warmup=warmup, weight_decay=weight_decay, seed=seed,
+        backend=backend, load_in_4bit=load_in_4bit, checkpoint_steps=checkpoint_steps,
     )  # fmt: skip
     per_process(settings, world_size())
     instructions = check(instructions, INSTRUCTIONS)
@@ -135,8 +137,7 @@ def _train(
 ) -> dict[str, Any]:
     say("loading the base model")
     prepare_training(settings.base_model, settings.backend)
-    processes = world_size()
-    _first_process_first()  # joined before anything loads, each process knows its device
+    processes, others = world_size(), _join()
     longest_known = int(instructions["prompt_tokens"].max() + instructions["completion_tokens"].max()) + 256
     model, tokenizer, backend = load_base(
         settings.base_model,
@@ -154,7 +155,8 @@ def _train(
             f"{settings.base_model} reads: lower max_prompt_tokens when the instructions are built"
         )
     model = add_lora(model, settings, backend)
-    with _first_process_first():  # nothing is removed before all that can be refused has been accepted
+    # Nothing is removed before all that can be refused has been accepted.
+    with others.main_process_first() if others else nullcontext():
         if begin(out_dir, identity):
             say(f"replacing the earlier student in {out_dir}")
         remove_broken(out_dir / "checkpoints", processes=processes)
@@ -167,13 +169,39 @@ def _train(
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     losses = pd.DataFrame([e for e in trainer.state.log_history if "loss" in e])
     losses = losses[["step", "epoch", "loss", "learning_rate", "seconds"]]
-    seconds = float(losses["seconds"].iloc[-1])
     result = {
         **identity,
         "base_commit": commit,
         "template_hash": template_hash(tokenizer, identity["prompt_style"]),
         "backend_used": backend,
         "processes": processes,
+        **_measured(trainer, model, losses, lengths),
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+    if trainer.is_world_process_zero():  # the settings last: they say that all of it is there
+        with quiet():
+            save_adapter(trainer.accelerator.unwrap_model(trainer.model), out_dir / "adapter", result)
+        losses.to_parquet(out_dir / "losses.parquet", index=False)
+        write_json(result, out_dir / "settings.json")
+        shutil.rmtree(out_dir / "checkpoints", ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+    return result
+
+
+def _join() -> Any:
+    """Join the other processes, before anything loads, so that each knows its device; None where there are none."""
+    if world_size() == 1:
+        return None
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def _measured(trainer: Any, model: Any, losses: pd.DataFrame, lengths: list[int]) -> dict[str, Any]:
+    """Return what is known of a training once it is over; `lengths` are the tokens of its rows."""
+    seconds = float(losses["seconds"].iloc[-1])
+    return {
         "device": str(model.device),
         "precision": next((f"{p} autocast" for p in ("bf16", "fp16") if getattr(trainer.args, p)), "float32"),
         "rows": len(lengths),
@@ -181,27 +209,8 @@ def _train(
         "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "last_loss": round(float(losses["loss"].tail(10).mean()), 4),
         "seconds": round(seconds, 1),
-        "tokens_per_second": round(sum(lengths) * settings.epochs / seconds),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "tokens_per_second": round(sum(lengths) * trainer.args.num_train_epochs / seconds),
     }
-    if trainer.is_world_process_zero():  # the settings last: they say that all of it is there
-        with quiet():
-            save_adapter(trainer.accelerator.unwrap_model(trainer.model), out_dir / "adapter", result)
-        losses.to_parquet(out_dir / "losses.parquet", index=False)
-        write_json(out_dir / "settings.json", result)
-        shutil.rmtree(out_dir / "checkpoints", ignore_errors=True)
-    trainer.accelerator.wait_for_everyone()
-    return result
-
-
-def _first_process_first() -> Any:
-    """Let the first of several processes go ahead, then the others; joins them on the first call."""
-    if world_size() == 1:
-        return nullcontext()
-    import torch
-    from accelerate import PartialState
-
-    return PartialState(cpu=not torch.cuda.is_available()).main_process_first()
 
 
 def _style_of(instructions: pd.DataFrame) -> str:

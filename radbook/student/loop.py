@@ -1,7 +1,6 @@
 """The training loop of `pretrain`: a kill loses a minute, and the same call then ends with the weights it would have had."""
 
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import torch
 
+from radbook.files import replacing
 from radbook.student.environment import cpu_has_bfloat16
 from radbook.student.examples import LONGEST, REPLY, TEXT, batches
 from radbook.student.packed import PackedLlama, can_compile
@@ -104,10 +104,9 @@ def train(
 
 
 def _keep(path: Path, model: Any, optimizers: list[Any], spent: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}")
     state = {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers], "spent": spent}
-    torch.save(state, partial)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        torch.save(state, partial)
 
 
 def _restored(path: Path, model: Any, optimizers: list[Any]) -> dict[str, Any] | None:

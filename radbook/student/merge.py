@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from radbook.errors import RadbookError
+from radbook.files import read_json
+from radbook.student import Student
 from radbook.student.base import base_name, resolve_base
 from radbook.student.chat import freeze_date, template_hash
-from radbook.student.checkpoints import read_json
 from radbook.student.environment import quiet
 
 __all__ = ["merge"]
@@ -39,8 +40,6 @@ def merge(student: str | Path, out_dir: str | Path) -> dict[str, Any]:
     RadbookError
         If there is no finished student, its base or prompts have changed, or `out_dir` holds something else.
     """
-    from radbook.student import Student
-
     out_dir = Path(out_dir).absolute()
     card = out_dir / "README.md"
     ours = card.is_file() and _TITLE in card.read_text(encoding="utf-8", errors="replace")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from radbook.errors import RadbookError
+from radbook.files import write_json
 from radbook.student.environment import prepare_environment, quiet
 from radbook.student.model_card import eval_sets, model_card, score_base
 from radbook.student.tokenizer import build_tokenizer
@@ -105,7 +106,7 @@ def pretrain(
     def snap(number: int, entry: dict[str, Any]) -> None:
         if n_eval:
             _save(model, tokenizer, scratch / f"{number:02}")
-            (scratch / f"{number:02}.json").write_text(json.dumps(entry), encoding="utf-8")
+            write_json(entry, scratch / f"{number:02}.json")
 
     trained = train(
         model, tokenizer, state_path=scratch / "state.pt", steps=steps, seed=seed,
@@ -124,7 +125,7 @@ def pretrain(
             scores = score_base(entry.with_suffix(""), sets, tasks=("choice",))
             spent = json.loads(entry.read_text(encoding="utf-8"))
             card["curve"].append({**spent, **{name: values["choice"] for name, values in scores.items()}})
-    (out_dir / "training.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
+    write_json(card, out_dir / "training.json")
     (out_dir / "README.md").write_text(model_card(card), encoding="utf-8")
     shutil.rmtree(scratch)
     return card

@@ -6,7 +6,6 @@ Finished points are reused, a point whose worker died is repeated, one that fail
 The scores of all points go to `sweep.csv`, and how they came about to `sweep.json`, in the folder of the sweep.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from radbook.about import duration
 from radbook.chain import run_chapters
 from radbook.chapters import CHAPTERS, Chapter
 from radbook.errors import RadbookError
+from radbook.files import replacing, write_json
 from radbook.fingerprints import describe_machine
+from radbook.lesson import duration
 from radbook.profiles import declared_parameters, load_profile
-from radbook.runs import Run, hold, open_run, project_root, write_json
+from radbook.runs import Run, hold, open_run, project_root
 from radbook.sweep.cluster import THREADS, limit_threads, open_cluster, why_failed
 from radbook.sweep.grids import Grid, Point, make_points
 from radbook.sweep.scoring import chapters_for_scores, score_run, scores_table
@@ -110,21 +110,20 @@ def run_sweep(
         parts = {n: f.result() for n, f in futures.items() if n not in waiting and f.status == "finished"}
     executed = sum(result["executed"] for result in results.values())
     table = scores_table(points, results, keys)
-    _save(folder, table, {
+    told = {
         "sweep": folder.name,
         "profile": profile_name,
         "curves": {curve: [dict(grid) for grid in grids] for curve, grids in curves.items()},
         "parameters": {n: v for n, v in points[0].values.items() if n not in keys},
-        "runs": {point.name: round(results[point.name]["seconds"], 1) for point in points if point.name in results},
-        "shared": {name: round(part["seconds"], 1) for name, part in parts.items()},
+        **_finished(points, results, parts),
         "failed": failed,
         "threads_per_run": THREADS,
         "workers": places,
         # Of this call alone: what earlier ones had finished was reused.
         "last_call": {"executed": executed, "wall_seconds": round(time.perf_counter() - started, 1)},
-        "codes": sorted({result["code"] for result in results.values()}),
         **describe_machine(),
-    })  # fmt: skip
+    }
+    _save(folder, table, told)
     return Sweep(folder, table, failed, executed)
 
 
@@ -213,8 +212,16 @@ def _progress(
     return f"{n - waiting} of {n} runs{wrong}, {left if alive else 'waiting for a worker'}"
 
 
+def _finished(points: Sequence[Point], results: Mapping[str, Mapping], parts: Mapping[str, Mapping]) -> dict[str, object]:
+    """Return the seconds of each run and of what several share, and the versions of the code that they ran with."""
+    return {
+        "runs": {p.name: round(results[p.name]["seconds"], 1) for p in points if p.name in results},
+        "shared": {name: round(part["seconds"], 1) for name, part in parts.items()},
+        "codes": sorted({result["code"] for result in results.values()}),
+    }
+
+
 def _save(folder: Run, table: pd.DataFrame, told: Mapping[str, object]) -> None:
-    partial = folder.path / f".sweep.csv.{os.getpid()}"
-    table.to_csv(partial, index=False)
-    os.replace(partial, folder.path / "sweep.csv")
+    with replacing(folder.path / "sweep.csv") as partial:
+        table.to_csv(partial, index=False)
     write_json(told, folder.path / "sweep.json")

@@ -6,15 +6,14 @@ What is copied keeps doit's record of it: whether it still fits is decided there
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
+from radbook.files import read_json, replacing, write_json
 from radbook.profiles import Parameter
-from radbook.runs import Run, hold, write_json
+from radbook.runs import Run, hold
 from radbook.sweep.grids import Point
 
 __all__ = ["Part", "copy_chapters", "shared_parts"]
@@ -102,7 +101,8 @@ def copy_chapters(donor: Run, run: Run, names: Sequence[str], *, values: Mapping
             if name not in known or (record == records.get(name) and name in state):
                 continue
             for file in (f"notebooks/{name}.ipynb", *record["writes"]):
-                _copy(donor.path / file, run.path / file)
+                with replacing(run.path / file) as partial:
+                    shutil.copy2(donor.path / file, partial)  # with its time, which spares doit the digest
             records[name] = record
             state[name] = _moved(known[name], f"{donor.path}/", f"{run.path}/")
             copied.append(name)
@@ -115,17 +115,7 @@ def copy_chapters(donor: Run, run: Run, names: Sequence[str], *, values: Mapping
 
 def _state(run: Run) -> dict:
     """Return what doit remembers of a run."""
-    try:
-        return json.loads((run.path / ".state.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.copy2(source, partial)  # with its time, which spares doit the digest
-    os.replace(partial, target)
+    return read_json(run.path / ".state.json") or {}
 
 
 def _moved(entry: object, old: str, new: str) -> object:

@@ -84,7 +84,7 @@ POINTS = {
     ),
     "before a checkpoint is sealed": lambda: _patch(checkpoints, "seal", before=_KILL, call=2),
     "with a sealed checkpoint cut afterwards": lambda: _patch(
-        checkpoints, "write_json", after=lambda path, _: _then_die("optimizer.pt")(path.parent), call=4
+        checkpoints, "write_json", after=lambda _, path: _then_die("optimizer.pt")(path.parent), call=4
     ),
     "after the last step, before the adapter": lambda: _patch(training, "save_adapter", before=_KILL),
     "before the settings": lambda: _patch(training, "write_json", before=_KILL),

@@ -95,6 +95,7 @@ def checkpoints(tmp_path):
 
 
 def test_the_newest_whole_checkpoint_is_taken_and_the_broken_ones_are_removed(checkpoints):
+    (checkpoints / "checkpoint-12" / ".sealed.json.7").write_text("{")  # of a process that was killed as it sealed
     assert newest(checkpoints).name == "checkpoint-12"
     killing.cut(checkpoints / "checkpoint-12" / "optimizer.pt")
     assert newest(checkpoints).name == "checkpoint-8"

@@ -39,13 +39,11 @@ def test_a_student_labels_both_tasks_and_leaves_no_row_out(run, reports):
     assert any(line.startswith("open: 12 of 12 replies") for line in lines)
 
 
-def test_the_student_folder_itself_can_be_given_and_the_base_beside_it(run, reports):
+def test_the_student_folder_itself_can_be_given_and_the_base_is_asked_by_its_own_name(run, reports):
     one = Student.load(run / "student").label(reports.head(2), ["choice"])
     assert set(one["source"]) == {"student:demo"} and len(one) == 2
-    base = Student.load(run, base=True).label(reports.head(2), ["choice"])
-    assert set(base["source"]) == {"base:tiny"}
     untuned = Student.untuned().label(reports.head(2), ["choice"])
-    pd.testing.assert_frame_equal(base, untuned)
+    assert set(untuned["source"]) == {"base:tiny"} and len(untuned) == 2
 
 
 def test_a_released_model_leaves_the_memory_and_is_loaded_again(run, reports):
@@ -82,7 +80,7 @@ def test_an_unreadable_reply_is_failed_and_kept(reports):
 
 
 def test_an_unknown_task_is_refused(reports):
-    with pytest.raises(RadbookError, match="'closed': the tasks are choice, open"):
+    with pytest.raises(RadbookError, match="tasks='closed' is none of choice, open"):
         Student.untuned().label(reports, ["closed"])
 
 

@@ -19,10 +19,11 @@ from radbook.chain import run_chapters
 from radbook.chapters import Chapter, stale_chapters
 from radbook.cli import main
 from radbook.errors import RadbookError
+from radbook.files import write_json
 from radbook.fingerprints import file_digest
 from radbook.profiles import Parameter, declared_parameters
 from radbook.publish import publish, publish_sweep
-from radbook.runs import hold, open_run, write_json
+from radbook.runs import hold, open_run
 from radbook.sweep.curves import computing_minutes, overview, read_sweep
 from radbook.sweep.grids import Point, load_curves, make_points, parse_grid
 from radbook.sweep.runs import Sweep, _save, run_sweep
