@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from radbook.lesson import duration
 from radbook.staging import scrub
 
 __all__ = ["describe_run", "inline_code", "markdown_table", "run_line"]
@@ -25,17 +26,6 @@ def run_line(manifest: Mapping, chapters: Sequence) -> str:
     spent = duration(sum(r["seconds"] for r in records))
     day = f"{last.day} {last:%B %Y}"
     return f"Run {manifest['run']}, profile {manifest['profile']}, executed on {day} in {spent} on {where}."
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in the unit a reader would use.
-
-    >>> duration(4.24), duration(90), duration(9000)
-    ('4.2 seconds', '1.5 minutes', '2.5 hours')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} seconds"
-    return f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
 def describe_run(manifest: Mapping, chapters: Sequence, *, hidden: Mapping[str, str]) -> str:

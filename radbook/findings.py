@@ -108,14 +108,15 @@ def strongest(said: Iterable[tuple[Key, Entry]]) -> dict[Key, Entry]:
     return best
 
 
-def present_codes(labels: pd.DataFrame, *, width: int | None = None) -> dict[str, set[str]]:
-    """Return the codes, cut to `width` characters, that rows of one task say are present; failed rows say nothing.
+def present_codes(labels: pd.DataFrame, *, task: str) -> dict[str, set[str]]:
+    """Return the codes that the rows of a task say are present, ICD-10 codes by category; failed rows say nothing.
 
-    >>> present_codes(pd.DataFrame([label_row("a", "rules", "open", [finding("J81.1"), finding("J90", "absent")])]), width=3)
+    >>> present_codes(pd.DataFrame([label_row("a", "rules", "open", [finding("J81.1"), finding("J90", "absent")])]), task="open")
     {'a': {'J81'}}
     """
+    width = 3 if task == "open" else None
+    rows = labels[(labels["task"] == task) & (labels["status"] != "failed")]
     return {
-        row.report_id: {f["code"][:width] for f in row.findings if f["presence"] == Presence.PRESENT}
-        for row in labels.itertuples()
-        if row.status != "failed"
+        report_id: {f["code"][:width] for f in said if f["presence"] == Presence.PRESENT}
+        for report_id, said in zip(rows["report_id"], rows["findings"], strict=True)
     }

@@ -18,6 +18,7 @@ from radbook.evaluation import exact_interval
 from radbook.schema import STATUSES, TASKS
 
 __all__ = [
+    "duration",
     "interval",
     "p_value",
     "plain",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 UNKNOWN = "not known"
+_SECONDS = 10.0  # between two lines of progress
 
 
 def say(**values: object) -> None:
@@ -40,7 +42,7 @@ def say(**values: object) -> None:
         glue(name, plain(value), display=False)
 
 
-def plain(value: object, *, digits: int = 3) -> str:
+def plain(value: object) -> str:
     """Write a value the way the book's prose shows it.
 
     >>> plain(2400), plain(0.87), plain(float("nan")), plain(["a", "b", "c"])
@@ -49,11 +51,11 @@ def plain(value: object, *, digits: int = 3) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (list, tuple)):
-        *head, last = [plain(v, digits=digits) for v in value] or ["none"]
+        *head, last = [plain(v) for v in value] or ["none"]
         return f"{', '.join(head)} and {last}" if head else last
     if isinstance(value, (int, np.integer)):
         return f"{value:,}"
-    return f"{value:.{digits}f}" if math.isfinite(value) else UNKNOWN
+    return f"{value:.3f}" if math.isfinite(value) else UNKNOWN
 
 
 def interval(
@@ -85,6 +87,17 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}" if math.isfinite(p) else UNKNOWN
 
 
+def duration(seconds: float) -> str:
+    """Write seconds in the unit a reader would use.
+
+    >>> duration(4.24), duration(90), duration(9000)
+    ('4.2 seconds', '1.5 minutes', '2.5 hours')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} seconds"
+    return f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
 def verdict(
     difference: Mapping,
     *,
@@ -108,8 +121,8 @@ def verdict(
     return below if high < 0 else tie
 
 
-def progress_lines(*, seconds: float = 10.0) -> Callable[[str], None]:
-    """Return a function that prints the first line it gets, then at most one every `seconds`, and the last of a count.
+def progress_lines() -> Callable[[str], None]:
+    """Return a function that prints the first line it gets, then at most one every ten seconds, and the last of a count.
 
     It prints to the output of the cell that made it, also where a library has redirected standard output meanwhile.
     """
@@ -117,7 +130,7 @@ def progress_lines(*, seconds: float = 10.0) -> Callable[[str], None]:
 
     def tell(line: str) -> None:
         nonlocal told
-        if time.monotonic() - told >= seconds or line.endswith(" 0 s left"):
+        if time.monotonic() - told >= _SECONDS or line.endswith(" 0 s left"):
             told = time.monotonic()
             print(line, file=stream, flush=True)
 

@@ -15,7 +15,7 @@ __all__ = ["agreed_reports", "quality_of_agreement"]
 
 def agreed_reports(labels: pd.DataFrame, opinion: pd.DataFrame, task: Task) -> set[str]:
     """Return the reports of which both say that the same is present; what has failed says nothing."""
-    said, other = (_present(table, task) for table in (labels, opinion))
+    said, other = (present_codes(table, task=task.name) for table in (labels, opinion))
     return {report_id for report_id, codes in said.items() if other.get(report_id) == codes}
 
 
@@ -37,7 +37,7 @@ def quality_of_agreement(
     """
     rows = []
     for task in (CHOICE, OPEN):
-        said, true = (_present(table, task) for table in (labels, reference))
+        said, true = (present_codes(table, task=task.name) for table in (labels, reference))
         agreed = agreed_reports(labels, second_opinion, task)
         asked = set(second_opinion.loc[second_opinion["task"] == task.name, "report_id"])
         for name, ids in (("agreed", agreed), ("disputed", (said.keys() & asked) - agreed)):
@@ -47,7 +47,3 @@ def quality_of_agreement(
     frame = pd.DataFrame(rows).set_index(["task", "second opinion"])
     low, high = exact_interval(frame["right"].to_numpy(), frame["reports"].to_numpy())
     return frame.assign(value=frame["right"] / frame["reports"], low=low, high=high)
-
-
-def _present(labels: pd.DataFrame, task: Task) -> dict[str, set[str]]:
-    return present_codes(labels[labels["task"] == task.name], width=3 if task is OPEN else None)

@@ -16,7 +16,7 @@ _GREY = "color: var(--pst-color-text-muted, #6b6b6b); font-style: italic"
 _NOTE = {"selector": "caption", "props": "caption-side: bottom; text-align: left; font-size: 0.9em"}
 
 
-def grey_few(table: pd.DataFrame, *, positives: str = "positives", digits: int = 3) -> Styler:
+def grey_few(table: pd.DataFrame, *, positives: str = "positives") -> Styler:
     """Show a table with a row per label; labels with fewer than 10 positives are gray, marked by a star, and explained below.
 
     Parameters
@@ -25,8 +25,6 @@ def grey_few(table: pd.DataFrame, *, positives: str = "positives", digits: int =
         One row per label, named by the index.
     positives
         The column that counts the positives of each label.
-    digits
-        Decimal places of fractions; NaN is shown as a dash.
 
     Returns
     -------
@@ -48,7 +46,7 @@ def grey_few(table: pd.DataFrame, *, positives: str = "positives", digits: int =
     )
     # Two tables of one page need different ids, and the same table the same one each time.
     styler = Styler(shown, uuid=blake2b(shown.to_csv().encode(), digest_size=4).hexdigest())
-    styler = styler.format(escape="html", precision=digits, na_rep="\u2013", thousands=",")
+    styler = styler.format(escape="html", precision=3, na_rep="\u2013", thousands=",")
     for axis in ("index", "columns"):
         styler = styler.format_index(escape="html", axis=axis)
     styler = styler.set_table_attributes('class="dataframe"')

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from toyruns import edit_manifest, make_project, make_run
 
-from radbook.compare.records import read_record
+from radbook.compare.published import read_record
 from radbook.corpora import SHARING
 from radbook.errors import RadbookError
 from radbook.evaluation import POLICIES

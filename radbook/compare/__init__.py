@@ -1,6 +1,7 @@
 """What changed between two runs, and how a run stands beside the published one and beside the paper."""
 
 from radbook.compare.differences import Changes, compare_records, compare_runs
-from radbook.compare.records import Record, open_record
+from radbook.compare.published import open_record, published_record
+from radbook.compare.records import Record
 
-__all__ = ["Changes", "Record", "compare_records", "compare_runs", "open_record"]
+__all__ = ["Changes", "Record", "compare_records", "compare_runs", "open_record", "published_record"]

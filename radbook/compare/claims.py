@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from radbook.compare.records import PUBLISHED_RUNS, Record, published_record
+from radbook.compare.published import PUBLISHED_RUNS, published_record
+from radbook.compare.records import Record
 from radbook.compare.swept import NOT_MEASURED, base_name, sweep_figures
 from radbook.evaluation import FEW_POSITIVES, paired_difference
 from radbook.evaluation.power import paired_power, reports_needed
@@ -22,6 +23,7 @@ from radbook.ontology import CATEGORIES
 from radbook.paper import ALL_EXAMPLES, FEW_EXAMPLES, PUBLISHED, RELEASED, RELEASED_CODES
 from radbook.reference import has_reference
 from radbook.schema import TASKS
+from radbook.sweep.schedule import steps_of
 
 __all__ = ["paper_figures"]
 
@@ -36,14 +38,14 @@ _PER_RUN = (
 def paper_figures(project: Path) -> dict[str, str]:
     """Return the text of every placeholder of the page, from the published runs of a project.
 
-    Names are CORPUS_NAME and CORPUS_TASK_NAME for the runs of `radbook.compare.records.PUBLISHED_RUNS`, sweep_NAME for the
+    Names are CORPUS_NAME and CORPUS_TASK_NAME for the runs of `radbook.compare.published.PUBLISHED_RUNS`, sweep_NAME for the
     sweep `ablations` in `results/`, and paper_NAME for what the authors report or the labels they released say.
 
     Examples
     --------
     >>> figures = paper_figures(Path("nowhere"))
     >>> figures["openi_choice_student"], figures["paper_choice_student"], figures["paper_steps"]
-    ('not measured', '0.67', '105')
+    ('not measured', '0.67', '106')
     """
     figures = _of_the_paper() | sweep_figures(project)
     for corpus in PUBLISHED_RUNS:
@@ -72,10 +74,9 @@ def _of_the_paper() -> dict[str, str]:
         "codes": plain(len(RELEASED_CODES)),
         "refused": plain(len(refused)),
     }
-    batch = _batch(RELEASED)
     texts |= {
-        "steps": plain(ALL_EXAMPLES // batch),
-        "small_steps": plain(FEW_EXAMPLES // batch),
+        "steps": plain(steps_of(ALL_EXAMPLES, RELEASED)),
+        "small_steps": plain(steps_of(FEW_EXAMPLES, RELEASED)),
         "warmup": plain(RELEASED["warmup"]),
     }
     return {f"paper_{name}": text for name, text in texts.items()}
@@ -153,7 +154,7 @@ def _settings(p: Mapping, instructions: Mapping) -> dict[str, str]:
         "base": lambda: base_name(p),
         "lora": lambda: f"{_targets(p)}, rank {p['lora_rank']}, alpha {p['lora_alpha']}",
         "optimizer": lambda: f"AdamW, weight decay {p['weight_decay']:g}",
-        "batch": lambda: plain(_batch(p)),
+        "batch": lambda: plain(p["batch_size"] * p["accumulation"]),
         "epochs": lambda: f"{p['epochs']:g}",
         "learning_rate": lambda: f"{p['learning_rate']:g}",
         "tokens": lambda: plain(p["max_new_tokens"]),
@@ -165,7 +166,7 @@ def _settings(p: Mapping, instructions: Mapping) -> dict[str, str]:
             f"{n:,} {task}" for task, n in sorted(instructions.items(), reverse=True)
         )
         n = sum(instructions.values())
-        texts["steps"] = lambda: plain(math.ceil(math.ceil(n / _batch(p)) * p["epochs"]))
+        texts["steps"] = lambda: plain(steps_of(n, p))
     for name, text in texts.items():
         with suppress(KeyError):  # a run of another version may lack a parameter
             found[name] = text()
@@ -174,10 +175,6 @@ def _settings(p: Mapping, instructions: Mapping) -> dict[str, str]:
 
 def _targets(p: Mapping) -> str:
     return str(p["lora_targets"]).replace("all-linear", "all linear layers").replace(",", ", ")
-
-
-def _batch(p: Mapping) -> int:
-    return p["batch_size"] * p["accumulation"]
 
 
 def _warmup(warmup: float) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from radbook.compare.records import Record, open_record
+from radbook.compare.published import open_record
+from radbook.compare.records import Record
 from radbook.evaluation import paired_table
 from radbook.lesson import interval, plain
 from radbook.profiles import UNPUBLISHED, public_value
@@ -91,7 +92,7 @@ class Changes:
         return rows[["name", "a", "b"]]
 
 
-def compare_runs(a: str, b: str, *, project: Path | None = None, n_bootstrap: int = 2000) -> Changes:
+def compare_runs(a: str, b: str, *, project: Path | None = None) -> Changes:
     """Compare two runs by name: `NAME` for a run folder, `results/NAME` for a published run.
 
     Raises
@@ -99,12 +100,10 @@ def compare_runs(a: str, b: str, *, project: Path | None = None, n_bootstrap: in
     RadbookError
         If there is no run of that name; the message names the nearest that there is.
     """
-    return compare_records(
-        open_record(a, project=project), open_record(b, project=project), n_bootstrap=n_bootstrap
-    )
+    return compare_records(open_record(a, project=project), open_record(b, project=project))
 
 
-def compare_records(a: Record, b: Record, *, n_bootstrap: int = 2000, seed: int = 0) -> Changes:
+def compare_records(a: Record, b: Record, *, n_bootstrap: int = 2000) -> Changes:
     """Compare two records: settings, then for every task and role of `COMPARED` the scores of B minus those of A.
 
     The policy is that of A; scores that only stand side by side have that of their own run.
@@ -127,7 +126,7 @@ def compare_records(a: Record, b: Record, *, n_bootstrap: int = 2000, seed: int 
         for role in COMPARED:
             one, two = a.source(role, task), b.source(role, task)
             if one or two:
-                found.append(_change(a, b, task, role, one, two, why, n_bootstrap, seed))
+                found.append(_change(a, b, task, role, one, two, why, n_bootstrap))
     return Changes(a, b, _settings(a, b), why, tuple(found))
 
 
@@ -194,7 +193,7 @@ def _unpaired(a: Record, b: Record) -> str:
 
 
 def _change(
-    a: Record, b: Record, task: str, role: str, one: str, two: str, why: str, n_bootstrap: int, seed: int
+    a: Record, b: Record, task: str, role: str, one: str, two: str, why: str, n_bootstrap: int
 ) -> ScoreChange:
     lone = next((f"{r.name} has no {role}" for r, source in ((a, one), (b, two)) if not source), "")
     known = sorted({c for r in (a, b) for c in r.manifest.get("vocabulary", {}).get(task, [])})
@@ -205,7 +204,7 @@ def _change(
         scores = _side_by_side(a, b, task, one, two)
         return ScoreChange(task, role, one, two, scores, changed, why or lone or unscored)
     tables = [r.labels(source, task) for r, source in ((a, one), (b, two))]
-    options = {"task": task, "policy": a.policy, "reports": a.reports, "n_bootstrap": n_bootstrap, "seed": seed}
+    options = {"task": task, "policy": a.policy, "reports": a.reports, "n_bootstrap": n_bootstrap}
     scores = paired_table(curated, *reversed(tables), **options)
     scores = scores.rename(columns={"value_a": "value_b", "value_b": "value_a"})
     return ScoreChange(task, role, one, two, scores, changed)

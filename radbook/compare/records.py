@@ -1,38 +1,23 @@
 """What a run answered on its test reports, without a word of them: what `results/` publishes and what runs are compared by.
 
 A `Record` is one run seen this way: its manifest, its scores, and one row of codes per test report, task and source.
-It is made from a run folder, or read back from `results/NAME`, where only corpora that anyone may read have their answers.
+It is made from a run folder, or read back from `results/NAME` (`radbook.compare.published`).
 """
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from radbook.corpora import SHARING
-from radbook.errors import RadbookError, did_you_mean
+from radbook.errors import RadbookError
 from radbook.findings import Presence, finding, label_row
-from radbook.runs import Run, open_run, project_root
-from radbook.schema import SCORES, STATUSES, TASKS, Contract, read_table, write_table
+from radbook.runs import Run
+from radbook.schema import SCORES, STATUSES, TASKS, Contract
 
-__all__ = [
-    "PUBLISHED_RUNS",
-    "ROLES",
-    "Record",
-    "open_record",
-    "published_record",
-    "read_record",
-    "record_of",
-    "write_answers",
-]
-
-PUBLISHED_RUNS = {"synthetic": "default", "openi": "openi"}
-"""The published run of each corpus that has one, in `results/`."""
+__all__ = ["ANSWERS", "ROLES", "Record", "no_answers", "record_of"]
 
 ROLES = {
     "student": ("student:",),
@@ -52,7 +37,6 @@ ANSWERS = Contract(
     ("report_id", "task", "source"),
     {"task": TASKS, "status": STATUSES},
 )
-FILE = "answers.parquet"
 _OTHERS = "(codes of other reports)"
 
 
@@ -71,7 +55,8 @@ class Record:
     scores
         A `scores` table; no rows if the run has none.
     answers
-        Test reports only: report_id, patient_id, task, source, status and the codes said to be present and uncertain.
+        A table of the contract `ANSWERS`: test reports only: report_id, patient_id, task, source, status and the codes said to be
+        present and uncertain.
     missing
         Why there are no answers; empty if there are.
     """
@@ -137,10 +122,10 @@ def record_of(run: Run) -> Record:
     }
     if run.has("instructions"):
         manifest["instructions"] = run.read("instructions")["task"].value_counts().sort_index().to_dict()
-    scores = run.read("scores") if run.has("scores") else _no_scores()
+    scores = run.read("scores") if run.has("scores") else pd.DataFrame(columns=list(SCORES.columns))
     name = f"runs/{run.name}"
     if not run.has("reports"):
-        return Record(name, manifest, scores, _no_answers(), f"{name} holds no reports")
+        return Record(name, manifest, scores, no_answers(), f"{name} holds no reports")
     reports = run.read("reports")
     labels = [run.read_labels(kind) for kind in run.sources()]
     if run.has("predictions"):
@@ -149,81 +134,14 @@ def record_of(run: Run) -> Record:
     test = reports[reports["split"] == "test"]
     manifest |= {"texts": _digest(test), "corpora": sorted(reports["corpus"].unique())}
     if tables is None or not len(test):
-        return Record(name, manifest, scores, _no_answers(), f"{name} holds no answers on test reports")
+        return Record(name, manifest, scores, no_answers(), f"{name} holds no answers on test reports")
     manifest["vocabulary"] = {"open": _codes(tables[tables["source"] == "curated"], "open")}
     return Record(name, manifest, scores, _answers(test, tables))
 
 
-def read_record(folder: Path) -> Record:
-    """Read what `write_answers` and `radbook.publish` wrote to `results/NAME`."""
-    name = f"results/{folder.name}"
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        scores = pd.read_csv(folder / "scores.csv")
-    except (OSError, ValueError) as error:
-        raise RadbookError(
-            f"{name} is not a published run ({error}): publish it with python -m radbook.publish"
-        ) from None
-    # Another version may have written fewer columns: what they said is unknown.
-    lacking = {c: "" if kind == _TEXT else math.nan for c, kind in SCORES.columns.items() if c not in scores}
-    scores = scores.assign(**lacking)
-    if not (folder / FILE).is_file():
-        why = (
-            manifest.get("answers")
-            or f"{name} holds no answers: publish it again with python -m radbook.publish"
-        )
-        return Record(name, manifest, scores, _no_answers(), why)
-    answers = read_table(folder / FILE, ANSWERS)
-    answers = answers.assign(**{c: [list(codes) for codes in answers[c]] for c in ("present", "uncertain")})
-    return Record(name, manifest, scores, answers)
-
-
-def published_record(corpus: str, *, project: Path) -> Record | None:
-    """Return the published run of a corpus, or None if there is none.
-
-    >>> published_record("table", project=Path())
-    """
-    folder = project / "results" / PUBLISHED_RUNS.get(corpus, "")
-    return read_record(folder) if (folder / "scores.csv").is_file() else None
-
-
-def open_record(name: str, *, project: Path | None = None) -> Record:
-    """Return a run by name: `NAME` or `runs/NAME` for a run folder, `results/NAME` for a published run.
-
-    Raises
-    ------
-    RadbookError
-        If there is none of that name; the message names the nearest that there is.
-    """
-    project = project or project_root()
-    published = {
-        f"results/{p.parent.name}": p.parent for p in sorted((project / "results").glob("*/scores.csv"))
-    }
-    own = {p.parent.name: p.parent for p in sorted((project / "runs").glob("*/manifest.json"))}
-    short = name.rstrip("/").removeprefix("runs/")
-    if short in published:
-        return read_record(published[short])
-    if short in own:
-        return record_of(open_run(short, project=project))
-    known = [*own, *published]
-    near = f"; did you mean results/{short}?" if f"results/{short}" in published else did_you_mean(short, known)
-    raise RadbookError(f"there is no run {name}{near}; there are: {', '.join(known) or 'none yet'}")
-
-
-def write_answers(record: Record, folder: Path) -> str:
-    """Write the answers of a record to a folder if everyone may read its corpus; return why not, or "".
-
-    An older file there is taken away: it would belong to other figures.
-    """
-    (folder / FILE).unlink(missing_ok=True)
-    why = record.missing
-    # What the parameters say is asked, and what the reports themselves say.
-    for corpus in (record.parameters.get("corpus"), *record.manifest.get("corpora", [])):
-        if SHARING.get(corpus) != "open":
-            why = f"answers of the corpus {corpus} are not published: it is {SHARING.get(corpus, 'not known to be open')}"
-    if not why:
-        write_table(record.answers, folder / FILE, ANSWERS)
-    return why
+def no_answers() -> pd.DataFrame:
+    """Return a table of answers that holds none."""
+    return pd.DataFrame(columns=list(ANSWERS.columns))
 
 
 def _answers(test: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
@@ -250,13 +168,3 @@ def _codes(curated: pd.DataFrame, task: str) -> list[str]:
 def _digest(test: pd.DataFrame) -> str:
     rows = sorted(zip(test["report_id"], test["text"], strict=True))
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
-
-
-def _no_answers() -> pd.DataFrame:
-    return pd.DataFrame(columns=list(ANSWERS.columns))
-
-
-def _no_scores() -> pd.DataFrame:
-    return pd.DataFrame(
-        columns=["task", "source", "reference", "policy", "label", "metric", "value", "low", "high"]
-    )

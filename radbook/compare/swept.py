@@ -3,7 +3,7 @@
 A highest mean is no finding where the seeds of other settings reach as high, so those settings are named with it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -11,13 +11,13 @@ import pandas as pd
 from radbook.errors import RadbookError
 from radbook.lesson import plain
 from radbook.schema import TASKS
-from radbook.sweep.curves import read_sweep
+from radbook.sweep.curves import read_sweep, seeds_text, spread
 
 __all__ = ["NOT_MEASURED", "base_name", "sweep_figures"]
 
 NOT_MEASURED = "not measured"
 _SWEEP = "ablations"
-_SWEPT = {"curve", "warmup", "learning_rate", "n_choice", "n_train", "choice_source", "open_source"}
+_SWEPT = {"curve", "seed", "warmup", "learning_rate", "n_choice", "n_train", "choice_source", "open_source"}
 _NOTHING = {
     "sweep_on": "no sweep is published",
     **dict.fromkeys(("sweep_sure", "sweep_together", "sweep_rate", "sweep_size"), NOT_MEASURED),
@@ -63,12 +63,13 @@ def sweep_figures(project: Path) -> dict[str, str]:
 def _means(rows: pd.DataFrame, key: str) -> str:
     """Say the mean F1 over seeds for each value of `key`, task by task.
 
-    >>> _means(pd.DataFrame({"task": "choice", "how": "alone", "f1": [0.5, 0.7]}), "how")
+    >>> rows = pd.DataFrame({"task": "choice", "how": "alone", "f1": [0.5, 0.7]})
+    >>> _means(rows.assign(source="student", seed=[1, 2], n_train=9), "how")
     'choice: alone 0.600 (0.500 to 0.700, 2 seeds)'
     """
     said = []
-    for task, part in rows.groupby("task"):
-        said.append(f"{task}: " + ", ".join(f"{value} {_mean(f1)}" for value, f1 in _over_seeds(part, key).iterrows()))
+    for task, means in _over_seeds(rows, key):
+        said.append(f"{task}: " + ", ".join(f"{value} {_mean(f1)}" for value, f1 in means.iterrows()))
     return "; ".join(said) or NOT_MEASURED
 
 
@@ -76,27 +77,27 @@ def _highest(rows: pd.DataFrame, key: str, form: str) -> str:
     """Say for which value of `key` the mean F1 over seeds is highest, and whose seeds reach its range; task by task.
 
     >>> rows = pd.DataFrame({"task": "choice", "rate": [1, 1, 2, 2], "f1": [0.5, 0.7, 0.6, 0.8]})
-    >>> _highest(rows, "rate", "{:g}")
+    >>> _highest(rows.assign(source="student", seed=[1, 2, 1, 2], n_train=9), "rate", "{:g}")
     'choice: highest of 2 means at 2, micro-F1 0.700 (0.600 to 0.800, 2 seeds), a range that overlaps with that of 1'
     """
     said = []
-    for task, part in rows.groupby("task"):
-        f1 = _over_seeds(part, key)
+    for task, f1 in _over_seeds(rows, key):
         top, rest = f1.iloc[0], f1.iloc[1:]
-        near = [form.format(value) for value in sorted(rest.index[rest["max"] >= top["min"]])]
+        near = [form.format(value) for value in sorted(rest.index[rest["high"] >= top["low"]])]
         reach = f"overlaps with {'those' if len(near) > 1 else 'that'} of {plain(near)}" if near else "overlaps with no other"
-        told = f", a range that {reach}" if top["size"] > 1 else ""
+        told = f", a range that {reach}" if top["seeds"] > 1 else ""
         said.append(f"{task}: highest of {len(f1)} means at {form.format(f1.index[0])}, micro-F1 {_mean(top)}{told}")
     return "; ".join(said) or NOT_MEASURED
 
 
-def _over_seeds(part: pd.DataFrame, key: str) -> pd.DataFrame:
-    return part.groupby(key)["f1"].agg(["mean", "min", "max", "size"]).sort_values("mean", ascending=False)
+def _over_seeds(rows: pd.DataFrame, key: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each task with its means over seeds by `key`, the highest first."""
+    for task, means in spread(rows, [key]).groupby("task"):
+        yield task, means.set_index(key)[["value", "low", "high", "seeds"]].sort_values("value", ascending=False)
 
 
 def _mean(f1: pd.Series) -> str:
-    span = "1 seed" if f1["size"] == 1 else f"{f1['min']:.3f} to {f1['max']:.3f}, {f1['size']:.0f} seeds"
-    return f"{f1['mean']:.3f} ({span})"
+    return seeds_text(*f1[["value", "low", "high", "seeds"]])
 
 
 def base_name(parameters: Mapping) -> str:

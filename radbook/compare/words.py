@@ -7,7 +7,8 @@ import pandas as pd
 
 from radbook.about import inline_code, markdown_table
 from radbook.compare.differences import PARTS, Changes, ScoreChange, compare_records
-from radbook.compare.records import Record, published_record, record_of
+from radbook.compare.published import published_record
+from radbook.compare.records import Record, record_of
 from radbook.evaluation import FEW_POSITIVES
 from radbook.lesson import interval, p_value, plain, verdict
 from radbook.runs import Run

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from radbook.errors import RadbookError
-from radbook.plots.canvas import PALETTE, canvas, legend
+from radbook.plots.canvas import MARKERS, PALETTE, canvas, legend
 
 __all__ = ["growth_curve", "loss_curve", "risk_curve"]
 
@@ -51,7 +51,7 @@ def risk_curve(curves: pd.DataFrame, *, levels: Mapping[str, float] | None = Non
                 ax.fill_between(
                     rows["coverage"], rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0
                 )
-            ax.plot(rows["coverage"], rows["value"], color=color, marker="os^v"[position % 4], label=source)
+            ax.plot(rows["coverage"], rows["value"], color=color, marker=MARKERS[position % len(MARKERS)], label=source)
         for position, (name, height) in enumerate((levels or {}).items()):
             ax.axhline(height, color="0.3", linestyle=("--", ":")[position % 2], linewidth=1.5, label=name)
         ax.set(

@@ -65,27 +65,22 @@ def sensitivity_specificity(confusions: pd.DataFrame) -> Figure:
     return figure
 
 
-def disagreement_heatmap(
-    matrix: pd.DataFrame, *, title: str = "Agreement of sources", unit: str = "micro-F1"
-) -> Figure:
-    """A labelled matrix with its numbers written in: `agreement` of sources, or counts of errors by category and kind."""
+def disagreement_heatmap(matrix: pd.DataFrame, *, title: str = "Agreement of sources") -> Figure:
+    """The `agreement` of sources as a labelled matrix with its numbers written in."""
     if matrix.empty:
         raise RadbookError("disagreement_heatmap: there is no cell to draw")
     values = matrix.to_numpy(dtype=float)
-    known = values[~np.isnan(values)]
-    whole = np.allclose(known, np.round(known)) and known.max(initial=0) > 1
     with canvas(1.9 + 0.5 * len(matrix)) as (figure, ax):
-        top = known.max() if whole else 1.0
-        image = ax.imshow(values, cmap="cividis", vmin=0, vmax=top, aspect="auto")
+        image = ax.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
-            text = "n/a" if np.isnan(value) else f"{value:,.0f}" if whole else f"{value:.2f}"
-            dark = np.isnan(value) or value > 0.5 * top
+            text = "n/a" if np.isnan(value) else f"{value:.2f}"
+            dark = np.isnan(value) or value > 0.5
             ax.text(column, row, text, ha="center", va="center", color="black" if dark else "white")
         ax.set_xticks(range(matrix.shape[1]), matrix.columns, rotation=20, ha="right", rotation_mode="anchor")
         ax.set_yticks(range(matrix.shape[0]), matrix.index)
         ax.grid(visible=False)
         ax.set_title(title)
-        figure.colorbar(image, ax=ax, label=unit)
+        figure.colorbar(image, ax=ax, label="micro-F1")
     return figure
 
 
@@ -137,7 +132,7 @@ def quality_dial(dial: pd.DataFrame, measured: pd.DataFrame) -> Figure:
             right.hlines(precision["value"], recall["low"], recall["high"], linewidth=2, **look)
             right.vlines(recall["value"], precision["low"], precision["high"], linewidth=2, **look)
             right.scatter(
-                recall["value"], precision["value"], marker=MARKERS[position % 7], s=45, zorder=3, **look
+                recall["value"], precision["value"], marker=MARKERS[position % len(MARKERS)], s=45, zorder=3, **look
             )
         low = np.nanmin([0.9, *dial[["f1", "recall", "precision"]].min(), *micro["low"], *micro["value"]])
         left.set_ylim(max(0, low - 0.05), 1.02)

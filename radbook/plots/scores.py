@@ -28,24 +28,19 @@ _NAMES = {"f1": "F1", "exact_match": "exact match"}
 _POOLED = ("micro", "macro")
 
 
-def score_forest(scores: pd.DataFrame, *, metric: str = "f1", labels: Sequence[str] | None = None) -> Figure:
-    """One row per label and one dot with its 95 % interval per source; labels with fewer than 10 positives are gray and marked.
+def score_forest(scores: pd.DataFrame) -> Figure:
+    """F1 by label, one dot with its 95 % interval per source; labels with fewer than 10 positives are gray and marked.
 
     Parameters
     ----------
     scores
-        A `scores` table of one task, one policy and one reference.
-    metric
-        "f1", "precision" or "recall".
-    labels
-        Rows to show, in this order; None shows "micro", "macro" and every label in the table's order.
+        A `scores` table of one task, one policy and one reference; its labels are shown in the table's order.
     """
     only_one(scores, "score_forest", "task", "policy", "reference")
-    shown = scores[scores["metric"] == metric]
-    shown = shown[shown["label"].isin(labels)] if labels is not None else shown
+    shown = scores[scores["metric"] == "f1"]
     if shown.empty:
-        raise RadbookError(f"score_forest: no score for metric={metric!r}, labels={labels or 'all'}")
-    order = list(labels if labels is not None else dict.fromkeys(shown["label"]))
+        raise RadbookError("score_forest: there is no F1 to draw")
+    order = list(dict.fromkeys(shown["label"]))
     positives = shown.groupby("label")["n_positive"].max()
     grey = {name for name in order if name not in _POOLED and positives.get(name, 0) < FEW_POSITIVES}
     sources = list(dict.fromkeys(shown["source"]))
@@ -61,7 +56,7 @@ def score_forest(scores: pd.DataFrame, *, metric: str = "f1", labels: Sequence[s
             ax.axhline(pooled - 0.5, color="0.3", linewidth=1)
         note = f"\n* gray: fewer than {FEW_POSITIVES} positives" if grey else ""
         ax.set_xlim(-0.02, 1.02)
-        ax.set_xlabel(f"{_NAMES.get(metric, metric)} (fraction) with 95 % interval{note}")
+        ax.set_xlabel(f"F1 (fraction) with 95 % interval{note}")
         ax.set_title(about(shown.iloc[0]))
         legend(figure, ax)
     return figure

@@ -113,4 +113,4 @@ def _short(value: float) -> str:
 def _line(ax: Axes, rows: pd.DataFrame, x: str, position: int, label: str) -> None:
     color = PALETTE[position % 10]
     ax.fill_between(rows[x].astype(float), rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
-    ax.plot(rows[x], rows["value"], color=color, marker=MARKERS[position % 7], label=label)
+    ax.plot(rows[x], rows["value"], color=color, marker=MARKERS[position % len(MARKERS)], label=label)

@@ -15,6 +15,7 @@ __all__ = [
     "missing",
     "overview",
     "read_sweep",
+    "seeds_text",
     "spread",
     "trained_on",
 ]
@@ -114,8 +115,8 @@ def overview(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, index=["varied", "runs", "seeds per point"]).T
 
 
-def spread(part: pd.DataFrame, by: Sequence[str] = (), *, value: str = "f1") -> pd.DataFrame:
-    """Return mean, lowest and highest of a column over the seeds, for each task, source and combination of `by`.
+def spread(part: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Return mean, lowest and highest F1 over the seeds, for each task, source and combination of `by`.
 
     Parameters
     ----------
@@ -123,8 +124,6 @@ def spread(part: pd.DataFrame, by: Sequence[str] = (), *, value: str = "f1") -> 
         Rows of one curve.
     by
         Columns that tell the points apart.
-    value
-        "f1" or "difference", or any other number.
 
     Returns
     -------
@@ -138,15 +137,26 @@ def spread(part: pd.DataFrame, by: Sequence[str] = (), *, value: str = "f1") -> 
     """
     if part.empty:
         return pd.DataFrame(columns=["task", "source", *by, "value", "low", "high", "seeds", "n_train"])
-    groups = part.dropna(subset=[value]).groupby(["task", "source", *by], sort=True, dropna=False)
+    groups = part.dropna(subset=["f1"]).groupby(["task", "source", *by], sort=True, dropna=False)
     found = groups.agg(
-        value=(value, "mean"),
-        low=(value, "min"),
-        high=(value, "max"),
+        value=("f1", "mean"),
+        low=("f1", "min"),
+        high=("f1", "max"),
         seeds=("seed", "nunique"),
         n_train=("n_train", "mean"),
     )
     return found.reset_index()
+
+
+def seeds_text(mean: float, low: float, high: float, seeds: int, *, signed: bool = False) -> str:
+    """Write a mean over seeds with its range and their number.
+
+    >>> seeds_text(0.6, 0.5, 0.7, 2), seeds_text(0.25, 0.25, 0.25, 1, signed=True)
+    ('0.600 (0.500 to 0.700, 2 seeds)', '+0.250 (1 seed)')
+    """
+    form = "{:+.3f}" if signed else "{:.3f}"
+    span = "1 seed" if seeds == 1 else f"{form.format(low)} to {form.format(high)}, {seeds:.0f} seeds"
+    return f"{form.format(mean)} ({span})"
 
 
 def trained_on(table: pd.DataFrame) -> pd.Series:

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from radbook.sweep.curves import seeds_text
+
 __all__ = ["ahead", "gains", "over_seeds", "teachers_passed"]
 
 
@@ -70,6 +72,5 @@ def over_seeds(differences: pd.Series) -> str:
     """
     if differences.empty:
         return "not known"
-    n = len(differences)
-    span = "1 seed" if n == 1 else f"{differences.min():+.3f} to {differences.max():+.3f}, {n} seeds"
-    return f"{differences.mean():+.3f} ({span})"
+    d = differences
+    return seeds_text(d.mean(), d.min(), d.max(), len(d), signed=True)

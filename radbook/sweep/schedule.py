@@ -5,7 +5,17 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-__all__ = ["highest_rate", "rates"]
+__all__ = ["highest_rate", "rates", "steps_of"]
+
+
+def steps_of(rows: int, settings: Mapping[str, float]) -> int:
+    """Return the steps of a training; the last one of an epoch may not be full, and counts.
+
+    >>> steps_of(1000, {"batch_size": 2, "accumulation": 64, "epochs": 1})
+    8
+    """
+    micro_batches = math.ceil(rows / settings["batch_size"])
+    return math.ceil(math.ceil(micro_batches / settings["accumulation"]) * settings["epochs"])
 
 
 def highest_rate(rows: int, settings: Mapping[str, float]) -> tuple[int, int, float]:
@@ -26,9 +36,7 @@ def highest_rate(rows: int, settings: Mapping[str, float]) -> tuple[int, int, fl
     >>> highest_rate(1000, released | {"warmup": 0.1})
     (8, 1, 0.0003)
     """
-    micro_batches = math.ceil(rows / settings["batch_size"])
-    steps = math.ceil(math.ceil(micro_batches / settings["accumulation"]) * settings["epochs"])
-    warmup = settings["warmup"]
+    steps, warmup = steps_of(rows, settings), settings["warmup"]
     warm = int(warmup) if warmup >= 1 else math.ceil(warmup * steps)
     # The first step has the rate 0, and each adds one part of the warm-up.
     reached = 1.0 if steps > warm else (steps - 1) / warm

@@ -9,7 +9,8 @@ from toyruns import edit_manifest, make_project, make_run
 
 from radbook import cli
 from radbook.compare.differences import compare_records, compare_runs
-from radbook.compare.records import open_record, read_record, record_of
+from radbook.compare.published import open_record, read_record
+from radbook.compare.records import record_of
 from radbook.compare.words import as_markdown, as_text, changes_page
 from radbook.errors import RadbookError
 from radbook.evaluation import paired_difference
