@@ -61,9 +61,10 @@ def describe_run(manifest: Mapping, chapters: Sequence, *, hidden: Mapping[str, 
             "# About this run",
             "",
             run_line(manifest, chapters),
-            "The numbers in these pages come from it, except where chapter 8 and the page of the paper's claims show published runs.",
-            "What was already done is reused, such as a trained student or the small grid of chapter 8: a time below can be shorter "
-            "than the one its chapter names.",
+            "The numbers in these pages come from it, except where chapter 8 and the page of the paper's claims show "
+            "published runs.",
+            "What was already done is reused, such as a trained student or the small grid of chapter 8: a time below can be "
+            "shorter than the one its chapter names.",
             "`manifest.json` in the run folder adds hashes of data and code.",
             "",
             *_section("Time per chapter", ("chapter", "time", "finished"), times),
