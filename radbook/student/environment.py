@@ -1,4 +1,4 @@
-"""What surrounds the heavy libraries: variables set before their import, silence, and what this processor can do."""
+"""What surrounds the heavy libraries: variables set before their import, silence, versions, and what this processor can do."""
 
 import contextlib
 import gc
@@ -7,10 +7,13 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cpu_has_bfloat16", "free_memory", "import_unsloth", "prepare_environment", "quiet"]
+__all__ = ["cpu_has_bfloat16", "free_memory", "import_unsloth", "package_versions", "prepare_environment", "quiet"]
+
+_PACKAGES = ("torch", "transformers", "trl", "peft", "unsloth")
 
 
 def prepare_environment(local: bool) -> None:
@@ -24,6 +27,17 @@ def prepare_environment(local: bool) -> None:
     os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(Path.home() / ".cache" / "radbook" / "unsloth"))
     if local:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the libraries that a student is trained with."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
 
 
 def cpu_has_bfloat16() -> bool:

@@ -14,7 +14,6 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +26,13 @@ from radbook.student.adapter import base_commit, save_adapter
 from radbook.student.base import base_hash, load_base, prepare_training, resolve_base
 from radbook.student.chat import template_hash
 from radbook.student.checkpoints import begin, check_home, finished, newest, remove_broken, sealer
-from radbook.student.environment import free_memory, quiet
+from radbook.student.environment import free_memory, package_versions, quiet
 from radbook.student.settings import Settings, read_config
 from radbook.student.trainer import add_lora, make_trainer, per_process, tokenize, world_size
 from radbook.student.watch import watcher
 from radbook.tasks import STYLES, TASKS
 
 __all__ = ["finetune", "main"]
-
-_PACKAGES = ("torch", "transformers", "trl", "peft", "unsloth")
 
 
 def finetune(
@@ -176,7 +173,7 @@ def _train(
         "backend_used": backend,
         "processes": processes,
         **_measured(trainer, model, losses, lengths),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": package_versions(),
     }
     if trainer.is_world_process_zero():  # the settings last: they say that all of it is there
         with quiet():
@@ -230,13 +227,6 @@ def _style_of(instructions: pd.DataFrame) -> str:
 def _data_hash(instructions: pd.DataFrame) -> str:
     rows = instructions[["report_id", "task", "prompt", "completion"]].to_numpy().tolist()
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def main(arguments: list[str] | None = None) -> int:
