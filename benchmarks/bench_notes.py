@@ -52,7 +52,7 @@ def labelers() -> Iterator[tuple[str, Callable[[pd.DataFrame], pd.DataFrame], tu
 
 
 def measure(*, n_bootstrap: int = 2000) -> list[tuple[str, float, str]]:
-    """Score both parts: micro-F1 with the ends of its 95 % interval, under two policies."""
+    """Score both parts: micro-F1 with the ends of its 95% interval, under two policies."""
     figures = []
     for who, label, policies in labelers():
         for read, name in ((True, "read while writing"), (False, "not read")):

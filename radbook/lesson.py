@@ -61,7 +61,7 @@ def plain(value: object) -> str:
 def interval(
     value: float | Mapping, low: float | None = None, high: float | None = None, *, signed: bool = False
 ) -> str:
-    """Write a value with its 95 % interval; the first argument may be a row or dict with value, low and high.
+    """Write a value with its 95% interval; the first argument may be a row or dict with value, low and high.
 
     >>> interval(0.8712, 0.85, 0.89)
     '0.871 (0.850 to 0.890)'
@@ -190,7 +190,7 @@ def with_intervals(scores: pd.DataFrame, *, rows: str | list[str] = "source") ->
 
 
 def share_by(names: pd.Series, hits: pd.DataFrame, *, among: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Count, per name, the share of cells that are hit, with its exact 95 % interval.
+    """Count, per name, the share of cells that are hit, with its exact 95% interval.
 
     Parameters
     ----------

@@ -30,10 +30,10 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 _FLOATS = "%.6f"  # what is shown has three places; with four here it would be rounded twice
 _MANIFEST = ("run", "profile", "parameters", "radbook", "code", "python", "packages", "hardware")
 _HEAD = (
-    "| corpus | task | source | micro-F1 (95 % interval) | macro-F1 "
-    "| difference to the rules (95 % interval) | test reports | run |\n|---|---|---|---|---|---|---|---|\n"
+    "| corpus | task | source | micro-F1 (95% interval) | macro-F1 "
+    "| difference to the rules (95% interval) | test reports | run |\n|---|---|---|---|---|---|---|---|\n"
 )
-_COMPARED = "| corpus | task | source | compared with | difference (95 % interval) | run |\n|---|---|---|---|---|---|\n"
+_COMPARED = "| corpus | task | source | compared with | difference (95% interval) | run |\n|---|---|---|---|---|---|\n"
 
 
 def publish(run: Run) -> Path:

@@ -33,7 +33,7 @@ def quality_of_agreement(
     -------
     pandas.DataFrame
         Indexed by task and "agreed" or "disputed": `reports`, `right` (as the reference has it), and the share of these as
-        `value` with its exact 95 % interval, `low` and `high`.
+        `value` with its exact 95% interval, `low` and `high`.
     """
     rows = []
     for task in (CHOICE, OPEN):

@@ -9,14 +9,14 @@ from pandas.io.formats.style import Styler
 from radbook.errors import RadbookError
 from radbook.evaluation import FEW_POSITIVES
 
-__all__ = ["grey_few"]
+__all__ = ["gray_few"]
 
 # The theme's muted text keeps its contrast on a light and on a dark page; elsewhere a gray stands in for it.
-_GREY = "color: var(--pst-color-text-muted, #6b6b6b); font-style: italic"
+_GRAY = "color: var(--pst-color-text-muted, #6b6b6b); font-style: italic"
 _NOTE = {"selector": "caption", "props": "caption-side: bottom; text-align: left; font-size: 0.9em"}
 
 
-def grey_few(table: pd.DataFrame, *, positives: str = "positives") -> Styler:
+def gray_few(table: pd.DataFrame, *, positives: str = "positives") -> Styler:
     """Show a table with a row per label; labels with fewer than 10 positives are gray, marked by a star, and explained below.
 
     Parameters
@@ -32,13 +32,13 @@ def grey_few(table: pd.DataFrame, *, positives: str = "positives") -> Styler:
 
     Examples
     --------
-    >>> shown = grey_few(pd.DataFrame({"f1": [0.9, 0.5], "positives": [40, 3]}, index=["Edema", "Fracture"]))
+    >>> shown = gray_few(pd.DataFrame({"f1": [0.9, 0.5], "positives": [40, 3]}, index=["Edema", "Fracture"]))
     >>> "Fracture *" in shown.to_html(), "Edema *" in shown.to_html(), "fewer than 10 positives" in shown.to_html()
     (True, False, True)
     """
     if positives not in table:
         raise RadbookError(
-            f"grey_few: the table has no column {positives!r}; it has {', '.join(map(str, table.columns))}"
+            f"gray_few: the table has no column {positives!r}; it has {', '.join(map(str, table.columns))}"
         )
     few = (table[positives] < FEW_POSITIVES).to_numpy(dtype=bool)
     shown = table.set_axis(
@@ -52,6 +52,6 @@ def grey_few(table: pd.DataFrame, *, positives: str = "positives") -> Styler:
     styler = styler.set_table_attributes('class="dataframe"')
     if not few.any():
         return styler
-    grey = np.where(few, _GREY, "")
-    styler = styler.apply(lambda column: grey).apply_index(lambda names: grey)
+    gray = np.where(few, _GRAY, "")
+    styler = styler.apply(lambda column: gray).apply_index(lambda names: gray)
     return styler.set_caption(f"* gray: fewer than {FEW_POSITIVES} positives").set_table_styles([_NOTE])

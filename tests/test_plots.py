@@ -124,7 +124,7 @@ def test_every_figure_is_white_wide_legible_and_deterministic(name):
         assert min(t.get_fontsize() for t in [*ax.get_xticklabels(), *ax.get_yticklabels(), *ax.texts]) >= 11
 
 
-def test_few_positives_are_marked_and_grey():
+def test_few_positives_are_marked_and_gray():
     figure = plots.score_forest(SCORES)
     rare = SCORES[SCORES["label"].isin(CATEGORIES) & (SCORES["n_positive"] < plots.FEW_POSITIVES)][
         "label"
@@ -136,7 +136,7 @@ def test_few_positives_are_marked_and_grey():
     assert not any("*" in w for w in words(pooled)) and "positives" not in pooled.axes[0].get_xlabel()
 
 
-def test_few_decisions_are_marked_and_grey():
+def test_few_decisions_are_marked_and_gray():
     figure = plots.bucket_shares(BUCKET_RATES)
     assert {w for w in words(figure) if w.endswith(" *")} == {"hedge *"}
     assert "fewer than 30 decisions" in figure.axes[0].get_xlabel()

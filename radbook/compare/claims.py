@@ -178,4 +178,4 @@ def _targets(p: Mapping) -> str:
 
 
 def _warmup(warmup: float) -> str:
-    return f"{100 * warmup:.0f} % of the steps" if warmup < 1 else f"{warmup:.0f} steps"
+    return f"{100 * warmup:.0f}% of the steps" if warmup < 1 else f"{warmup:.0f} steps"

@@ -17,7 +17,7 @@ from radbook.staging import scrub
 __all__ = ["as_markdown", "as_text", "changes_page"]
 
 _READING = (
-    "policy {policy}, ICD-10 codes compared by category, 95 % intervals over patients, "
+    "policy {policy}, ICD-10 codes compared by category, 95% intervals over patients, "
     "p-values of a permutation test, Holm over the categories"
 )
 _HOW_TO_READ = (
@@ -28,7 +28,7 @@ _HOW_TO_READ = (
     "`p` is that of one label alone; where many are asked, believe `p (Holm)`, the {term}`Holm correction` for asking in "
     f"every category with at least {FEW_POSITIVES} positives.",
 )
-_HEADER = ("label", "positives", "A", "B", "B - A (95 % interval)", "p", "p (Holm)")
+_HEADER = ("label", "positives", "A", "B", "B - A (95% interval)", "p", "p (Holm)")
 
 
 def as_text(changes: Changes) -> str:

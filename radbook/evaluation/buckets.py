@@ -169,7 +169,7 @@ def traits(
 
 
 def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
-    """Count, per bucket of `traits` and source, the decisions that are wrong, with exact 95 % intervals.
+    """Count, per bucket of `traits` and source, the decisions that are wrong, with exact 95% intervals.
 
     Returns
     -------

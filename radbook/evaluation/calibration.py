@@ -109,7 +109,7 @@ def reliability(
     Returns
     -------
     One row per tenth of the probability that is not empty: low_edge, high_edge, n (decisions), stated (their mean
-    probability), observed (the share that is there), and low and high, its exact 95 % interval with every decision for itself.
+    probability), observed (the share that is there), and low and high, its exact 95% interval with every decision for itself.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def calibration_gain(
 
     Returns
     -------
-    value (calibrated minus stated: below 0 where calibration helped), and low and high, its 95 % paired bootstrap interval
+    value (calibrated minus stated: below 0 where calibration helped), and low and high, its 95% paired bootstrap interval
     over patients. The calibration is taken as given: how it was fitted is not drawn again.
 
     Examples

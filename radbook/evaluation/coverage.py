@@ -68,7 +68,7 @@ def risk_coverage(
     Returns
     -------
     One row per coverage: source, coverage, n_reports (kept), certainty (of the least certain one kept), wrong (how many
-    (report, label) decisions among the kept are), and value, low and high: their share of the decisions, with its 95 %
+    (report, label) decisions among the kept are), and value, low and high: their share of the decisions, with its 95%
     bootstrap interval over patients.
     Reports of equal certainty are kept in the order of `reports`.
 

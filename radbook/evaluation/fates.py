@@ -51,7 +51,7 @@ def pairs(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.DataFrame:
 
     Returns
     -------
-    Indexed by `PAIRS`: reports, and value, low and high (the share of all reports, with its exact 95 % interval).
+    Indexed by `PAIRS`: reports, and value, low and high (the share of all reports, with its exact 95% interval).
 
     Examples
     --------

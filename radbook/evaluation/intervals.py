@@ -28,7 +28,7 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 def bootstrap_scores(
     counts: np.ndarray, statistic: Statistic, *, n_bootstrap: int = 2000, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Score summed counts and give each score a 95 % interval by drawing patients with replacement.
+    """Score summed counts and give each score a 95% interval by drawing patients with replacement.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def bootstrap_scores(
 
 
 def exact_interval(k: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Clopper-Pearson 95 % interval of `k` successes in `n` independent trials; NaN where `n` is 0.
+    """Clopper-Pearson 95% interval of `k` successes in `n` independent trials; NaN where `n` is 0.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def count_apart(low: ArrayLike, high: ArrayLike) -> tuple[int, int]:
 def check_draws(n_bootstrap: int) -> None:
     """Refuse a number of draws that has no 2.5th percentile."""
     if n_bootstrap < _MIN_DRAWS:
-        raise RadbookError(f"n_bootstrap={n_bootstrap}: a 95 % interval needs at least {_MIN_DRAWS} draws")
+        raise RadbookError(f"n_bootstrap={n_bootstrap}: a 95% interval needs at least {_MIN_DRAWS} draws")
 
 
 def chunks(total: int, width: int) -> Iterator[int]:

@@ -10,7 +10,7 @@ from radbook.errors import RadbookError
 __all__ = ["FEW_POSITIVES", "METRICS", "check_zero_division", "derive", "score_names"]
 
 METRICS = ("precision", "recall", "f1")
-FEW_POSITIVES = 10  # a label with fewer is greyed and named: its score rests on a handful of reports
+FEW_POSITIVES = 10  # a label with fewer is grayed and named: its score rests on a handful of reports
 
 
 def score_names(labels: Sequence[str]) -> list[tuple[str, str]]:

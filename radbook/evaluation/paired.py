@@ -2,7 +2,7 @@
 
 Both sources answer the same reports, so their scores rise and fall together from draw to draw; a difference is far surer
 than two intervals side by side suggest.
-Whoever compares in every category asks many questions at once, and `holm` keeps the chance of any false "yes" at 5 %.
+Whoever compares in every category asks many questions at once, and `holm` keeps the chance of any false "yes" at 5%.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def paired_difference(
 
     Returns
     -------
-    A dict of `a` and `b` (source names), `value_a`, `value_b`, `value` (a minus b), `low`, `high` (95 %
+    A dict of `a` and `b` (source names), `value_a`, `value_b`, `value` (a minus b), `low`, `high` (95%
     paired bootstrap over patients), `p` (two-sided permutation test), `task`, `policy`, `label`, `metric`,
     `n_reports`, `n_patients`, `n_positive` (scored for both sources).
 
@@ -166,7 +166,7 @@ def paired_table(
 
 
 def holm(p: ArrayLike) -> np.ndarray:
-    """Correct p-values for being several (Holm 1979): reject where the result is at most 0.05 and all is kept at 5 %.
+    """Correct p-values for being several (Holm 1979): reject where the result is at most 0.05 and all is kept at 5%.
 
     The smallest is multiplied by the number of tests, the next by one less, and so on; none falls below the one before it.
     NaN is no test: it stays NaN and is not counted.

@@ -19,7 +19,7 @@ from radbook.evaluation.intervals import draw_weights
 __all__ = ["SIZES", "paired_power", "reports_needed"]
 
 SIZES = (25, 50, 100, 200, 400, 800, 1600)
-_REACH = ndtri(0.975)  # standard errors to either side of a 95 % interval
+_REACH = ndtri(0.975)  # standard errors to either side of a 95% interval
 _POWER = 0.8  # share of the studies that should tell a difference
 
 
@@ -51,8 +51,8 @@ def paired_power(
 
     Returns
     -------
-    One row per size: n_reports, n_patients, width (median width of the 95 % interval), width_low and width_high (which hold
-    95 % of the widths), told (share of the test sets whose interval excludes zero) and told_gap (the same if the two sources
+    One row per size: n_reports, n_patients, width (median width of the 95% interval), width_low and width_high (which hold
+    95% of the widths), told (share of the test sets whose interval excludes zero) and told_gap (the same if the two sources
     differed by `gap`, spread as they are).
     `attrs` holds `a`, `b`, `value` (the difference on all reports), `error` (its standard error), `n_reports` and `gap`.
     Widths and `error` are NaN where nothing is spread: with one patient, or sources that differ in all of them alike.
@@ -112,7 +112,7 @@ def paired_power(
 
 
 def reports_needed(table: pd.DataFrame) -> int:
-    """Return how many reports a 95 % interval takes to exclude zero in four of five studies, for the table's `gap`.
+    """Return how many reports a 95% interval takes to exclude zero in four of five studies, for the table's `gap`.
 
     Parameters
     ----------

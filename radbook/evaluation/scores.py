@@ -48,7 +48,7 @@ def score(
         Table with report_id and patient_id: which reports to score and who shares a patient.
         None scores every report of the reference and takes each for a patient of its own.
     n_bootstrap, seed
-        Draws of the 95 % patient-level bootstrap (BCa, percentile where BCa is undefined).
+        Draws of the 95% patient-level bootstrap (BCa, percentile where BCa is undefined).
     level
         Task "open" only: compare ICD-10 codes in full ("code"), by their first three characters ("category") or by
         the block these belong to ("block", such as J90-J94).

@@ -15,7 +15,7 @@ from radbook.evaluation import FEW_POSITIVES
 
 __all__ = [
     "FEW_POSITIVES",
-    "GREY",
+    "GRAY",
     "MARKERS",
     "PALETTE",
     "ROW",
@@ -34,7 +34,7 @@ WIDTH = 7.5  # inches: the text width of a book page
 ROW = 0.34  # inches per row of a forest
 PALETTE = sns.color_palette("colorblind")
 MARKERS = "osD^vPX"
-GREY = "0.6"
+GRAY = "0.6"
 _STYLE = {
     "font.size": 12,
     "axes.titlesize": 13,

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from radbook.errors import RadbookError
 from radbook.evaluation.fates import FATES
 from radbook.plots.canvas import (
-    GREY,
+    GRAY,
     PALETTE,
     ROW,
     canvas,
@@ -39,24 +39,24 @@ def bucket_shares(rates: pd.DataFrame) -> Figure:
         raise RadbookError("bucket_shares: there is no share to draw")
     order, tasks = (list(dict.fromkeys(rates[name])) for name in ("label", "task"))
     roles = list(dict.fromkeys(rates["role"]))
-    grey = set(rates.loc[rates["tries"] < FEW_DECISIONS, "label"])
-    note = f"\n* gray: fewer than {FEW_DECISIONS} decisions" if grey else ""
+    gray = set(rates.loc[rates["tries"] < FEW_DECISIONS, "label"])
+    note = f"\n* gray: fewer than {FEW_DECISIONS} decisions" if gray else ""
     with canvas(1.9 + max(ROW, 0.17 * len(roles)) * len(order), columns=len(tasks)) as (figure, panels):
         for ax, task in zip(np.atleast_1d(panels), tasks, strict=True):
             for position, role in enumerate(roles):
                 rows = (
                     rates[(rates["task"] == task) & (rates["role"] == role)].set_index("label").reindex(order)
                 )
-                colors = [PALETTE[position % 10] if n >= FEW_DECISIONS else GREY for n in rows["tries"]]
+                colors = [PALETTE[position % 10] if n >= FEW_DECISIONS else GRAY for n in rows["tries"]]
                 y = np.arange(len(order)) + offset(position, len(roles))
                 dots(ax, rows, y, colors, position, role)
-            row_names(ax, [f"{name} *" if name in grey else name for name in order])
+            row_names(ax, [f"{name} *" if name in gray else name for name in order])
             ax.axhline(0.5, color="0.3", linewidth=1)
             ax.set_xlim(left=-0.02)
             ax.xaxis.set_major_locator(MaxNLocator(4))
             ax.set(
                 title=f"Task {task}",
-                xlabel=f"share of decisions that is wrong\n(fraction), 95 % exact interval{note}",
+                xlabel=f"share of decisions that is wrong\n(fraction), 95% exact interval{note}",
             )
         legend(figure, np.atleast_1d(panels)[0])
     return figure

@@ -19,7 +19,7 @@ def power_curve(tables: Mapping[str, pd.DataFrame], *, gap: float, n_reports: in
     Parameters
     ----------
     tables
-        Results of `radbook.evaluation.paired_power` by the name of the pair; the band holds 95 % of the widths.
+        Results of `radbook.evaluation.paired_power` by the name of the pair; the band holds 95% of the widths.
     gap
         A difference (fraction): an interval around it excludes zero once it is narrower than twice as wide, drawn dashed.
     n_reports
@@ -40,7 +40,7 @@ def power_curve(tables: Mapping[str, pd.DataFrame], *, gap: float, n_reports: in
             xscale="log",
             yscale="log",
             xlabel="test reports",
-            ylabel="width of the 95 % interval\n(difference in micro-F1, fraction)",
+            ylabel="width of the 95% interval\n(difference in micro-F1, fraction)",
             title="What a test set of a given size can tell",
         )
         every = pd.concat([rows[["width", "width_high"]] for rows in tables.values()]).to_numpy(float)

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from radbook.errors import RadbookError
 from radbook.plots.canvas import (
     FEW_POSITIVES,
-    GREY,
+    GRAY,
     MARKERS,
     PALETTE,
     ROW,
@@ -34,17 +34,17 @@ def sensitivity_specificity(confusions: pd.DataFrame) -> Figure:
     """
     order = list(dict.fromkeys(confusions["label"]))
     sources = list(dict.fromkeys(confusions["source"]))
-    grey = set(confusions.loc[confusions["n_positive"] < FEW_POSITIVES, "label"])
+    gray = set(confusions.loc[confusions["n_positive"] < FEW_POSITIVES, "label"])
     with canvas(1.5 + max(ROW, 0.17 * len(sources)) * len(order), columns=2) as (figure, panels):
         for ax, measure in zip(panels, ("sensitivity", "specificity"), strict=True):
             # Positives are what sensitivity rests on; specificity has the negatives.
-            pale = grey if measure == "sensitivity" else set()
+            pale = gray if measure == "sensitivity" else set()
             for position, source in enumerate(sources):
                 rows = confusions[confusions["source"] == source].set_index("label").reindex(order)
                 rows = rows.rename(
                     columns={measure: "value", f"{measure}_low": "low", f"{measure}_high": "high"}
                 )
-                colors = [GREY if name in pale else PALETTE[position % 10] for name in order]
+                colors = [GRAY if name in pale else PALETTE[position % 10] for name in order]
                 dots(
                     ax,
                     rows,
@@ -53,14 +53,14 @@ def sensitivity_specificity(confusions: pd.DataFrame) -> Figure:
                     position,
                     source,
                 )
-            row_names(ax, [f"{name} *" if name in grey else name for name in order])
+            row_names(ax, [f"{name} *" if name in gray else name for name in order])
             # Absences are many and nearly all right: a scale from zero would hide every difference between them.
             lows = confusions[f"{measure}_low"].astype(float).to_numpy()
             left = 0.0 if measure == "sensitivity" else min(0.9, np.nanmin([1.0, *lows]))
             ax.set_xlim(left - 0.03 * (1 - left), 1 + 0.03 * (1 - left))
             ax.xaxis.set_major_locator(MaxNLocator(4))
             note = f"\n* gray: fewer than {FEW_POSITIVES} positives" if pale else ""
-            ax.set(title=measure.capitalize(), xlabel=f"fraction, 95 % exact interval{note}")
+            ax.set(title=measure.capitalize(), xlabel=f"fraction, 95% exact interval{note}")
         legend(figure, panels[0])
     return figure
 
@@ -102,7 +102,7 @@ def error_shares(shares: pd.DataFrame) -> Figure:
             dots(ax, rows, y, [PALETTE[position % 10]] * len(order), position, source)
         row_names(ax, [f"{name} ({tries[name]:,})" for name in order])
         ax.set_xlim(left=-0.02)
-        ax.set(xlabel="share of statements that is wrong (fraction), 95 % exact interval")
+        ax.set(xlabel="share of statements that is wrong (fraction), 95% exact interval")
         ax.set_title("Errors by phenomenon (statements)")
         legend(figure, ax)
     return figure

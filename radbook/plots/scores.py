@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from radbook.errors import RadbookError
 from radbook.plots.canvas import (
     FEW_POSITIVES,
-    GREY,
+    GRAY,
     PALETTE,
     ROW,
     about,
@@ -29,7 +29,7 @@ _POOLED = ("micro", "macro")
 
 
 def score_forest(scores: pd.DataFrame) -> Figure:
-    """F1 by label, one dot with its 95 % interval per source; labels with fewer than 10 positives are gray and marked.
+    """F1 by label, one dot with its 95% interval per source; labels with fewer than 10 positives are gray and marked.
 
     Parameters
     ----------
@@ -42,28 +42,28 @@ def score_forest(scores: pd.DataFrame) -> Figure:
         raise RadbookError("score_forest: there is no F1 to draw")
     order = list(dict.fromkeys(shown["label"]))
     positives = shown.groupby("label")["n_positive"].max()
-    grey = {name for name in order if name not in _POOLED and positives.get(name, 0) < FEW_POSITIVES}
+    gray = {name for name in order if name not in _POOLED and positives.get(name, 0) < FEW_POSITIVES}
     sources = list(dict.fromkeys(shown["source"]))
     with canvas(1.5 + max(ROW, 0.17 * len(sources)) * len(order)) as (figure, ax):
         for position, source in enumerate(sources):
             rows = shown[shown["source"] == source].set_index("label").reindex(order)
             shift = offset(position, len(sources))
-            colors = [GREY if name in grey else PALETTE[position % 10] for name in order]
+            colors = [GRAY if name in gray else PALETTE[position % 10] for name in order]
             dots(ax, rows, np.arange(len(order)) + shift, colors, position, source)
-        row_names(ax, [f"{name} *" if name in grey else name for name in order])
+        row_names(ax, [f"{name} *" if name in gray else name for name in order])
         pooled = sum(name in _POOLED for name in order)
         if 0 < pooled < len(order) and set(order[:pooled]) <= set(_POOLED):
             ax.axhline(pooled - 0.5, color="0.3", linewidth=1)
-        note = f"\n* gray: fewer than {FEW_POSITIVES} positives" if grey else ""
+        note = f"\n* gray: fewer than {FEW_POSITIVES} positives" if gray else ""
         ax.set_xlim(-0.02, 1.02)
-        ax.set_xlabel(f"F1 (fraction) with 95 % interval{note}")
+        ax.set_xlabel(f"F1 (fraction) with 95% interval{note}")
         ax.set_title(about(shown.iloc[0]))
         legend(figure, ax)
     return figure
 
 
 def f1_bars(scores: pd.DataFrame) -> Figure:
-    """One bar with its 95 % interval per source, for a single label and metric of a `scores` table.
+    """One bar with its 95% interval per source, for a single label and metric of a `scores` table.
 
     Parameters
     ----------
@@ -81,12 +81,12 @@ def f1_bars(scores: pd.DataFrame) -> Figure:
         row_names(ax, scores["source"])
         ax.grid(axis="y", visible=False)
         ax.set_xlim(0, 1.02)
-        ax.set(xlabel=f"{name} (fraction) with 95 % interval", title=about(first))
+        ax.set(xlabel=f"{name} (fraction) with 95% interval", title=about(first))
     return figure
 
 
 def paired_forest(differences: Sequence[Mapping[str, object]] | Mapping[str, Mapping[str, object]]) -> Figure:
-    """Differences between two sources with their 95 % intervals around a line at zero.
+    """Differences between two sources with their 95% intervals around a line at zero.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def paired_forest(differences: Sequence[Mapping[str, object]] | Mapping[str, Map
         ax.axvline(0, color="0.3", linewidth=1)
         dots(ax, rows, np.arange(len(rows)), [PALETTE[0]] * len(rows), 0, None)
         row_names(ax, rows.index)
-        ax.set(xlabel=f"difference in {metric} (fraction) with 95 % interval", title="Paired differences")
+        ax.set(xlabel=f"difference in {metric} (fraction) with 95% interval", title="Paired differences")
         reach = 1.15 * np.nanmax(np.abs(np.append(rows[["low", "high", "value"]].to_numpy(float), 0.01)))
         ax.set_xlim(-reach, reach)
         ax.xaxis.set_major_locator(MaxNLocator(5))  # signed ticks are wide, and more of them run into each other

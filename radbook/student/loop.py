@@ -155,7 +155,7 @@ def _optimizers(model: Any, learning_rate: float) -> list[Any]:
 
 
 def _schedule(done: float) -> float:
-    """Warm up over the first 3 %, then follow a cosine down to a fiftieth."""
+    """Warm up over the first 3%, then follow a cosine down to a fiftieth."""
     return min(1.0, (done + 1e-4) / 0.03) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 

@@ -13,7 +13,7 @@ def ahead(part: pd.DataFrame, by: str, *, task: str) -> pd.DataFrame:
     Returns
     -------
     Indexed by the parameter: mean, lowest and highest paired `difference` over the seeds, `seeds`, `above` (seeds with a
-    difference above 0) and `surely` (seeds whose 95 % interval lies above 0).
+    difference above 0) and `surely` (seeds whose 95% interval lies above 0).
 
     Examples
     --------

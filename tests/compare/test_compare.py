@@ -250,7 +250,7 @@ def test_the_command_prints_the_comparison(project, monkeypatch, capsys):
     assert caught.value.code == 0
     out = capsys.readouterr().out
     assert out.startswith("A  results/default  (corpus synthetic, profile default)\nB  runs/worse")
-    assert "B - A (95 % interval)" in out and max(map(len, out.splitlines())) < 400
+    assert "B - A (95% interval)" in out and max(map(len, out.splitlines())) < 400
 
 
 def test_the_page_compares_with_the_published_run_of_the_corpus(project):

@@ -306,7 +306,7 @@ def test_a_folder_that_holds_a_run_is_no_place_for_a_sweep(tmp_path):
     [
         ({"policy": ["certian"]}, "policy='certian' is none of .*; did you mean certain"),
         ({"lora_rank": ["0", "-3"]}, "lora_rank is 0: give a whole number of at least 1"),
-        ({"n_bootstrap": ["1"]}, "n_bootstrap=1: a 95 % interval needs at least 40 draws"),
+        ({"n_bootstrap": ["1"]}, "n_bootstrap=1: a 95% interval needs at least 40 draws"),
         ({"choice_source": ["none"], "open_source": ["none"]}, "choice_source and open_source are none"),
         ({"warmup": ["1.5"]}, "warmup is 1.5: give a fraction"),
         ({"seed": ["1", "2"]}, "grid grid, seed: is set with -p as well"),
