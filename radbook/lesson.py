@@ -122,16 +122,16 @@ def verdict(
 
 
 def progress_lines() -> Callable[[str], None]:
-    """Return a function that prints the first line it gets, then at most one every ten seconds, and the last of a count.
+    """Return a function that prints the first line it gets, then at most a new one every ten seconds, and the last of a count.
 
     It prints to the output of the cell that made it, also where a library has redirected standard output meanwhile.
     """
-    stream, told = sys.stdout, -math.inf
+    stream, told, said = sys.stdout, -math.inf, ""
 
     def tell(line: str) -> None:
-        nonlocal told
-        if time.monotonic() - told >= _SECONDS or line.endswith(" 0 s left"):
-            told = time.monotonic()
+        nonlocal told, said
+        if line != said and (time.monotonic() - told >= _SECONDS or line.endswith(" 0 s left")):
+            told, said = time.monotonic(), line
             print(line, file=stream, flush=True)
 
     return tell

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from radbook import lesson
 from radbook.errors import RadbookError
 from radbook.findings import label_row
 from radbook.lesson import status_counts, with_intervals
@@ -29,3 +30,13 @@ def test_scores_of_two_policies_are_not_laid_out_as_one():
     with pytest.raises(RadbookError, match=r"scores holds source 'rules', metric 'f1' more than once: keep one .*policy"):
         with_intervals(scores)
     assert with_intervals(scores, rows="policy")["f1"].tolist() == ["0.500 (0.400 to 0.600)", "0.700 (0.400 to 0.600)"]
+
+
+def test_progress_tells_the_first_line_news_after_a_while_and_the_end_but_nothing_twice(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(lesson.time, "monotonic", lambda: now[0])
+    tell = lesson.progress_lines()
+    for at, line in ((0, "0 of 2"), (5, "1 of 2"), (20, "0 of 2"), (40, "1 of 2"), (41, "2 of 2, 0 s left")):
+        now[0] = at
+        tell(line)
+    assert capsys.readouterr().out.splitlines() == ["0 of 2", "1 of 2", "2 of 2, 0 s left"]

@@ -178,7 +178,7 @@ def _left_out(decided: pd.DataFrame, source: str, rows: pd.DataFrame, codes: Seq
         else ""
     )
     return (
-        f"{silent:,} decisions on these labels, right by not calling the label present, have no column.{more}"
+        f"Not shown: {silent:,} decisions on these labels that are right by not calling the label present.{more}"
     )
 
 
