@@ -94,9 +94,10 @@ def _work(step: str, reports: pd.DataFrame, curated: pd.DataFrame) -> Callable[[
         )
     if step == "training":
         from radbook.instructions import build_instructions
-        from radbook.student.base import load_tokenizer
+        from radbook.student.base import load_tokenizer, prepare_training
         from radbook.student.finetune import finetune
 
+        prepare_training("tiny", "auto")  # Unsloth wants to be imported before the tokenizer's library
         choice = curated[curated["task"] == "choice"]
         rows, _ = build_instructions(reports, choice, None, tokenizer=load_tokenizer("tiny"))
 
