@@ -1,6 +1,7 @@
-"""Letting the tiny base write: replies per CPU second, against transformers' `generate` in the ways it is commonly used.
+"""Letting the tiny base write: replies per second, against transformers' `generate` in the ways it is commonly used.
 
-One process, one thread; the ways take turns, and the rate of each is the median of its rounds.
+One process; the ways take turns, and the rate of each is the median of its rounds.
+All of them in CPU time with one thread, and the slowest ones also by the clock with as many threads as torch takes.
 """
 
 import statistics
@@ -63,7 +64,8 @@ def measure(
                 "paper": (few, lambda p: in_batches(paper, tokenizer, p, 1)),
                 "batched": (some, lambda p: in_batches(model, tokenizer, p, PEER_BATCH)),
             }
-            rate, replies = _in_turn(ways, rounds)
+            torch.set_num_threads(1)
+            rate, replies = _in_turn(ways, rounds, time.process_time)
             own = dict(zip(chain.from_iterable(asked.values()), replies["radbook"], strict=True))
             same = [
                 own[p] == r for p, r in zip(chain.from_iterable(few.values()), replies["one"], strict=True)
@@ -71,11 +73,13 @@ def measure(
             what = f"{style} prompts"
             rows += [(f"student, {what}, {len(own)} replies", rate["radbook"], "replies/CPU s")]
             rows += [(f"{WAYS[way]}, {what}", rate[way], "replies/CPU s") for way in WAYS]
-            rows += [
-                (f"student / {WAYS[way]}, {what}", rate["radbook"] / rate[way], "times as fast")
-                for way in WAYS
-            ]
+            rows += _ratios(rate, what)
             rows += [(f"replies that are those of one at a time, {what}", 100 * statistics.mean(same), "%")]
+            torch.set_num_threads(threads)
+            alone = {way: ways[way] for way in ("radbook", "one", "paper")}
+            rate, _ = _in_turn(alone, rounds, time.perf_counter)
+            what = f"{style} prompts, {threads} threads by the clock"
+            rows += [(f"student, {what}", rate["radbook"], "replies/s"), *_ratios(rate, what)]
     finally:
         torch.set_num_threads(threads)
     return rows
@@ -105,13 +109,23 @@ def in_batches(model: Any, tokenizer: Any, prompts: Sequence[str], batch_size: i
     return replies
 
 
-def _in_turn(ways: dict[str, tuple[dict, Callable]], rounds: int) -> tuple[dict, dict]:
+def _ratios(rate: dict[str, float], what: str) -> list[tuple[str, float, str]]:
+    return [
+        (f"student / {WAYS[way]}, {what}", rate["radbook"] / rate[way], "times as fast")
+        for way in rate
+        if way != "radbook"
+    ]
+
+
+def _in_turn(
+    ways: dict[str, tuple[dict, Callable]], rounds: int, clock: Callable[[], float]
+) -> tuple[dict, dict]:
     seconds, replies = {way: [] for way in ways}, {}
     for _ in range(rounds):
         for way, (asked, answer) in ways.items():
-            start = time.process_time()
+            start = clock()
             replies[way] = [*chain.from_iterable(answer(prompts) for prompts in asked.values())]
-            seconds[way].append(time.process_time() - start)
+            seconds[way].append(clock() - start)
     return {way: len(replies[way]) / statistics.median(seconds[way]) for way in ways}, replies
 
 

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from radbook.evaluation.buckets import decisions
 from radbook.evaluation.counts import compare
 from radbook.evaluation.errors import DISAGREEMENT_COLUMNS, confusion, disagreements
+from radbook.evaluation.fates import fates
 from radbook.evaluation.metrics import score_names
 from radbook.evaluation.paired import paired_difference, paired_table
 from radbook.evaluation.power import SIZES, paired_power
@@ -26,6 +28,7 @@ __all__ = [
     "counts_of",
     "difference_of",
     "disagreements_of",
+    "fates_of",
     "has_reference",
     "paired_power_of",
     "paired_table_of",
@@ -196,6 +199,25 @@ def disagreements_of(
     if has_reference(curated, task, reports=options.get("reports")):
         return disagreements(curated, labels, task=task, **options)
     return pd.DataFrame(columns=DISAGREEMENT_COLUMNS)
+
+
+def fates_of(
+    curated: pd.DataFrame, teacher: pd.DataFrame, student: pd.DataFrame, *, task: str, **options: object
+) -> pd.Series:
+    """Follow errors like `fates`, from the labels of both; no entries where there is no reference or one has no rows.
+
+    >>> reports = pd.DataFrame({"report_id": ["r"], "patient_id": ["p"]})
+    >>> truth, rules, student = (
+    ...     pd.DataFrame([label_row("r", name, "choice", [finding("Edema")] if name != "rules" else [])])
+    ...     for name in ("curated", "rules", "student")
+    ... )
+    >>> fates_of(truth, rules, student, task="choice", reports=reports).to_dict()
+    {('r', 'Edema'): 'corrected'}
+    """
+    if not _comparable(curated, teacher, student, task, options):
+        return pd.Series(dtype=object, name="fate")
+    decided = decisions(curated, [teacher, student], task=task, **options)
+    return fates(decided, teacher=teacher["source"].iloc[0], student=student["source"].iloc[0])
 
 
 def _comparable(

@@ -1,5 +1,6 @@
 """Let a model write its replies: greedy, many reports at a time, the shared beginning of the prompts read once.
 
+Each step reads the last token of every reply and a guess at the next one (`radbook.student.drafts`).
 On a CPU, in float32, every reply is the one that `model.generate` gives to its prompt alone; what differs is the time.
 In half precision, or by vLLM's kernels, a close call between two tokens may fall to the other side.
 A reply ends at the model's end token and not with its list: what stands behind the list (evidence, or prose that lowers
@@ -18,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from radbook.errors import RadbookError
 from radbook.student.chat import encode_prompts
+from radbook.student.drafts import Drafts
 from radbook.student.environment import quiet
 from radbook.student.memory import Memory, can_share, rows_at_once
 
@@ -128,10 +130,11 @@ def _write(
         yield from _write_plainly(model, tokenizer, ids, max_new_tokens, batch_size)
         return
     prefix, stops = shared_prefix(ids), _stops(model, tokenizer)
+    drafts = Drafts()
     head, size = len(prefix), min(batch_size, len(ids))
     begun = 0  # how many prompts have moved in
     active: list[tuple[int, list[int]]] = []  # who sits in the slots 0, 1, ..., and what is written so far
-    memory = Memory(model, prefix, rows=size, width=len(ids[0]) - head + max_new_tokens)
+    memory = Memory(model, prefix, rows=size, width=len(ids[0]) - head + max_new_tokens + 1)
     with memory.open():
         while active or begun < len(ids):
             # Enough prompts together to keep a core busy, few enough to stay in its cache.
@@ -143,9 +146,15 @@ def _write(
             else:
                 # The last token written is not read yet.
                 lengths = [len(ids[k]) - head + len(written) - 1 for k, written in active]
-                following = memory.step([written[-1] for _, written in active], lengths)
-                for (_, written), token in zip(active, following, strict=True):
+                guesses = [drafts.guess(written) for _, written in active]
+                asked = [[row[-1], guess or 0] for (_, row), guess in zip(active, guesses, strict=True)]
+                following = memory.step(asked, lengths)
+                for (_, written), guess, (token, after) in zip(active, guesses, following, strict=True):
+                    start = len(written)
                     written.append(token)
+                    if token == guess and token not in stops and len(written) < max_new_tokens:
+                        written.append(after)
+                    drafts.learn(written, start=start)
             for slot in range(len(active) - 1, -1, -1):
                 k, written = active[slot]
                 if written[-1] in stops or len(written) >= max_new_tokens:

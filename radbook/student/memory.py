@@ -91,21 +91,21 @@ class Memory:
         ends = torch.tensor([[len(p) - 1] for p in prompts])
         return self._logits(tokens, positions, ends)[:, 0].argmax(-1).tolist()
 
-    def step(self, tokens: Sequence[int], lengths: Sequence[int]) -> list[int]:
-        """Read one more token in each of the first slots, which hold `lengths` tokens; return the next ones."""
+    def step(self, tokens: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[list[int]]:
+        """Read as many more tokens in each of the first slots, which hold `lengths` tokens; return what follows each."""
         import torch
 
-        device, size = self.model.device, len(tokens)
-        filled = torch.tensor(lengths, device=device)
-        hidden = self._bias(torch.arange(max(lengths) + 1, device=device) > filled[:, None])[:, None, None]
-        self._place, self._views = (torch.arange(size, device=device), filled), []
+        device, size, more = self.model.device, len(tokens), torch.arange(len(tokens[0]))
+        columns = (torch.tensor(lengths)[:, None] + more).to(device)
+        reach = max(lengths) + len(more)
+        hidden = self._bias(torch.arange(reach, device=device) > columns[..., None])[:, None]
+        self._place, self._views = (torch.arange(size, device=device)[:, None], columns), []
         for first in range(0, size, _NEIGHBORS):
             slots = slice(first, min(first + _NEIGHBORS, size))
-            end = max(lengths[slots]) + 1
+            end = max(lengths[slots]) + len(more)
             self._views.append((slots, end, hidden[slots, ..., :end]))
-        positions = filled[:, None] + len(self.prefix)
-        logits = self._logits([[t] for t in tokens], positions, torch.zeros_like(positions))
-        return logits[:, 0].argmax(-1).tolist()
+        logits = self._logits(tokens, columns + len(self.prefix), more.expand(size, -1))
+        return logits.argmax(-1).tolist()
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy one slot over another."""
@@ -133,17 +133,21 @@ class Memory:
             self._own[layer] = keys.new_zeros(shape), values.new_zeros(shape)
         slots, columns = self._place
         for store, new in zip(self._own[layer], (keys, values), strict=True):
-            store[slots, :, columns] = new if isinstance(columns, slice) else new[:, :, 0]
+            store[slots, :, columns] = new if isinstance(columns, slice) else new.transpose(1, 2)
         return self._own[layer]
 
     def narrow(self, columns: Any) -> None:
         """Let only some `columns` (rows, k) of the tokens that are being read look back."""
         import torch
 
-        slots, end, bias = self._views[0]
-        if bias.shape[2] > 1:
-            rows = torch.arange(len(columns))[:, None]
-            self._views = [(slots, end, bias.expand(len(columns), -1, -1, -1)[rows, 0, columns][:, None])]
+        views, first = self._views, 0
+        self._views = []
+        for slots, end, bias in views:
+            asked = columns[first : first + slots.stop - slots.start]
+            rows = torch.arange(len(asked), device=asked.device)[:, None]
+            narrowed = bias.expand(len(asked), -1, -1, -1)[rows, 0, asked][:, None]
+            self._views.append((slots, end, narrowed))
+            first += len(asked)
 
     def attend(self, layer: int, query: Any) -> Any:
         """Mix the values that each query (rows, heads, tokens, size), scaled, looks back at."""

@@ -97,6 +97,43 @@ def test_max_new_tokens_cuts(loaded, bodies):
     assert len(tokenizer(" " + reply)["input_ids"]) <= 2
 
 
+@pytest.mark.parametrize("most", [1, 2, 3, 6, 9])
+def test_a_guess_that_is_right_does_not_write_past_the_end(loaded, bodies, most):
+    prompts = [OPEN.prompt(b) for b in bodies[:12]]
+    reference = one_at_a_time(*loaded, prompts, max_new_tokens=most)
+    assert generate(*loaded, prompts, max_new_tokens=most, batch_size=2) == reference
+
+
+@pytest.mark.parametrize("guess", ["none", "a wrong token", "the end of the reply"])
+def test_no_guess_changes_a_reply(loaded, bodies, monkeypatch, guess):
+    prompts = [OPEN.prompt(b) for b in bodies[:12]]
+    replies = generate(*loaded, prompts, max_new_tokens=40, batch_size=5)
+    token = {"none": None, "a wrong token": 77, "the end of the reply": loaded[1].eos_token_id}[guess]
+    monkeypatch.setattr(module.Drafts, "guess", lambda self, reply: token)
+    assert generate(*loaded, prompts, max_new_tokens=40, batch_size=5) == replies
+
+
+def test_right_guesses_save_passes(loaded, bodies, monkeypatch):
+    passes = []
+
+    class Spy(Memory):
+        def step(self, tokens, lengths):
+            passes.append(len(tokens))
+            return super().step(tokens, lengths)
+
+    monkeypatch.setattr(module, "Memory", Spy)
+    prompts = [OPEN.prompt(b, "full") for b in bodies[:24]]
+
+    def passes_a_reply():
+        passes.clear()
+        generate(*loaded, prompts, batch_size=8)
+        return sum(passes) / len(prompts)
+
+    guessed = passes_a_reply()
+    monkeypatch.setattr(module.Drafts, "guess", lambda self, reply: None)
+    assert guessed < 0.8 * passes_a_reply()
+
+
 def test_progress_counts_every_prompt_and_nothing_is_asked_of_nothing(loaded, bodies):
     lines = []
     prompts = [CHOICE.prompt(b) for b in [*bodies[:5], bodies[0]]]

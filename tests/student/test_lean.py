@@ -65,13 +65,19 @@ def test_the_next_tokens_are_those_of_transformers(variant, prefix):
     prompts = [[11, 12, 13, 14], [21, 22], [31, 32, 33]]
     memory = Memory(model, prefix, rows=3, width=8)
     assert LeanLlama.fits(model)
+    lengths = [len(p) for p in prompts]
     with memory.open():
         first = memory.read(prompts, 0)
-        second = memory.step(first, [len(p) for p in prompts])
-    for prompt, one, two in zip(prompts, first, second, strict=True):
+        # What a wrong guess left behind is overwritten and never looked at.
+        misled = memory.step([[token, 49] for token in first], lengths)
+        second = memory.step([[token] for token in first], lengths)
+        third = memory.step([[token, 47] for (token,) in second], [n + 1 for n in lengths])
+    for prompt, one, wrong, (two,), after in zip(prompts, first, misled, second, third, strict=True):
         with torch.inference_mode():
-            logits = model(input_ids=torch.tensor([[*prefix, *prompt, one]])).logits[0]
-        assert logits[-2:].argmax(-1).tolist() == [one, two]
+            logits = model(input_ids=torch.tensor([[*prefix, *prompt, one, two, 47]])).logits[0]
+            astray = model(input_ids=torch.tensor([[*prefix, *prompt, one, 49]])).logits[0]
+        assert logits[-4:].argmax(-1).tolist() == [one, two, *after]
+        assert wrong == [two, astray[-1].argmax().item()]
 
 
 def test_logits_are_those_of_transformers_where_they_are_asked_for():
