@@ -24,6 +24,7 @@ STEPS = {
     "counts_of": lambda curated, a, b, **o: reference.counts_of(curated, a, **o)["tp"],
     "confusion_of": lambda curated, a, b, **o: reference.confusion_of(curated, a, **o)["tp"],
     "disagreements_of": lambda curated, a, b, **o: reference.disagreements_of(curated, a, **o)["kind"],
+    "fates_of": reference.fates_of,
 }
 
 
@@ -38,6 +39,12 @@ def test_an_open_reference_that_codes_nothing_is_not_known(step):
 def test_a_split_without_reports_is_not_known(step):
     tables = [labels(name, "Edema", task="choice") for name in ("curated", "rules", "student")]
     assert STEPS[step](*tables, task="choice", reports=REPORTS.iloc[:0]).isna().all()
+
+
+def test_fates_need_rows_of_both_sides():
+    curated, rules, student = (labels(name, "J90") for name in ("curated", "rules", "student"))
+    assert len(reference.fates_of(curated, rules.iloc[:0], student, task="open", reports=REPORTS)) == 0
+    assert len(reference.fates_of(curated, rules, labels("student"), task="open", reports=REPORTS)) == 2
 
 
 def test_one_code_anywhere_makes_an_open_reference():
