@@ -15,7 +15,7 @@ from radbook.teachers.rules import RuleTeacher
 def measure(
     corpus: str, *, path: str | None = None, n_reports: int | None = None
 ) -> list[tuple[str, float, str]]:
-    """Label one corpus with both; the first report is labelled beforehand, so that loading the lexicon is not timed."""
+    """Label one corpus with both; the first report is labeled beforehand, so that loading the lexicon is not timed."""
     reports, curated = load_corpus(corpus, path=path, n_reports=n_reports, seed=1)
     teacher = RuleTeacher()
     teacher.label(reports.head(1))

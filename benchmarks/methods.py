@@ -96,7 +96,7 @@ class Bench:
         return rows
 
     def answers_as_labels(self, answers: pd.DataFrame) -> dict[str, pd.DataFrame]:
-        """Return what a labeller answered as labels to train on, by task."""
+        """Return what a labeler answered as labels to train on, by task."""
         return {task: self._of(answers, task) for task in self.labels}
 
     @staticmethod

@@ -23,7 +23,7 @@ CURATED = "curated"  # source of labels that people made
 
 _COUNTS = (
     *("label_rows", "choice", "open", "not_train", "failed_labels", "empty_reports", "disputed", "over_length", "not_drawn"),
-    *("repaired_labels", "unlabelled", "checked"),
+    *("repaired_labels", "unlabeled", "checked"),
 )
 _TEACHERS = {"rules": "the rules", "chat": "the language model", "simulated": "the simulated teacher"}
 
@@ -77,7 +77,7 @@ def build_instructions(
         `label_rows` (rows that came in), then where they went: `choice`, `open` (rows of the table),
         `not_train`, `failed_labels`, `empty_reports`, `disputed`, `over_length`, `not_drawn`; these add up to
         `label_rows`.
-        Beside them `repaired_labels` (used, though the parser had to repair them), `unlabelled` (train
+        Beside them `repaired_labels` (used, though the parser had to repair them), `unlabeled` (train
         reports without a label row, both tasks together) and `checked` (rows whose label was checked).
 
     Raises
@@ -165,7 +165,7 @@ def _task_rows(
     """Return every row that may be trained on, and count the others by reason."""
     texts = dict(zip(train["report_id"], train["text"], strict=True))
     counts["label_rows"] += len(labels)
-    counts["unlabelled"] += len(set(texts) - set(labels["report_id"]))
+    counts["unlabeled"] += len(set(texts) - set(labels["report_id"]))
     rows: list[dict] = []
     for label in labels.itertuples():
         if label.report_id not in texts:

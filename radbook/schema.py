@@ -154,9 +154,9 @@ def check(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
 
 
 def check_reports(reports: pd.DataFrame) -> None:
-    """Refuse a table that a labeller cannot take, before anything is read or paid: it needs text ids, each once, and texts.
+    """Refuse a table that a labeler cannot take, before anything is read or paid: it needs text ids, each once, and texts.
 
-    A text may be missing: a labeller says of that report that it is empty.
+    A text may be missing: a labeler says of that report that it is empty.
 
     >>> check_reports(pd.DataFrame({"report_id": [7], "text": ["Clear lungs."]}))
     Traceback (most recent call last):

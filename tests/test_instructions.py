@@ -70,7 +70,7 @@ def test_every_label_row_is_accounted_for():
     ]  # fmt: skip
     assert counts == {
         "label_rows": 8, "choice": 2, "open": 1, "not_train": 2, "failed_labels": 1, "empty_reports": 1,
-        "disputed": 0, "over_length": 1, "not_drawn": 0, "repaired_labels": 1, "unlabelled": 4, "checked": 0,
+        "disputed": 0, "over_length": 1, "not_drawn": 0, "repaired_labels": 1, "unlabeled": 4, "checked": 0,
     }  # fmt: skip
     gone = (
         "choice", "open", "not_train", "failed_labels", "empty_reports", "disputed", "over_length", "not_drawn",

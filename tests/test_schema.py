@@ -99,7 +99,7 @@ def test_half_a_character_is_named_with_its_row():
         ({"report_id": ["1", "2"], "text": ["a", "b\udcff"]}, "column text: row 1 holds half of a character"),
     ],
 )
-def test_reports_that_no_labeller_can_take_are_refused(reports, message):
+def test_reports_that_no_labeler_can_take_are_refused(reports, message):
     with pytest.raises(RadbookError, match=message):
         check_reports(pd.DataFrame(reports, dtype=object))
 

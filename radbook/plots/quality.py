@@ -66,7 +66,7 @@ def sensitivity_specificity(confusions: pd.DataFrame) -> Figure:
 
 
 def disagreement_heatmap(matrix: pd.DataFrame, *, title: str = "Agreement of sources") -> Figure:
-    """The `agreement` of sources as a labelled matrix with its numbers written in."""
+    """The `agreement` of sources as a labeled matrix with its numbers written in."""
     if matrix.empty:
         raise RadbookError("disagreement_heatmap: there is no cell to draw")
     values = matrix.to_numpy(dtype=float)

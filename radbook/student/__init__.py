@@ -25,7 +25,7 @@ __all__ = ["Student"]
 
 
 class Student:
-    """A labeller made of a base model, and of an adapter if it has been trained.
+    """A labeler made of a base model, and of an adapter if it has been trained.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ from radbook.teachers.sentences import normalize, split_sentences
 
 __all__ = ["RuleTeacher", "find_mentions"]
 
-# Texts of fewer characters than this in all (some 4,000 reports) are labelled as soon here as by more processes.
+# Texts of fewer characters than this in all (some 4,000 reports) are labeled as soon here as by more processes.
 _WORTH_PROCESSES = 1_500_000
 
 # A denial of some of a thing only.

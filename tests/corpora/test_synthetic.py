@@ -89,11 +89,11 @@ def test_every_finding_occurs_in_each_presence():
     for style in STYLES:
         for task in ("choice", "open"):
             seen |= {(f["rule"], f["presence"]) for f in mentions(corpus(style, 6000)[1], task)}
-    labelled = [i for i, f in FINDINGS.items() if f.category or f.icd10]
-    missing = [(i, p) for i in labelled for p in ("present", "uncertain", "absent") if (i, p) not in seen]
+    labeled = [i for i, f in FINDINGS.items() if f.category or f.icd10]
+    missing = [(i, p) for i in labeled for p in ("present", "uncertain", "absent") if (i, p) not in seen]
     # A concept that shares its code with a likelier one may be the weaker mention in every report here.
     assert not [m for m in missing if m[1] == "present"]
-    assert len(missing) <= len(labelled) // 5, missing
+    assert len(missing) <= len(labeled) // 5, missing
 
 
 @pytest.mark.parametrize("style", STYLES)
