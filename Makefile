@@ -25,6 +25,7 @@ test: setup
 
 lint: setup
 	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports > $(LOG).lint || { cat $(LOG).lint; exit 1; }
 
 bench: setup
 	@$(BIN)/python benchmarks/run.py

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import f1_score
 
+from radbook.core.findings import finding, label_row
+from radbook.core.ontology import CATEGORIES
 from radbook.evaluation import label_matrix, paired_difference, paired_power, paired_table, score
-from radbook.findings import finding, label_row
-from radbook.ontology import CATEGORIES
 
 
 def measure(

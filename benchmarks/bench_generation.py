@@ -14,9 +14,9 @@ from typing import Any
 from radbook.corpora.sections import report_body
 from radbook.corpora.synthetic import generate_reports
 from radbook.student import Student
-from radbook.student.chat import encode_prompts
 from radbook.student.environment import quiet
-from radbook.student.generate import generate
+from radbook.student.generation.generate import generate
+from radbook.student.prompts import encode_prompts
 from radbook.tasks import STYLES, TASKS
 
 MAX_NEW_TOKENS = 150

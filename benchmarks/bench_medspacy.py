@@ -10,10 +10,10 @@ import pandas as pd
 from medspacy_lexicon import export
 from rounds import Worker, in_turn
 
+from radbook.core.findings import finding, label_row
 from radbook.corpora import load_corpus
 from radbook.corpora.sections import report_body
 from radbook.evaluation import score
-from radbook.findings import finding, label_row
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "medspacy-requirements.txt"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from radbook.errors import RadbookError
+from radbook.core.errors import RadbookError
+from radbook.core.findings import finding, label_row
 from radbook.evaluation import score
-from radbook.findings import finding, label_row
-from radbook.runs import project_root
+from radbook.pipeline.run import project_root
 from radbook.student import Student
 from radbook.teachers.rules import RuleTeacher
 

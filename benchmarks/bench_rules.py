@@ -5,10 +5,10 @@ import time
 
 import pandas as pd
 
+from radbook.core.findings import finding, label_row
+from radbook.core.ontology import FINDINGS
 from radbook.corpora import load_corpus
 from radbook.evaluation import score
-from radbook.findings import finding, label_row
-from radbook.ontology import FINDINGS
 from radbook.teachers.rules import RuleTeacher
 
 

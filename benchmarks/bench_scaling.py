@@ -19,8 +19,8 @@ import pandas as pd
 import psutil
 from rounds import ONE_THREAD
 
+from radbook.core.schema import LABELS, REPORTS, read_table, write_table
 from radbook.corpora import load_corpus
-from radbook.schema import LABELS, REPORTS, read_table, write_table
 
 SIZES = (1_000, 2_000, 5_000, 10_000, 20_000)
 STEPS = {
@@ -95,7 +95,7 @@ def _work(step: str, reports: pd.DataFrame, curated: pd.DataFrame) -> Callable[[
     if step == "training":
         from radbook.instructions import build_instructions
         from radbook.student.base import load_tokenizer, prepare_training
-        from radbook.student.finetune import finetune
+        from radbook.student.training.finetune import finetune
 
         prepare_training("tiny", "auto")  # Unsloth wants to be imported before the tokenizer's library
         choice = curated[curated["task"] == "choice"]

@@ -14,9 +14,9 @@ from train_side import SETTINGS
 from transformers import AutoConfig
 from work import work_per_token
 
+from radbook.core.schema import INSTRUCTIONS, write_table
 from radbook.corpora import load_corpus
 from radbook.instructions import build_instructions
-from radbook.schema import INSTRUCTIONS, write_table
 from radbook.student.base import TINY, load_tokenizer
 from radbook.student.environment import cpu_has_bfloat16
 

@@ -47,7 +47,7 @@ def build_model(folder: Path, *, tiny: bool) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from radbook.student.tokenizer import build_tokenizer
+    from radbook.student.pretraining.tokenizer import build_tokenizer
 
     tokenizer = build_tokenizer(2048, n_reports=100 if tiny else 2000)
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
@@ -85,9 +85,9 @@ def train(folder: Path, backend: str, *, batch_size: int, accumulation: int, ste
     import torch
 
     from radbook.student.base import load_base, prepare_training
-    from radbook.student.settings import Settings
-    from radbook.student.trainer import add_lora, make_trainer, tokenize
-    from radbook.student.watch import watcher
+    from radbook.student.training.callbacks import watcher
+    from radbook.student.training.config import Settings
+    from radbook.student.training.trainer import add_lora, make_trainer, tokenize
 
     prepare_training(str(folder), backend)
     settings = Settings(
@@ -147,9 +147,9 @@ def write(folder: Path, *, n_replies: int, max_new_tokens: int) -> dict[str, Any
     import torch
 
     from radbook.student.base import load_base
-    from radbook.student.chat import encode_prompts
     from radbook.student.environment import quiet
-    from radbook.student.generate import generate
+    from radbook.student.generation.generate import generate
+    from radbook.student.prompts import encode_prompts
 
     model, tokenizer, _ = load_base(str(folder), backend="peft")
     prompts = rows_of(folder, n_replies)["prompt"].tolist()

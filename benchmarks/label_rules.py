@@ -6,7 +6,7 @@ import pandas as pd
 from rounds import read_reports, serve
 
 from radbook.teachers.rules import RuleTeacher
-from radbook.teachers.sentences import split_sentences
+from radbook.teachers.rules.sentences import split_sentences
 
 
 def main(path: str) -> None:

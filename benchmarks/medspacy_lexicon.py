@@ -3,9 +3,9 @@
 import itertools
 from collections import defaultdict
 
-from radbook.findings import Presence
-from radbook.ontology import FINDINGS
-from radbook.teachers.lexicon import Lexicon, Rule, load_lexicon
+from radbook.core.findings import Presence
+from radbook.core.ontology import FINDINGS
+from radbook.teachers.rules.lexicon import Lexicon, Rule, load_lexicon
 
 # A site and its state do not reach over these.
 _APART = [

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from radbook.core.files import read_json, write_json
+from radbook.core.schema import CONTRACTS, read_table, write_table
 from radbook.evaluation import paired_difference, score
-from radbook.files import read_json, write_json
 from radbook.instructions import build_instructions
-from radbook.runs import Run, open_run
-from radbook.schema import CONTRACTS, read_table, write_table
+from radbook.pipeline.run import Run, open_run
 from radbook.student import Student
 from radbook.student.base import base_hash, load_base, load_tokenizer, prepare_training, prompt_style
-from radbook.student.finetune import finetune
+from radbook.student.training.finetune import finetune
 
 SETTINGS = {"lora_rank": "rank", "lora_alpha": "alpha", "lora_targets": "targets"}
 SAME = (

@@ -22,7 +22,7 @@ import bench_scaling
 import bench_training
 from rounds import Ended
 
-from radbook.errors import RadbookError
+from radbook.core.errors import RadbookError
 
 # What was measured, the figure and its unit; None where it could not be, and why in place of the unit.
 Figure = tuple[str, float | None, str]

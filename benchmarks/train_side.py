@@ -19,10 +19,10 @@ import pandas as pd
 from rounds import serve
 from work import matrix_rate
 
-from radbook.schema import INSTRUCTIONS, read_table
+from radbook.core.schema import INSTRUCTIONS, read_table
 from radbook.student.base import load_base, load_tokenizer
 from radbook.student.environment import cpu_has_bfloat16, import_unsloth, prepare_environment
-from radbook.student.settings import Settings
+from radbook.student.training.config import Settings
 
 # What decides the losses is the same for all; everything else is each one's own.
 SETTINGS = Settings(epochs=1.0, batch_size=16, rank=16, alpha=32, learning_rate=1e-3, seed=1)
@@ -32,7 +32,7 @@ SHAPES = ((2048, 256, 1024), (2048, 1024, 256), (2048, 256, 256))
 
 def with_radbook(table: pd.DataFrame) -> tuple[Any, Callable[[], object]]:
     """Prepare what `finetune` trains with."""
-    from radbook.student.trainer import add_lora, make_trainer, tokenize
+    from radbook.student.training.trainer import add_lora, make_trainer, tokenize
 
     model, tokenizer, backend = load_base("tiny")
     model = add_lora(model, SETTINGS, backend)
@@ -79,7 +79,7 @@ def with_loop(table: pd.DataFrame) -> tuple[Any, Callable[[], object]]:
     from peft import get_peft_model
     from transformers import get_cosine_schedule_with_warmup
 
-    from radbook.student.trainer import tokenize
+    from radbook.student.training.trainer import tokenize
 
     model, tokenizer, _ = load_base("tiny", backend="peft")
     torch.manual_seed(SETTINGS.seed)
@@ -142,7 +142,7 @@ def loss_of(model: Any, table: pd.DataFrame) -> float:
     """Return the mean loss per trained token, in single precision, the same way for everyone."""
     import torch
 
-    from radbook.student.trainer import tokenize
+    from radbook.student.training.trainer import tokenize
 
     rows = tokenize(table, load_tokenizer("tiny"))
     model.eval()

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from radbook.errors import ChapterError, RadbookError
-from radbook.files import shown_path
+from radbook.core.errors import ChapterError, RadbookError
+from radbook.core.files import shown_path
 
 __all__ = ["app", "main"]
 
@@ -44,7 +44,7 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Execute also what is up to date.")] = False,
 ) -> None:
     """Execute the chapters that are out of date into runs/NAME."""
-    from radbook.chain import run_chapters
+    from radbook.pipeline.runner import run_chapters
 
     pairs = _pairs(parameter)
     screen = _Screen()
@@ -76,8 +76,8 @@ def compare(
     b: Annotated[str, typer.Argument(help="The run to compare with it; differences are B minus A.")],
 ) -> None:
     """Say what changed between two runs: what they were made from, and their scores."""
+    from radbook.book.changes_page import as_text
     from radbook.compare.differences import compare_runs
-    from radbook.compare.words import as_text
 
     print(as_text(compare_runs(a, b)))
 
@@ -102,8 +102,8 @@ def sweep(
     """Execute a grid of runs on a Dask cluster and write runs/NAME/sweep.csv."""
     if bool(grid) == bool(curves):
         raise RadbookError("a sweep needs its values: give --grid KEY=V1,V2, or --curves FILE (one of the two)")
-    from radbook.sweep import run_sweep
-    from radbook.sweep.grids import load_curves, parse_grid
+    from radbook.pipeline.sweep import run_sweep
+    from radbook.pipeline.sweep.grids import load_curves, parse_grid
 
     screen = _Screen()
     try:
@@ -135,7 +135,7 @@ def pretrain(
 ) -> None:
     """Make a base model like the packaged one; after an interruption the same command goes on."""
     from radbook.student.base import TINY
-    from radbook.student.pretrain import pretrain as train
+    from radbook.student.pretraining.pretrain import pretrain as train
 
     screen = _Screen()
     try:

@@ -86,8 +86,8 @@ def _disk() -> tuple[bool, str]:
 
 
 def _project() -> tuple[bool, str]:
-    from radbook.errors import RadbookError
-    from radbook.runs import project_root
+    from radbook.core.errors import RadbookError
+    from radbook.pipeline.run import project_root
 
     try:
         root = project_root()

@@ -48,7 +48,7 @@ def test_tokens_of_the_first_step_which_is_not_timed_do_not_count(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     from full_size import rows_timed
 
-    from radbook.student.trainer import length_grouped
+    from radbook.student.training.trainer import length_grouped
 
     lengths = [10] * 8 + [100] * 4
     timed = rows_timed(length_grouped(lengths, 4, seed=0), 4)

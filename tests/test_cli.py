@@ -8,7 +8,7 @@ import pytest
 from toyproject import toy_project
 
 from radbook import cli
-from radbook.errors import ChapterError, RadbookError
+from radbook.core.errors import ChapterError, RadbookError
 
 
 def radbook(*arguments: str, cwd=None) -> subprocess.CompletedProcess:
@@ -46,7 +46,7 @@ def test_exit_codes(error, code, monkeypatch, capsys):
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("radbook.chain.run_chapters", fail)
+    monkeypatch.setattr("radbook.pipeline.runner.run_chapters", fail)
     with pytest.raises(SystemExit) as caught:
         cli.main(["run"])
     assert caught.value.code == code
@@ -61,7 +61,7 @@ def test_parameters_reach_the_chain(typed, monkeypatch, tmp_path, capsys):
         seen.update(options, profile=profile)
         return type("Run", (), {"name": "mine", "path": tmp_path})
 
-    monkeypatch.setattr("radbook.chain.run_chapters", chain)
+    monkeypatch.setattr("radbook.pipeline.runner.run_chapters", chain)
     with pytest.raises(SystemExit) as caught:
         cli.main(["run", "smoke", "--run", "mine", "--only", "2", "--force", *typed])
     assert caught.value.code == 0

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import toyruns
 
-from radbook.runs import open_run
+from radbook.pipeline.run import open_run
 from radbook.student import Student
 from radbook.student.base import load_base
 

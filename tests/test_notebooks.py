@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from radbook.chapters import CHAPTERS
-from radbook.errors import RadbookError
-from radbook.profiles import declared_parameters, load_profile, resolve_parameters
+from radbook.core.errors import RadbookError
+from radbook.pipeline.chapters import CHAPTERS
+from radbook.pipeline.parameters import declared_parameters, load_profile, resolve_parameters
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

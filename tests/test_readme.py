@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from radbook.publish import END
+from radbook.compare.publish import END
 
 ROOT = Path(__file__).parents[1]
 SENTENCES = (ROOT / "README.md").read_text(encoding="utf-8").partition(END)[2].partition("\n## ")[0]

@@ -1,12 +1,15 @@
 """A project of two tiny chapters in the real layout, for tests of the chain and of the book."""
 
+import shutil
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from radbook.chapters import Chapter
+from radbook.pipeline.chapters import Chapter
 
+ROOT = Path(__file__).parents[1]
 CHAPTERS = (
     Chapter("01_first", (), ("reports.parquet",)),
     Chapter("02_second", ("reports.parquet",), ("labels/rules.parquet",)),
@@ -15,7 +18,7 @@ CHAPTERS = (
 FIRST = """\
 import pandas as pd
 
-from radbook.runs import open_run
+from radbook.pipeline.run import open_run
 
 texts = ["Normal <b>chest</b>."] * n_reports
 columns = {c: texts for c in ("text", "findings", "impression")}
@@ -25,8 +28,8 @@ open_run(run).write("reports", frame)
 print(f"rate {rate}")
 """
 SECOND = """\
-from radbook.runs import open_run
-from radbook.findings import label_row
+from radbook.pipeline.run import open_run
+from radbook.core.findings import label_row
 import pandas as pd
 
 reports = open_run(run).read("reports")
@@ -65,3 +68,15 @@ def toy_project(folder: Path, *, first: str = FIRST, second: str = SECOND) -> Pa
     declared = 'run: str = "default"  # name of the run\nstrict: bool = False  # be strict\ncorpus_path: str = ""  # a file\n'
     nbformat.write(notebook("Second", declared, second), folder / "notebooks" / "02_second.ipynb")
     return folder
+
+
+def toy_book_project(folder: Path, **cells: str) -> Path:
+    """Return a toy project with the real configuration and assets."""
+    project = toy_project(folder, **cells)
+    shutil.copy(ROOT / "_config.yml", project)
+    shutil.copytree(ROOT / "pages" / "_static", project / "pages" / "_static")
+    (project / "pages" / "references.bib").write_text("")
+    toc = yaml.safe_load((project / "_toc.yml").read_text())
+    toc["chapters"] += [{"file": "pages/run"}, {"file": "pages/changes"}]
+    (project / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
+    return project

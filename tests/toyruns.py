@@ -6,14 +6,14 @@ from pathlib import Path
 import pandas as pd
 from transformers import AutoTokenizer
 
-from radbook.chapters import CHAPTERS
+from radbook.core.files import write_json
 from radbook.corpora import load_corpus
 from radbook.evaluation import score_all
-from radbook.files import write_json
-from radbook.fingerprints import describe_machine, file_digest
 from radbook.instructions import build_instructions
-from radbook.profiles import declared_parameters, load_profile, resolve_parameters
-from radbook.runs import Run, open_run
+from radbook.pipeline.chapters import CHAPTERS
+from radbook.pipeline.fingerprints import describe_machine, file_digest
+from radbook.pipeline.parameters import declared_parameters, load_profile, resolve_parameters
+from radbook.pipeline.run import Run, open_run
 from radbook.student.base import TINY
 from radbook.teachers.rules import RuleTeacher
 from radbook.teachers.simulated import SimulatedTeacher

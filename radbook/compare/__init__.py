@@ -2,6 +2,6 @@
 
 from radbook.compare.differences import Changes, compare_records, compare_runs
 from radbook.compare.published import open_record, published_record
-from radbook.compare.records import Record
+from radbook.compare.record import Record
 
 __all__ = ["Changes", "Record", "compare_records", "compare_runs", "open_record", "published_record"]

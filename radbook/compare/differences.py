@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from radbook.compare.published import open_record
-from radbook.compare.records import Record
+from radbook.compare.record import Record
+from radbook.core.schema import TASKS
 from radbook.evaluation import paired_table
-from radbook.lesson import interval, plain
-from radbook.profiles import UNPUBLISHED, public_value
-from radbook.reference import has_reference
-from radbook.schema import TASKS
+from radbook.evaluation.unlabeled import has_reference
+from radbook.pipeline.parameters import UNPUBLISHED, public_value
+from radbook.reporting.text import interval, plain
 
 __all__ = ["COMPARED", "NONE", "PARTS", "Changes", "ScoreChange", "compare_records", "compare_runs"]
 

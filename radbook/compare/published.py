@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from radbook.compare.records import ANSWERS, Record, no_answers, record_of
+from radbook.compare.record import ANSWERS, Record, no_answers, record_of
+from radbook.core.errors import RadbookError, did_you_mean
+from radbook.core.schema import SCORES, read_table, write_table
 from radbook.corpora import SHARING
-from radbook.errors import RadbookError, did_you_mean
-from radbook.runs import open_run, project_root
-from radbook.schema import SCORES, read_table, write_table
+from radbook.pipeline.run import open_run, project_root
 
 __all__ = ["PUBLISHED_RUNS", "open_record", "published_record", "read_record", "write_answers"]
 
@@ -24,14 +24,14 @@ FILE = "answers.parquet"
 
 
 def read_record(folder: Path) -> Record:
-    """Read what `write_answers` and `radbook.publish` wrote to `results/NAME`."""
+    """Read what `write_answers` and `radbook.compare.publish` wrote to `results/NAME`."""
     name = f"results/{folder.name}"
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         scores = pd.read_csv(folder / "scores.csv")
     except (OSError, ValueError) as error:
         raise RadbookError(
-            f"{name} is not a published run ({error}): publish it with python -m radbook.publish"
+            f"{name} is not a published run ({error}): publish it with python -m radbook.compare.publish"
         ) from None
     # Another version may have written fewer columns: what they said is unknown.
     lacking = {c: "" if kind == SCORES.columns["label"] else math.nan for c, kind in SCORES.columns.items() if c not in scores}
@@ -39,7 +39,7 @@ def read_record(folder: Path) -> Record:
     if not (folder / FILE).is_file():
         why = (
             manifest.get("answers")
-            or f"{name} holds no answers: publish it again with python -m radbook.publish"
+            or f"{name} holds no answers: publish it again with python -m radbook.compare.publish"
         )
         return Record(name, manifest, scores, no_answers(), why)
     answers = read_table(folder / FILE, ANSWERS)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from radbook.core.errors import RadbookError, choose, did_you_mean
+from radbook.core.schema import LABELS, REPORTS, check
 from radbook.corpora.openi import ARCHIVE_URL, download_openi, read_openi
 from radbook.corpora.splits import assign_splits
 from radbook.corpora.synthetic import generate_reports
 from radbook.corpora.table import read_table_corpus
-from radbook.errors import RadbookError, choose, did_you_mean
-from radbook.schema import LABELS, REPORTS, check
 
 __all__ = ["SHARING", "load_corpus"]
 
@@ -74,7 +74,7 @@ def load_corpus(
     >>> load_corpus("open-i")
     Traceback (most recent call last):
         ...
-    radbook.errors.RadbookError: corpus='open-i' is none of synthetic, openi, table; did you mean openi?
+    radbook.core.errors.RadbookError: corpus='open-i' is none of synthetic, openi, table; did you mean openi?
     """
     choose(name, SHARING, "corpus")
     for option in options:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 from rapidfuzz import fuzz, process
 
-from radbook.corpora.cells import no_column, patient_ids, read_columns, row_ids
-from radbook.corpora.names import findings_of, read_names
-from radbook.errors import RadbookError
-from radbook.findings import label_row
-from radbook.ontology import CATEGORIES
-from radbook.schema import LABELS, check
+from radbook.core.errors import RadbookError
+from radbook.core.findings import label_row
+from radbook.core.ontology import CATEGORIES
+from radbook.core.schema import LABELS, check
+from radbook.corpora.label_names import findings_of, read_names
+from radbook.corpora.tabular import no_column, patient_ids, read_columns, row_ids
 
 __all__ = ["LabelColumns", "read_label_columns"]
 

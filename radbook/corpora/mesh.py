@@ -6,9 +6,9 @@ from functools import cache
 
 import pandas as pd
 
-from radbook.findings import finding, label_row
-from radbook.ontology import CATEGORIES, FINDINGS, read_resource
-from radbook.schema import LABELS
+from radbook.core.findings import finding, label_row
+from radbook.core.ontology import CATEGORIES, FINDINGS, read_resource
+from radbook.core.schema import LABELS
 
 __all__ = ["NOT_INDEXED", "curate"]
 

@@ -23,11 +23,11 @@ import pandas as pd
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from radbook.corpora.cells import read_columns
+from radbook.core.errors import RadbookError
 from radbook.corpora.mesh import curate
 from radbook.corpora.sections import compose_text
 from radbook.corpora.splits import assign_splits
-from radbook.errors import RadbookError
+from radbook.corpora.tabular import read_columns
 
 __all__ = ["ARCHIVE_SHA256", "ARCHIVE_URL", "download_openi", "read_openi"]
 

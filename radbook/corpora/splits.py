@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from radbook.errors import RadbookError
-from radbook.schema import SPLITS
+from radbook.core.errors import RadbookError
+from radbook.core.schema import SPLITS
 
 __all__ = ["assign_splits", "check_splits"]
 
@@ -64,7 +64,7 @@ def check_splits(reports: pd.DataFrame) -> None:
     >>> check_splits(pd.DataFrame({"split": ["train", "test"], "patient_id": ["a", "b"]}))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    radbook.errors.RadbookError: no report fell into split dev: 2 patients are too few for its share. Use more reports, ...
+    radbook.core.errors.RadbookError: no report fell into split dev: 2 patients are too few for its share. Use more reports, ...
     """
     for split in SPLITS:
         if not (reports["split"] == split).any():

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from radbook.corpora.cells import no_column, patient_ids, read_columns, row_ids
-from radbook.corpora.names import findings_of, read_names
+from radbook.core.errors import RadbookError
+from radbook.core.findings import label_row
+from radbook.core.schema import LABELS
+from radbook.corpora.label_names import findings_of, read_names
 from radbook.corpora.sections import compose_text, split_sections
 from radbook.corpora.splits import assign_splits
-from radbook.errors import RadbookError
-from radbook.findings import label_row
-from radbook.schema import LABELS
+from radbook.corpora.tabular import no_column, patient_ids, read_columns, row_ids
 
 __all__ = ["read_table_corpus"]
 

@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
-from radbook.errors import RadbookError
-from radbook.evaluation.counts import Comparison, compare
-from radbook.evaluation.intervals import bootstrap_scores, exact_interval
+from radbook.core.errors import RadbookError
+from radbook.evaluation.bootstrap import bootstrap_scores, exact_interval
+from radbook.evaluation.comparison import Comparison, compare
 
 __all__ = ["Calibration", "calibrate", "calibration_error", "calibration_gain", "reliability"]
 
@@ -60,8 +60,8 @@ def calibrate(
 
     Examples
     --------
-    >>> from radbook.ontology import CATEGORIES
-    >>> from radbook.findings import finding, label_row
+    >>> from radbook.core.ontology import CATEGORIES
+    >>> from radbook.core.findings import finding, label_row
     >>> ids = [str(k) for k in range(40)]  # Edema in three of four reports for which the student says 0.99
     >>> truth = [label_row(i, "curated", "choice", [finding("Edema")] * (k % 4 > 0)) for k, i in enumerate(ids)]
     >>> rows = [(i, c, c == "Edema", 0.99 if c == "Edema" else 0.01) for i in ids for c in CATEGORIES]
@@ -113,8 +113,8 @@ def reliability(
 
     Examples
     --------
-    >>> from radbook.ontology import CATEGORIES
-    >>> from radbook.findings import finding, label_row
+    >>> from radbook.core.ontology import CATEGORIES
+    >>> from radbook.core.findings import finding, label_row
     >>> truth = pd.DataFrame([label_row(i, "curated", "choice", [finding("Edema")] * (i < "3")) for i in "1234"])
     >>> rows = [(i, c, 0.7 if c == "Edema" else 0.0) for i in "1234" for c in CATEGORIES]
     >>> table = reliability(
@@ -182,8 +182,8 @@ def calibration_gain(
 
     Examples
     --------
-    >>> from radbook.ontology import CATEGORIES
-    >>> from radbook.findings import finding, label_row
+    >>> from radbook.core.ontology import CATEGORIES
+    >>> from radbook.core.findings import finding, label_row
     >>> ids = [str(k) for k in range(20)]
     >>> truth = pd.DataFrame([label_row(i, "curated", "choice", [finding("Edema")] * (i < "2")) for i in ids])
     >>> rows = [(i, c, 0.95 if c == "Edema" else 0.0, 0.6 if c == "Edema" else 0.0) for i in ids for c in CATEGORIES]

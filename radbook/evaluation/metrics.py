@@ -5,7 +5,7 @@ from math import isnan, nan
 
 import numpy as np
 
-from radbook.errors import RadbookError
+from radbook.core.errors import RadbookError
 
 __all__ = ["FEW_POSITIVES", "METRICS", "check_zero_division", "derive", "score_names"]
 

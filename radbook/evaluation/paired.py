@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from radbook.errors import RadbookError, choose
-from radbook.evaluation.counts import Comparison, compare
-from radbook.evaluation.intervals import Statistic, bootstrap_scores, check_draws, chunks
+from radbook.core.errors import RadbookError, choose
+from radbook.evaluation.bootstrap import Statistic, bootstrap_scores, check_draws, chunks
+from radbook.evaluation.comparison import Comparison, compare
 from radbook.evaluation.metrics import FEW_POSITIVES, METRICS, check_zero_division, derive, score_names
 
 __all__ = ["holm", "paired_difference", "paired_table"]
@@ -64,7 +64,7 @@ def paired_difference(
 
     Examples
     --------
-    >>> from radbook.findings import label_row, finding
+    >>> from radbook.core.findings import label_row, finding
     >>> def table(source, n):
     ...     rows = [label_row(str(i), source, "choice", [finding("Edema")] * (i < n)) for i in range(20)]
     ...     return pd.DataFrame(rows)
@@ -131,7 +131,7 @@ def paired_table(
 
     Examples
     --------
-    >>> from radbook.findings import label_row, finding
+    >>> from radbook.core.findings import label_row, finding
     >>> def table(source, n):
     ...     rows = [label_row(str(i), source, "choice", [finding("Edema")] * (i < n)) for i in range(20)]
     ...     return pd.DataFrame(rows)

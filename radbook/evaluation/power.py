@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from radbook.errors import RadbookError
-from radbook.evaluation.counts import Comparison, compare
-from radbook.evaluation.intervals import draw_weights
+from radbook.core.errors import RadbookError
+from radbook.evaluation.bootstrap import draw_weights
+from radbook.evaluation.comparison import Comparison, compare
 
 __all__ = ["SIZES", "paired_power", "reports_needed"]
 
@@ -66,7 +66,7 @@ def paired_power(
 
     Examples
     --------
-    >>> from radbook.findings import label_row, finding
+    >>> from radbook.core.findings import label_row, finding
     >>> def table(source, wrong):
     ...     rows = [label_row(str(i), source, "choice", [finding("Edema")] * (i % wrong > 0)) for i in range(90)]
     ...     return pd.DataFrame(rows)

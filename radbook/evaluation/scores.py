@@ -10,12 +10,12 @@ from math import nan
 import numpy as np
 import pandas as pd
 
-from radbook.errors import RadbookError, choose
-from radbook.evaluation.counts import Comparison, compare
-from radbook.evaluation.intervals import bootstrap_scores
-from radbook.evaluation.matrix import POLICIES
+from radbook.core.errors import RadbookError, choose
+from radbook.core.schema import SCORES, TASKS, check
+from radbook.evaluation.bootstrap import bootstrap_scores
+from radbook.evaluation.comparison import Comparison, compare
+from radbook.evaluation.label_matrix import POLICIES
 from radbook.evaluation.metrics import check_zero_division, derive, score_names
-from radbook.schema import SCORES, TASKS, check
 
 __all__ = ["score", "score_all"]
 
@@ -83,7 +83,7 @@ def score(
 
     Examples
     --------
-    >>> from radbook.findings import finding, label_row
+    >>> from radbook.core.findings import finding, label_row
     >>> def table(source, *codes):
     ...     rows = [label_row(f"r{i}", source, "choice", [finding(c)]) for i, c in enumerate(codes)]
     ...     return pd.DataFrame(rows)
@@ -134,7 +134,7 @@ def score_all(
 
     Examples
     --------
-    >>> from radbook.findings import finding, label_row
+    >>> from radbook.core.findings import finding, label_row
     >>> reference = pd.DataFrame([label_row("r", "curated", "choice", [finding("Edema")])])
     >>> sources = [reference.assign(source=name) for name in ("rules", "student:a")]
     >>> scores = score_all(reference, sources, policy=list(POLICIES))

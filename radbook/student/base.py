@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from radbook.errors import RadbookError, choose
+from radbook.core.errors import RadbookError, choose
 from radbook.student.environment import import_unsloth, prepare_environment, quiet
 
 __all__ = [

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from radbook.core.errors import RadbookError
+from radbook.core.findings import Presence, finding, label_row
+from radbook.core.schema import LABELS, TASKS, check, check_reports
 from radbook.corpora.sections import is_empty
-from radbook.errors import RadbookError
-from radbook.findings import Presence, finding, label_row
-from radbook.schema import LABELS, TASKS, check, check_reports
 
 __all__ = ["SimulatedTeacher"]
 

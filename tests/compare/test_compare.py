@@ -8,15 +8,15 @@ import pytest
 from toyruns import edit_manifest, make_project, make_run
 
 from radbook import cli
+from radbook.book.changes_page import as_markdown, as_text, changes_page
 from radbook.compare.differences import compare_records, compare_runs
+from radbook.compare.publish import publish
 from radbook.compare.published import open_record, read_record
-from radbook.compare.records import record_of
-from radbook.compare.words import as_markdown, as_text, changes_page
-from radbook.errors import RadbookError
+from radbook.compare.record import record_of
+from radbook.core.errors import RadbookError
+from radbook.core.findings import finding
 from radbook.evaluation import paired_difference
-from radbook.findings import finding
-from radbook.publish import publish
-from radbook.runs import open_run
+from radbook.pipeline.run import open_run
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from radbook.core.errors import RadbookError
+from radbook.core.ontology import CATEGORIES
+from radbook.core.schema import LABELS, check
 from radbook.corpora.label_columns import read_label_columns
-from radbook.corpora.names import read_names
-from radbook.errors import RadbookError
-from radbook.ontology import CATEGORIES
-from radbook.schema import LABELS, check
+from radbook.corpora.label_names import read_names
 
 INVENTED = files("radbook") / "resources" / "invented_readers.csv"
 

@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
+from radbook.core.errors import RadbookError
+from radbook.core.schema import LABELS, REPORTS, check
 from radbook.corpora import SHARING, load_corpus
-from radbook.errors import RadbookError
-from radbook.schema import LABELS, REPORTS, check
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The soiling of report text: other spellings."""
 
-from radbook.corpora.noise import respelled
+from radbook.corpora.synthetic.noise import respelled
 
 
 def test_each_dictionary_of_spellings_is_read_for_itself_however_short_it_lives():

@@ -8,12 +8,12 @@ from collections import Counter
 import pandas as pd
 import pytest
 
+from radbook.core.errors import RadbookError
+from radbook.core.ontology import CATEGORIES, FINDINGS, read_resource
+from radbook.core.schema import LABELS, REPORTS, check
 from radbook.corpora import openi
 from radbook.corpora.mesh import curate
 from radbook.corpora.openi import download_openi, read_openi
-from radbook.errors import RadbookError
-from radbook.ontology import CATEGORIES, FINDINGS, read_resource
-from radbook.schema import LABELS, REPORTS, check
 
 FIGURES = {
     "Lung Opacity": 455,

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from radbook.core.errors import RadbookError
 from radbook.corpora.splits import assign_splits
-from radbook.errors import RadbookError
 
 
 def test_shares_are_met_and_seeds_differ():

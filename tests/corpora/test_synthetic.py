@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radbook.corpora.grammar import STYLES, load_grammar
+from radbook.core.errors import RadbookError
+from radbook.core.ontology import CATEGORIES, FINDINGS
+from radbook.core.schema import LABELS, REPORTS, check
 from radbook.corpora.sections import report_body, split_sections
 from radbook.corpora.synthetic import generate_reports
-from radbook.corpora.templates import parse, write
-from radbook.errors import RadbookError
+from radbook.corpora.synthetic.grammar import STYLES, load_grammar
+from radbook.corpora.synthetic.templates import parse, write
 from radbook.icd10 import is_leaf
-from radbook.ontology import CATEGORIES, FINDINGS
-from radbook.schema import LABELS, REPORTS, check
 
 CONTEXT = ("indication", "comparison", "history", "technique")
 LOCAL = re.compile(r"generous|meniscus|kerley|basal collapse|cuffing|cortical break|pleural air", re.I)

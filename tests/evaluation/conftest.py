@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radbook.evaluation.buckets import decisions
-from radbook.findings import finding, label_row
-from radbook.ontology import CATEGORIES
+from radbook.core.findings import finding, label_row
+from radbook.core.ontology import CATEGORIES
+from radbook.evaluation.error_slices import decisions
 
 PRESENCE = {1: "present", 2: "uncertain", 3: "absent"}
 

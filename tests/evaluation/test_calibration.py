@@ -2,7 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radbook.errors import RadbookError
+from radbook.core.errors import RadbookError
+from radbook.core.findings import finding, label_row
+from radbook.core.ontology import CATEGORIES
 from radbook.evaluation import (
     Calibration,
     calibrate,
@@ -10,8 +12,6 @@ from radbook.evaluation import (
     calibration_gain,
     reliability,
 )
-from radbook.findings import finding, label_row
-from radbook.ontology import CATEGORIES
 
 
 def stated_table(rng, truth_of, n):

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radbook.errors import RadbookError
+from radbook.core.errors import RadbookError
+from radbook.core.ontology import CATEGORIES
 from radbook.evaluation import holm, paired_difference, paired_table, score
-from radbook.ontology import CATEGORIES
 
 
 def micro_f1(scores):

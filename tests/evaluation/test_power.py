@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from radbook.errors import RadbookError
+from radbook.core.errors import RadbookError
 from radbook.evaluation import paired_difference, paired_power, reports_needed
 
 

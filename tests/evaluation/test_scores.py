@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from radbook.errors import RadbookError
+from radbook.core.errors import RadbookError
+from radbook.core.findings import finding, label_row
+from radbook.core.ontology import CATEGORIES, NORMAL
+from radbook.core.schema import PREDICTIONS, SCORES, check
 from radbook.evaluation import label_matrix, score, score_all
-from radbook.evaluation.counts import compare
-from radbook.findings import finding, label_row
-from radbook.ontology import CATEGORIES, NORMAL
-from radbook.schema import PREDICTIONS, SCORES, check
+from radbook.evaluation.comparison import compare
 
 QUICK = {"n_bootstrap": 40}
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from radbook.findings import finding
-from radbook.schema import INSTRUCTIONS, check
+from radbook.core.findings import finding
+from radbook.core.schema import INSTRUCTIONS, check
 from radbook.student.base import load_base, load_tokenizer
 from radbook.tasks import TASKS
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import radbook
-from radbook.errors import RadbookError
-from radbook.schema import INSTRUCTIONS, write_table
+from radbook.core.errors import RadbookError
+from radbook.core.schema import INSTRUCTIONS, write_table
 from radbook.student import base
 from radbook.student.base import TINY, load_base, load_tokenizer, resolve_base
-from radbook.student.chat import encode_prompts, template_hash
+from radbook.student.prompts import encode_prompts, template_hash
 from radbook.tasks import CHOICE
 
 
@@ -141,10 +141,10 @@ def test_chapter_6_prepares_the_training_before_it_imports_what_unsloth_changes(
 
 HUB = """
 import sys
-from radbook.errors import RadbookError
-from radbook.schema import INSTRUCTIONS, read_table
+from radbook.core.errors import RadbookError
+from radbook.core.schema import INSTRUCTIONS, read_table
 from radbook.student import Student
-from radbook.student.finetune import finetune
+from radbook.student.training.finetune import finetune
 made = finetune(read_table(sys.argv[1], INSTRUCTIONS), sys.argv[2], base_model="nobody/small", epochs=0.1, backend="peft")
 try:
     Student.load(sys.argv[2]).model()

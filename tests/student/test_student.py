@@ -5,13 +5,13 @@ import weakref
 import pandas as pd
 import pytest
 
+from radbook.core.errors import RadbookError
+from radbook.core.schema import PREDICTIONS, check
 from radbook.corpora.synthetic import generate_reports
-from radbook.errors import RadbookError
-from radbook.schema import PREDICTIONS, check
+from radbook.evaluation.confidence import ask_student
 from radbook.student import Student
 from radbook.student.base import TINY
-from radbook.student.finetune import finetune
-from radbook.trust import ask_student
+from radbook.student.training.finetune import finetune
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,110 @@
+"""One `labels` table as numbers: reports x labels, with the uncertain read by a named policy."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from radbook.core.errors import RadbookError, choose
+from radbook.core.findings import STRENGTH
+from radbook.core.ontology import CATEGORIES, NORMAL
+from radbook.icd10 import block
+
+__all__ = ["IGNORED", "LEVELS", "POLICIES", "fill_matrix", "key_of", "label_matrix"]
+
+IGNORED = -1
+POLICIES = {"certain": 0, "u-one": 1, "ignore": IGNORED}  # what an uncertain finding counts as
+LEVELS = ("block", "category", "code")  # how much of an ICD-10 code is compared, least first
+
+
+def label_matrix(
+    table: pd.DataFrame, report_ids: Sequence[str], codes: Sequence[str], policy: str
+) -> np.ndarray:
+    """Turn a `labels` table of one source and one task into numbers.
+
+    Parameters
+    ----------
+    table
+        Rows of one source and one task.
+    report_ids, codes
+        Rows and columns of the result, in this order; codes are compared as they are. "Normal" among them means: no
+        other of the 13 categories.
+    policy
+        How uncertain counts: "certain" as absent, "u-one" as present, "ignore" as -1 (to be left out).
+
+    Returns
+    -------
+    Shape (R, L), values 1 (present), 0 (absent, not mentioned, or an answer that failed) and -1 (left out).
+
+    Examples
+    --------
+    >>> from radbook.core.findings import finding, label_row
+    >>> found = [finding("Edema"), finding("Pneumonia", "uncertain")]
+    >>> table = pd.DataFrame([label_row("r1", "rules", "choice", found)])
+    >>> label_matrix(table, ["r1"], ["Edema", "Pneumonia", "Fracture"], "ignore")
+    array([[ 1, -1,  0]], dtype=int8)
+    """
+    choose(policy, POLICIES, "policy")
+    return fill_matrix(table, report_ids, codes, key_of("choice"), policy)
+
+
+def key_of(task: str, level: str = "category") -> Callable[[str], str]:
+    """How two codes are compared: by the block of ICD-10 they are in, its category (three characters), or as they are.
+
+    Only codes of the open task have levels: the names of the choice task are compared as they are.
+    So are a code of no known block and the name of a block.
+
+    >>> [key_of("open", level)("J98.11") for level in LEVELS], key_of("choice")("Edema")
+    (['J96-J99', 'J98', 'J98.11'], 'Edema')
+    """
+    choose(level, LEVELS, "level")
+    if task != "open" or level == "code":
+        return lambda code: code
+    return (lambda code: block(code) or code) if level == "block" else (lambda code: code[:3])
+
+
+def fill_matrix(
+    table: pd.DataFrame,
+    report_ids: Sequence[str],
+    codes: Sequence[str],
+    key: Callable[[str], str],
+    policy: str,
+) -> np.ndarray:
+    """`label_matrix` for any way of comparing codes; `key` maps a code to the name its column has."""
+    row_of = {report: row for row, report in enumerate(report_ids)}
+    column_of = {code: column for column, code in enumerate(codes) if code != NORMAL}
+    strength = np.zeros((len(report_ids), len(codes)), dtype=np.int8)
+    abnormal = np.zeros(len(report_ids), dtype=np.int8)
+    answered = np.ones(len(report_ids), dtype=bool)
+    seen = set()
+    for report, findings, status in zip(table["report_id"], table["findings"], table["status"], strict=True):
+        row = row_of.get(report)
+        if row is None:
+            continue
+        if row in seen:
+            raise RadbookError(f"report {report!r} has two rows: pass the rows of one source and one task")
+        seen.add(row)
+        answered[row] = status != "failed"
+        for entry in findings if answered[row] else ():
+            # A report may mention one label twice: the strongest statement is the one that counts.
+            said = STRENGTH.get(entry["presence"])
+            if said is None:
+                choose(entry["presence"], STRENGTH, f"report {report!r}: presence")
+            column = column_of.get(key(entry["code"]))
+            if column is not None:
+                strength[row, column] = max(strength[row, column], said)
+            if entry["code"] in CATEGORIES:
+                abnormal[row] = max(abnormal[row], said)
+    if len(seen) < len(row_of):
+        missing = [report for report, row in row_of.items() if row not in seen]
+        raise RadbookError(
+            f"{len(missing)} of {len(row_of)} reports have no row from this source "
+            f"(the first is {missing[0]!r}): label every report, or pass reports= with fewer"
+        )
+    meaning = np.array([0, POLICIES[policy], 1], dtype=np.int8)
+    matrix = meaning[strength]
+    if NORMAL in codes:
+        # An answer that failed says nothing, so it does not say "Normal" either.
+        flipped = np.array([1, 0, IGNORED], dtype=np.int8)[meaning[abnormal]]
+        matrix[:, list(codes).index(NORMAL)] = np.where(answered, flipped, 0)
+    return matrix

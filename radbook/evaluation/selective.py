@@ -1,0 +1,123 @@
+"""When to trust an answer: what is left wrong if the reports whose answers are unsure are set aside.
+
+A risk-coverage curve (El-Yaniv and Wiener 2010, "On the foundations of noise-free selective classification") sorts the
+reports by certainty, keeps the most certain share (the coverage) and counts what is wrong among them (the risk).
+Whoever sets reports aside has to read them, so a curve is worth its slope: one that stays level says nothing.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from radbook.core.errors import RadbookError
+from radbook.evaluation.bootstrap import bootstrap_scores
+from radbook.evaluation.comparison import compare
+
+__all__ = ["RISK_COLUMNS", "answer_probability", "certainty", "risk_coverage"]
+
+COVERAGES = tuple(np.round(np.arange(0.05, 1.001, 0.05), 2).tolist())
+RISK_COLUMNS = ["source", "coverage", "n_reports", "certainty", "wrong", "value", "low", "high"]
+
+
+def answer_probability(confidence: pd.DataFrame, column: str = "probability") -> pd.Series:
+    """Return, per decision, the probability of the answer given: that of "present" if it was named, of "not" otherwise.
+
+    >>> answer_probability(pd.DataFrame({"named": [True, False], "probability": [0.9, 0.25]})).tolist()
+    [0.9, 0.75]
+    """
+    p = confidence[column].astype(float)
+    return p.where(confidence["named"].astype(bool), 1 - p)
+
+
+def certainty(confidence: pd.DataFrame, *, column: str = "probability") -> pd.Series:
+    """Return, per report, the probability of the answer given in its least certain decision; 0 where none is known.
+
+    >>> rows = pd.DataFrame({"report_id": ["1", "1", "2"], "named": [True, False, True], "probability": [0.9, 0.3, None]})
+    >>> certainty(rows).to_dict()
+    {'1': 0.7, '2': 0.0}
+    """
+    answer = answer_probability(confidence, column).fillna(0.0)
+    return answer.groupby(confidence["report_id"].to_numpy(), sort=False).min().rename("certainty")
+
+
+def risk_coverage(
+    curated: pd.DataFrame,
+    labels: pd.DataFrame,
+    certainty: pd.Series,
+    *,
+    reports: pd.DataFrame,
+    task: str = "choice",
+    policy: str = "certain",
+    coverages: Sequence[float] = COVERAGES,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Count what is wrong among the most certain reports, for each share of reports that is kept.
+
+    Parameters
+    ----------
+    curated, labels, task, policy, reports, n_bootstrap, seed
+        As in `score`.
+    certainty
+        A number per report_id, the higher the surer; that of another labeler may be given, to see how `labels` does on
+        the reports it would keep.
+    coverages
+        Shares of the reports to keep, above 0 and up to 1.
+
+    Returns
+    -------
+    One row per coverage: source, coverage, n_reports (kept), certainty (of the least certain one kept), wrong (how many
+    (report, label) decisions among the kept are), and value, low and high: their share of the decisions, with its 95%
+    bootstrap interval over patients.
+    Reports of equal certainty are kept in the order of `reports`.
+
+    Examples
+    --------
+    >>> from radbook.core.findings import finding, label_row
+    >>> ids = [str(k) for k in range(20)]
+    >>> truth = pd.DataFrame([label_row(i, "curated", "choice", [finding("Edema")]) for i in ids])
+    >>> answers = truth.assign(source="student", findings=[[]] * 5 + truth["findings"].tolist()[5:])
+    >>> reports = pd.DataFrame({"report_id": ids, "patient_id": ids})
+    >>> sure = pd.Series([0.5] * 5 + [0.9] * 15, index=ids)
+    >>> curve = risk_coverage(truth, answers, sure, reports=reports, coverages=(0.5, 1.0))
+    >>> curve[["coverage", "n_reports", "wrong", "value"]].round(4).values.tolist()
+    [[0.5, 10.0, 0.0, 0.0], [1.0, 20.0, 5.0, 0.0192]]
+    """
+    wrong_share = [c for c in coverages if not 0 < c <= 1]
+    if wrong_share or not len(coverages):
+        raise RadbookError(f"coverages={list(coverages)!r}: give shares above 0 and up to 1")
+    found = compare(curated, labels, task=task, policy=policy, reports=reports)
+    unknown = [i for i in found.report_ids if i not in certainty.index]
+    if unknown:
+        raise RadbookError(
+            f"{len(unknown)} reports have no certainty ({unknown[0]!r} is the first): give one for each"
+        )
+    sure = certainty[list(found.report_ids)].to_numpy(dtype=float)
+    order = np.argsort(-sure, kind="stable")
+    rank = np.empty(len(order), dtype=int)
+    rank[order] = np.arange(len(order))
+    kept_counts = np.maximum(1, np.round(np.asarray(coverages) * len(order)).astype(int))
+    kept = rank[:, None] < kept_counts
+    wrong = (found.fp | found.fn).sum(axis=1)
+    cells = np.hstack([kept * wrong[:, None], kept * found.scored.sum(axis=1)[:, None]]).astype(float)
+    counts = np.zeros((found.n_patients, cells.shape[1]))
+    np.add.at(counts, found.patients, cells)
+    value, low, high = bootstrap_scores(counts, _shares, n_bootstrap=n_bootstrap, seed=seed)
+    return pd.DataFrame(
+        {
+            "source": found.source,
+            "coverage": np.asarray(coverages, dtype=float),
+            "n_reports": kept_counts,
+            "certainty": sure[order[kept_counts - 1]],
+            "wrong": (kept * wrong[:, None]).sum(axis=0),
+            "value": value,
+            "low": low,
+            "high": high,
+        }
+    )[RISK_COLUMNS]
+
+
+def _shares(totals: np.ndarray) -> np.ndarray:
+    wrong, decided = np.split(totals, 2, axis=-1)
+    return np.divide(wrong, decided, out=np.full(wrong.shape, np.nan), where=decided > 0)

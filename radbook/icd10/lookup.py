@@ -1,0 +1,168 @@
+"""From a phrase to an ICD-10-CM code, and the gate every code passes.
+
+A phrase is looked up in a curated table of what chest reports say (`radbook.icd10.synonyms`), then among the descriptors and
+inclusion terms of the edition (`radbook.icd10.terms`); `radbook.icd10.matching` says whether one of these names the phrase.
+A code that exists may still name something else ("chest tube" is not Z48.02, removal of sutures).
+So `check_code` also asks whether the descriptor names the finding.
+"""
+
+from functools import lru_cache
+
+from rapidfuzz import fuzz, process
+
+from radbook.icd10.edition import EDITION, block, descriptor, inclusion_terms, is_leaf, normalize_code
+from radbook.icd10.matching import DEGREES, NEGATED, UNSAID, VAGUE, beyond, claim, names, opposed
+from radbook.icd10.synonyms import LONGEST, codes_in_table
+from radbook.icd10.terms import stem, terms_sharing, word_lists, words_of
+
+__all__ = ["block", "candidates", "check_code", "descriptor", "is_leaf", "map_phrase", "normalize_code"]
+
+_ALIKE = 85  # least token_set_ratio (0-100) of a phrase and a term that may name it
+_ELSEWHERE = word_lists()["elsewhere"]
+_CHAPTERS = frozenset("ABCDEIJKMNQRST")  # first letters of codes that name something a chest film may show
+
+
+def map_phrase(phrase: str) -> str | None:
+    """Find the code of a finding, first in the curated table, then in the edition.
+
+    In the table an exact match wins.
+    Otherwise a phrase of the table fits if all its words are in `phrase`, in any form ("scoliotic"), misspellings
+    forgiven, and the longest that fits wins, then the first mentioned; further words must be of side, degree, time or
+    place where the phrase of the table is a single word.
+    What follows a negation is not read.
+    A phrase the table does not know is looked for in the edition: a descriptor or inclusion term must say the same and
+    nothing more but "unspecified", must pass `check_code`, and no other code may fit as well.
+    Last, the table is asked once more: words of pattern and cause ("interstitial", "compressive") may then be left out,
+    and any similar word is taken for a misspelling.
+    None means that the phrase is not known, is negated or over 20 words, or that no code names it ("chest tube").
+    The kinds of words stand in `resources/icd10_words.yaml`.
+
+    >>> map_phrase("small left pleural effusion"), map_phrase("lung abscess"), map_phrase("chest tube")
+    ('J90', 'J85.2', None)
+    """
+    return next(iter(_resolve(phrase)), None) or None
+
+
+def candidates(phrase: str, *, limit: int = 5) -> list[tuple[str, str, float]]:
+    """Rank the codes whose wording in the curated table or the edition is most like a phrase.
+
+    This is a list for a person to choose from: it may be right where `map_phrase` says None, and is often wrong.
+
+    Parameters
+    ----------
+    phrase
+        Up to 20 words; for a longer text the list is empty.
+    limit
+        Most codes to return.
+
+    Returns
+    -------
+    (code, term, score) with the highest score first: rapidfuzz's token_set_ratio (0-100) of phrase and term, by word
+    stems; among equals the term that says least beyond the phrase.
+    Each code stands once, with its best term; every code is a leaf.
+
+    Examples
+    --------
+    >>> [code for code, term, score in candidates("lung abscess", limit=2)]
+    ['J85.2', 'A06.5']
+    """
+    best: dict[str, tuple[str, str, float]] = {}
+    for code, term, score in _ranked(phrase, 0):
+        best.setdefault(code, (code, term, score))
+    return list(best.values())[:limit]
+
+
+def check_code(code: str, phrase: str) -> tuple[bool, str]:
+    """Decide whether a code may stand for a phrase.
+
+    The code must have the right form, exist in the edition and be a leaf; then the curated table, or its descriptor or
+    an inclusion term, must name the finding.
+    In the table a phrase may have several codes, and a phrase with two findings ("tortuous calcified aorta") has both.
+
+    Parameters
+    ----------
+    code
+        As a person or a model wrote it.
+    phrase
+        The finding it is to stand for.
+
+    Returns
+    -------
+    ok : bool
+    reason : str
+        Why, in words; it names the descriptor where the code exists.
+
+    Examples
+    --------
+    >>> check_code("J90", "small left pleural effusion")
+    (True, 'J90 means "Pleural effusion, not elsewhere classified"')
+    >>> check_code("Z95.828", "right PICC")
+    (True, 'the curated table gives Z95.828 for the phrase')
+    >>> check_code("Z48.02", "chest tube")
+    (False, 'Z48.02 means "Encounter for removal of sutures"; no ICD-10-CM code names "chest tube"')
+    """
+    normal = normalize_code(code)
+    if normal is None:
+        return False, f"{code!r} has not the form of an ICD-10-CM code"
+    meaning = descriptor(normal)
+    if meaning is None:
+        return False, f"{normal} does not exist in {EDITION}"
+    if not is_leaf(normal):
+        return False, f'{normal} means "{meaning}" but is no leaf: a more specific code is needed'
+    expected = _resolve(phrase)
+    if expected == ("",):
+        return False, f'{normal} means "{meaning}"; no ICD-10-CM code names "{phrase}"'
+    # "Pulmonary edema NOS" stands under chronic edema, but is no acute one.
+    apart = opposed(words_of(meaning), words_of(phrase))
+    for term in () if apart else (meaning, *inclusion_terms(normal)):
+        if names(term, phrase, exactly=bool(expected)):
+            return True, f'{normal} means "{term}"'
+    if normal in expected:
+        return True, f"the curated table gives {normal} for the phrase"
+    instead = f"; {expected[0]} does" if expected and expected[0] else ""
+    return False, f'{normal} means "{meaning}", which does not name "{phrase}"{instead}'
+
+
+@lru_cache(maxsize=1 << 16)
+def _resolve(phrase: str) -> tuple[str, ...]:
+    """Codes of the phrase, the best first; "" where it is known to have none, nothing where it is not known."""
+    strict = codes_in_table(phrase, loose=False)
+    if strict:
+        return strict
+    found = _search(phrase)
+    return (found,) if found else codes_in_table(phrase, loose=True)
+
+
+def _ranked(phrase: str, cutoff: float) -> list[tuple[str, str, float]]:
+    """(code, term, score) of all terms that share a telling word with the phrase, best first."""
+    words = words_of(phrase)
+    if len(words) > LONGEST:
+        return []
+    pool = terms_sharing(w for w in words if w not in DEGREES | NEGATED)
+    # Little words would part "abscess of lung" from "lung abscess", and "unspecified" says nothing.
+    text, *wordings = (
+        " ".join(stem(w) for w in words_of(wording) if w not in UNSAID)
+        for wording in (phrase, *(claim(term) for _, term in pool))
+    )
+    scored = process.extract(text, wordings, scorer=fuzz.token_set_ratio, score_cutoff=cutoff, limit=None)
+    order = {
+        at: (-score, -fuzz.token_sort_ratio(text, wording), len(pool[at][1].split()), pool[at])
+        for wording, score, at in scored
+    }
+    return [(*pool[at], -order[at][0]) for at in sorted(order, key=order.__getitem__)]
+
+
+@lru_cache(maxsize=1 << 14)
+def _search(phrase: str) -> str | None:
+    """Code of the phrase in the edition, where exactly one names it and says no more."""
+    words = words_of(phrase)
+    said = {stem(w) for w in words if w not in DEGREES}
+    if said <= VAGUE or not said.isdisjoint(_ELSEWHERE) or not NEGATED.isdisjoint(words):
+        return None
+    fitting: dict[str, tuple[int, int, bool]] = {}
+    for code, term, _ in _ranked(phrase, _ALIKE):
+        more = beyond(term, words)
+        if code[0] in _CHAPTERS and more is not None and names(term, phrase, exactly=False):
+            fitting[code] = min(more, fitting.get(code, more))
+    best = [code for code, more in fitting.items() if more == min(fitting.values())]
+    return best[0] if len(best) == 1 else None

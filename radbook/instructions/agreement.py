@@ -1,0 +1,18 @@
+"""Which weak labels somebody else shares.
+
+Two labelers that learned in different ways, such as rules and the untuned base, seldom make the same mistake; so what both
+say is right more often than what one of them says.
+"""
+
+import pandas as pd
+
+from radbook.core.findings import present_codes
+from radbook.tasks import Task
+
+__all__ = ["agreed_reports"]
+
+
+def agreed_reports(labels: pd.DataFrame, opinion: pd.DataFrame, task: Task) -> set[str]:
+    """Return the reports of which both say that the same is present; what has failed says nothing."""
+    said, other = (present_codes(table, task=task.name) for table in (labels, opinion))
+    return {report_id for report_id, codes in said.items() if other.get(report_id) == codes}

@@ -1,0 +1,1 @@
+"""Runs: folders, chapters, parameters, and what executes them."""

@@ -1,0 +1,218 @@
+"""Parameters of the chapters: what the notebooks declare, what a profile sets, and every check before a kernel starts.
+
+A chapter declares its parameters in the one cell tagged `parameters`, one `name: type = literal  # help` per line.
+A profile (`notebooks/profiles/*.yaml`) is a flat mapping of those names; `-p NAME VALUE` overrides it.
+"""
+
+import ast
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import yaml
+
+from radbook.core.errors import RadbookError, did_you_mean
+from radbook.pipeline.validation import check_paths
+
+__all__ = [
+    "UNPUBLISHED",
+    "Parameter",
+    "UniqueKeys",
+    "declared_parameters",
+    "load_profile",
+    "public_parameters",
+    "public_value",
+    "resolve_parameters",
+]
+
+UNPUBLISHED = ("corpus_path", "chat_url")
+"""Parameters that say more of a machine than of a run."""
+
+KINDS = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One declared parameter: name, type, default, the comment behind it, and the chapters that declare it."""
+
+    name: str
+    kind: str
+    default: str | int | float | bool
+    help: str
+    chapters: tuple[str, ...]
+
+
+def declared_parameters(notebooks: Iterable[Path]) -> dict[str, Parameter]:
+    """Return the union of the parameters that the notebooks declare.
+
+    Raises
+    ------
+    RadbookError
+        For a notebook that cannot be read, lacks the cell, or declares a name in another way than an earlier chapter.
+    """
+    union: dict[str, Parameter] = {}
+    for path in notebooks:
+        for parameter in _read_cell(path):
+            known = union.setdefault(parameter.name, parameter)
+            if known is parameter:
+                continue
+            if (known.kind, known.default) != (parameter.kind, parameter.default):
+                raise RadbookError(
+                    f"{path.name} declares {parameter.name}: {parameter.kind} = {parameter.default!r}, "
+                    f"but {known.chapters[0]} declares {known.kind} = {known.default!r}: make them the same"
+                )
+            union[parameter.name] = replace(known, chapters=(*known.chapters, path.stem))
+    return union
+
+
+def load_profile(profile: str | Path, project: Path) -> tuple[str, dict]:
+    """Return the name and the values of a profile: a name in `notebooks/profiles`, or the path of a YAML file."""
+    folder = project / "notebooks" / "profiles"
+    path = Path(profile)
+    if not path.suffix:
+        path = folder / f"{profile}.yaml"
+    if not path.is_file():
+        names = sorted(p.stem for p in folder.glob("*.yaml"))
+        raise RadbookError(f"there is no profile {profile}{did_you_mean(str(profile), names)}; profiles here: {', '.join(names)}")
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
+    except (yaml.YAMLError, ValueError) as error:  # such as of a date that no calendar has, or a number of 5,000 digits
+        raise RadbookError(f"profile {path.name} is not readable YAML: {' '.join(str(error).split())}") from None
+    values = {} if values is None else values
+    if not isinstance(values, dict) or any(isinstance(v, (dict, list)) for v in values.values()):
+        raise RadbookError(f"profile {path.name} is not a flat mapping: write one `name: value` per line")
+    return path.stem, values
+
+
+def resolve_parameters(
+    declared: Mapping[str, Parameter],
+    profile: Mapping[str, object],
+    overrides: Sequence[tuple[str, str]] = (),
+    *,
+    source: str = "the profile",
+) -> dict[str, object]:
+    """Return the value of every declared parameter: its default, then the profile's, then the overrides'.
+
+    Parameters
+    ----------
+    declared
+        As `declared_parameters` returns it.
+    profile
+        Values as YAML gives them.
+    overrides
+        Pairs of name and text, as typed on a command line.
+    source
+        What to call the profile in messages.
+
+    Raises
+    ------
+    RadbookError
+        For an unknown name (with the nearest known one), a value of the wrong type, or a path that does not exist.
+
+    Examples
+    --------
+    >>> rate = Parameter("learning_rate", "float", 2e-3, "", ("06_lora_finetuning",))
+    >>> resolve_parameters({"learning_rate": rate}, {"learning_rate": "1e-4"})
+    {'learning_rate': 0.0001}
+    >>> resolve_parameters({"learning_rate": rate}, {}, [("learning_rat", "1")])
+    Traceback (most recent call last):
+        ...
+    radbook.core.errors.RadbookError: -p learning_rat: no chapter declares this parameter; did you mean learning_rate?
+    """
+    values = {name: p.default for name, p in declared.items() if name != "run"}
+    given = [(source, name, value) for name, value in profile.items()] + [("-p", n, v) for n, v in overrides]
+    for where, name, value in given:
+        if name == "run":
+            raise RadbookError(f"{where}: run is not set as a parameter; use --run NAME")
+        if name not in values:
+            hint = did_you_mean(str(name), values) or f"; parameters are {', '.join(sorted(values))}"
+            raise RadbookError(f"{where} {name}: no chapter declares this parameter{hint}")
+        values[name] = _convert(value, declared[name], where)
+    check_paths(values)
+    return values
+
+
+def public_parameters(values: Mapping[str, object]) -> dict[str, object]:
+    """Return parameters as others may see them: without those of `UNPUBLISHED`, the others as `public_value` shows them."""
+    return {name: public_value(value) for name, value in values.items() if name not in UNPUBLISHED}
+
+
+def public_value(value: object) -> object:
+    """Return the value of a parameter; of a path of this machine only its last name, as of the folder of a base model.
+
+    >>> public_value("/home/me/models/llama"), public_value("org/llama"), public_value(3)
+    ('llama', 'org/llama', 3)
+    """
+    local = isinstance(value, str) and (value.startswith(("/", "~")) or Path(value).is_absolute())
+    return Path(value).name if local else value
+
+
+def _read_cell(path: Path) -> list[Parameter]:
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError):
+        raise RadbookError(f"{path.name} is missing or not a notebook") from None
+    tagged = [c for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
+    if len(tagged) != 1:
+        raise RadbookError(f"{path.name} has {len(tagged)} cells tagged parameters; it needs exactly one")
+    source = "".join(tagged[0]["source"])
+    lines, found = source.splitlines(), []
+    try:
+        for node in ast.parse(source).body:
+            kind, default = ast.unparse(node.annotation), ast.literal_eval(node.value)
+            if kind not in KINDS or type(default) is not KINDS[kind]:
+                raise ValueError
+            comment = re.search(r"#\s*(.*)$", lines[node.end_lineno - 1][node.end_col_offset :])
+            found.append(Parameter(node.target.id, kind, default, comment[1] if comment else "", (path.stem,)))
+    except (SyntaxError, AttributeError, ValueError, TypeError):
+        raise RadbookError(
+            f"{path.name}: the parameters cell holds something else than lines `name: type = literal  # help` "
+            f"with type str, int, float or bool"
+        ) from None
+    return found
+
+
+def _convert(value: object, parameter: Parameter, where: str) -> object:
+    """Return `value` in the declared type; text is read as that type, other types are never guessed at."""
+    kind, text = parameter.kind, value.strip() if isinstance(value, str) else None
+    if kind == "str" and isinstance(value, str):
+        return value
+    if kind == "bool":
+        if isinstance(value, bool):
+            return value
+        if where == "-p" and text is not None and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+    elif kind in ("int", "float") and not isinstance(value, bool):
+        # YAML reads 1e-4 as text, so text that is a number counts as one for a float wherever it comes from.
+        readable = kind == "float" or isinstance(value, int) or (text is not None and where == "-p")
+        number = _finite(value, KINDS[kind]) if readable else None
+        if number is not None:
+            return number
+    raise RadbookError(f"{where} {parameter.name}: {value!r} is not of type {kind} (default {parameter.default!r})")
+
+
+def _finite(value: object, kind: type) -> int | float | None:
+    """Return the value as a number of this kind; None for what is none, or none that a computer can count with.
+
+    >>> _finite("1e-4", float), _finite(".nan", float), _finite(float("inf"), float), _finite(10**400, int)
+    (0.0001, None, None, None)
+    """
+    try:
+        number = kind(value)
+        return number if math.isfinite(number) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """YAML that refuses a key written twice instead of silently keeping the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [k.value for k, _ in node.value]
+        twice = next((k for k in keys if keys.count(k) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(problem=f"{twice} is set twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)

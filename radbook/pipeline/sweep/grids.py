@@ -1,0 +1,238 @@
+"""What a sweep runs: grids of parameter values, checked before anything starts, one named run per combination.
+
+A grid is a mapping of parameters to lists of values and stands for every combination of them.
+Several grids under a name are a curve; a YAML file holds the curves of one sweep, see `load_curves`.
+"""
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import yaml
+
+from radbook.core.errors import RadbookError, choose
+from radbook.core.schema import TASKS
+from radbook.evaluation import POLICIES
+from radbook.evaluation.bootstrap import check_draws
+from radbook.pipeline.parameters import Parameter, UniqueKeys, public_value, resolve_parameters
+from radbook.pipeline.validation import check_sources
+from radbook.student.training.config import Settings
+
+__all__ = ["Point", "load_curves", "make_points", "parse_grid"]
+
+LONGEST = 120  # characters of a folder name; the longest that common file systems take is 255 bytes
+
+Grid = Mapping[str, Sequence[object]]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a sweep: its name, the curves it belongs to, and the value of every parameter."""
+
+    name: str
+    curves: tuple[str, ...]
+    values: Mapping[str, object]
+
+
+def parse_grid(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Read what was typed as `--grid KEY=V1,V2`, once per parameter.
+
+    >>> parse_grid(["learning_rate=1e-4,1e-3", "seed=1,2"])
+    {'learning_rate': ['1e-4', '1e-3'], 'seed': ['1', '2']}
+    >>> parse_grid(["seed"])
+    Traceback (most recent call last):
+        ...
+    radbook.core.errors.RadbookError: --grid seed: write --grid KEY=VALUE,VALUE
+    """
+    grid: dict[str, list[str]] = {}
+    for text in texts:
+        key, equals, values = text.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise RadbookError(f"--grid {text}: write --grid KEY=VALUE,VALUE")
+        if key in grid:
+            raise RadbookError(f"--grid {key}: is given twice; write all its values in one")
+        grid[key] = [value.strip() for value in values.split(",")]
+    return grid
+
+
+def load_curves(path: str | Path) -> dict[str, list[Grid]]:
+    """Read the curves of a sweep from a YAML file.
+
+    The file holds `curves`, a mapping of names to a grid or a list of grids, and, if wanted, `each`, a grid with
+    which all of them are crossed; a value that is not a list stands for a list of one.
+
+    Raises
+    ------
+    RadbookError
+        For a file that is not of this form.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "two.yaml")
+    >>> _ = file.write_text("each: {seed: [1, 2]}\\ncurves: {rank: {lora_rank: [4, 8]}, rate: {learning_rate: 1e-3}}")
+    >>> load_curves(file)["rank"]
+    [{'lora_rank': [4, 8], 'seed': [1, 2]}]
+    """
+    path = Path(path)
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RadbookError(f"the curves {path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict) or not data.keys() <= {"each", "curves"} or not data.get("curves"):
+        raise RadbookError(
+            f"{path.name}: write `curves`, a mapping of names to grids, and nothing beside it but `each`"
+        )
+    each = _as_grid(data.get("each") or {}, f"{path.name}, each")
+    if not isinstance(data["curves"], dict):
+        raise RadbookError(f"{path.name}, curves: write one `name: grid` per line")
+    curves: dict[str, list[Grid]] = {}
+    for name, grids in data["curves"].items():
+        where = f"{path.name}, {name}"
+        grids = [_as_grid(grid, where) for grid in (grids if isinstance(grids, list) else [grids])]
+        twice = next((key for grid in grids for key in grid if key in each), None)
+        if twice is not None or not grids:
+            raise RadbookError(
+                f"{where}: " + (f"{twice} is under `each` already" if twice else "holds no grid")
+            )
+        curves[str(name)] = [{**grid, **each} for grid in grids]
+    return curves
+
+
+def make_points(
+    sweep: str,
+    curves: Mapping[str, Sequence[Grid]],
+    declared: Mapping[str, Parameter],
+    profile: Mapping[str, object],
+    overrides: Sequence[tuple[str, str]] = (),
+    *,
+    used: Sequence[str],
+    source: str = "the profile",
+) -> list[Point]:
+    """Return one point for each combination of values; what stands in several curves is one point.
+
+    Parameters
+    ----------
+    sweep
+        Name of the sweep: that of every run begins with it.
+    curves
+        Grids by the name of their curve.
+    declared, profile, overrides, source
+        As `radbook.pipeline.parameters.resolve_parameters` takes them; the grids' values come last.
+    used
+        Parameters that can make a difference to a sweep.
+
+    Raises
+    ------
+    RadbookError
+        For a name that no chapter declares, no chapter of a sweep uses or `overrides` sets too, a value that cannot be
+        meant, or a combination that stands in one curve twice.
+
+    Examples
+    --------
+    >>> rank = Parameter("lora_rank", "int", 16, "", ("06_lora_finetuning",))
+    >>> points = make_points("s", {"rank": [{"lora_rank": ["4", "16"]}]}, {"lora_rank": rank}, {}, used=["lora_rank"])
+    >>> [(point.name, dict(point.values)) for point in points]
+    [('s.lora_rank-4', {'lora_rank': 4}), ('s.lora_rank-16', {'lora_rank': 16})]
+    """
+    resolve_parameters(declared, profile, overrides, source=source)
+    found: dict[str, Point] = {}
+    for curve, grids in curves.items():
+        for grid in grids:
+            _check_names(grid, declared, used, curve)
+            twice = next((key for key, _ in overrides if key in grid), None)
+            if twice is not None:
+                raise RadbookError(f"grid {curve}, {twice}: is set with -p as well; leave one of the two out")
+            for combination in itertools.product(*grid.values()):
+                pairs = [(key, str(value)) for key, value in zip(grid, combination, strict=True)]
+                try:
+                    values = resolve_parameters(declared, profile, [*overrides, *pairs], source=source)
+                    _check_values(values)
+                except RadbookError as error:
+                    raise RadbookError(f"grid {curve}: {str(error).removeprefix('-p ')}") from None
+                identity = json.dumps(values, sort_keys=True)
+                known = found.get(identity)
+                if known and curve in known.curves:
+                    raise RadbookError(f"grid {curve}: {_told(values, grid)} is there twice")
+                name = known.name if known else _folder(sweep, [(key, values[key]) for key in grid])
+                found[identity] = Point(name, (*(known.curves if known else ()), curve), values)
+    return list(found.values())
+
+
+def _as_grid(grid: object, where: str) -> Grid:
+    if not isinstance(grid, dict):
+        raise RadbookError(f"{where}: write a grid, a mapping of parameters to lists of values")
+    lists = {str(key): value if isinstance(value, list) else [value] for key, value in grid.items()}
+    bad = next(
+        (key for key, values in lists.items() if any(isinstance(v, (dict, list)) for v in values)), None
+    )
+    if bad is not None:
+        raise RadbookError(f"{where}, {bad}: write a list of plain values")
+    return lists
+
+
+def _check_names(grid: Grid, declared: Mapping[str, Parameter], used: Sequence[str], curve: str) -> None:
+    for key, values in grid.items():
+        if not values:
+            raise RadbookError(f"grid {curve}, {key}: there is no value")
+        if key == "run":
+            raise RadbookError(f"grid {curve}, run: every point names its own run; use --name for the sweep")
+        if key in declared and key not in used:
+            others = ", ".join(declared[key].chapters)
+            raise RadbookError(f"grid {curve}, {key}: only {others} uses it, which a sweep does not execute")
+
+
+def _check_values(values: Mapping[str, object]) -> None:
+    """Refuse what a chapter or the scoring would refuse, only hours later.
+
+    >>> _check_values({"lora_rank": -3})
+    Traceback (most recent call last):
+        ...
+    radbook.core.errors.RadbookError: lora_rank is -3: give a whole number of at least 1
+    """
+    check_sources(values)
+    if "policy" in values:
+        choose(values["policy"], POLICIES, "policy")
+    if "n_bootstrap" in values:
+        check_draws(values["n_bootstrap"])
+    if all(values.get(f"{task}_source") == "none" for task in TASKS):
+        raise RadbookError(f"{' and '.join(f'{task}_source' for task in TASKS)} are none: name a source for one of them")
+    for field in fields(Settings):
+        for prefix in ("", "lora_"):  # the chapter calls the rank of the adapter lora_rank
+            if prefix + field.name in values:
+                try:
+                    Settings(**{field.name: values[prefix + field.name]})
+                except RadbookError as error:
+                    raise RadbookError(f"{prefix}{error}") from None
+
+
+def _folder(sweep: str, pairs: Sequence[tuple[str, object]]) -> str:
+    """Return a folder name that says the values; what a name cannot hold, or is too long, is told apart by a hash.
+
+    >>> _folder("s", [("learning_rate", 0.001), ("lora_targets", "q_proj,v_proj")])
+    's.learning_rate-0.001.lora_targets-q_proj_v_proj-1e64f779'
+    >>> _folder("s", [])  # a grid of nothing but the profile must not take the folder of the sweep
+    's.default'
+    """
+    if not pairs:
+        return f"{sweep}.default"
+    said = ".".join([sweep, *(f"{key}-{_plain(value)}" for key, value in pairs)])
+    # The name is published: of a path only the last part.
+    shown = ".".join([sweep, *(f"{key}-{_plain(public_value(value))}" for key, value in pairs)])
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", shown)
+    if name != said or len(name) > LONGEST:
+        name = f"{name[: LONGEST - 9]}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+    return name
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _told(values: Mapping[str, object], grid: Grid) -> str:
+    return ", ".join(f"{key} {_plain(values[key])}" for key in grid)

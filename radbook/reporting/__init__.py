@@ -1,0 +1,1 @@
+"""How results are shown: sentences, tables, highlighted reports, figures and lists of errors."""

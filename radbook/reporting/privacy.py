@@ -1,0 +1,106 @@
+"""What a chapter may show of a corpus: its text or none of it, tables with wording blanked, and how the corpus was made.
+
+`may_show` decides once per chapter, by the corpus and by what the reader of the run asked for; everything that writes text
+takes its answer, "always" or "never".
+"""
+
+from collections.abc import Mapping
+from html import escape
+
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from radbook.core.errors import choose
+from radbook.corpora import SHARING
+from radbook.reporting.highlight import Highlight, highlight
+
+__all__ = ["corpus_story", "error_shown", "hide_private", "may_show"]
+
+_IDS = ("report_id", "patient_id")
+# Columns that hold names of ours and no wording of a report; what a chapter calls its text cannot be foreseen.
+_WORDLESS = (
+    "task", "code", "presence", "start", "end", "split", "corpus", "source", "status", "kind", "curated", "predicted",
+    "fate", "policy", "metric", "lost", "invented",
+)  # fmt: skip
+# How a corpus was made and what that does to every figure: in full for the first chapter, in one line for the others.
+_STORIES = {
+    "synthetic": (
+        "This corpus is synthetic: a seeded grammar wrote every report together with its labels, so the "
+        "curated labels are true by construction. We gave its hospital style wordings that the rule lexicon "
+        "lacks and that the base model has met in another style. Real hospitals do the same, but here we "
+        "chose them, so every comparison of rules and student in this book is partly our choice and says "
+        "nothing about a real hospital.",
+        "The corpus is synthetic, and some of its wordings favor the base over the rules by design (section 1.1).",
+    ),
+    "openi": (
+        "This corpus is real: chest X-ray reports of Indiana University, published by the U.S. National "
+        "Library of Medicine, which people coded with MeSH terms. Those codes, mapped to categories by a "
+        "table of ours, are the curated labels, so every figure of this book depends on the coders and on that "
+        "table. The rule lexicon, and the grammar whose reports taught the packaged base, were written with "
+        "reports of this very collection at hand, the test split not held apart: the scores of rules and base "
+        "on it are friendlier than a new hospital's would be.",
+        "The corpus is real, its curated labels are codes of people mapped by a table of ours, and the rules and "
+        "the packaged base were made with its reports at hand (section 1.1).",
+    ),
+    "table": (
+        "This corpus is a table of your own. Its label column, if it has one, is taken as the curated "
+        "truth without question; where it has none, nothing in this book can be scored, and the figures say so.",
+        "The corpus is a table of your own, and its label column, if it has one, is taken as the truth (section 1.1).",
+    ),
+}
+
+
+def may_show(corpus: str, show_text: str) -> str:
+    """Decide whether report text may appear on the page: "always" or "never".
+
+    `show_text` "open" shows the text of corpora that anyone may read and hides that of private and credentialed ones.
+
+    >>> may_show("synthetic", "open"), may_show("table", "open"), may_show("table", "always")
+    ('always', 'never', 'always')
+    """
+    choose(show_text, ("never", "open", "always"), "show_text")
+    allowed = show_text == "always" or (show_text == "open" and SHARING.get(corpus) == "open")
+    return "always" if allowed else "never"
+
+
+def hide_private(frame: pd.DataFrame, shown: str) -> pd.DataFrame:
+    """Blank the columns that could identify a patient or repeat a report, unless `shown` is "always".
+
+    Numbers stay, and so do columns known to hold no wording (task, code, presence, ...); any other is blanked.
+    The index, which may hold ids, gives way to row numbers.
+
+    >>> frame = pd.DataFrame({"report_id": ["1"], "split": ["dev"], "answer": ["wet lungs"]})
+    >>> hide_private(frame, "never").iloc[0].tolist()
+    ['(hidden)', 'dev', '(hidden)']
+    """
+    if shown == "always":
+        return frame
+    hidden = frame.reset_index(drop=True)
+    for place, (name, kind) in enumerate(frame.infer_objects().dtypes.items()):
+        if name in _IDS or not (name in _WORDLESS or is_numeric_dtype(kind)):
+            hidden.isetitem(place, "(hidden)")
+    return hidden
+
+
+def error_shown(error: Mapping, text: str, *, shown: str) -> Highlight:
+    """Show one row of `disagreements`: what kind of error it is, then the report with the evidence of whoever claimed it.
+
+    >>> error = {"kind": "miss", "code": "Edema", "curated": "present", "predicted": "absent", "phrase": None}
+    >>> error_shown(error | {"start": None, "end": None}, "Wet lungs.", shown="never").html[:69]
+    '<p><strong>miss of Edema</strong>: curated present, source absent</p>'
+    """
+    said = f"curated {escape(error['curated'])}, source {escape(error['predicted'])}"
+    title = f"<p><strong>{escape(error['kind'])} of {escape(error['code'])}</strong>: {said}</p>"
+    # A row of the table itself holds pandas' missing values where it has no evidence.
+    evidence = {name: None if pd.isna(value) else value for name, value in error.items()} | {"presence": "present"}
+    return Highlight(title + highlight(text, [evidence], shown=shown).html)
+
+
+def corpus_story(corpus: str, *, full: bool = False) -> str:
+    """Return what a figure owes to the way its corpus was made: one line, or in `full` for the chapter that opens the corpus.
+
+    >>> corpus_story("openi", full=True).split(":")[0], corpus_story("openi").split(",")[0]
+    ('This corpus is real', 'The corpus is real')
+    """
+    unknown = f"The corpus {corpus} has no description here."
+    return _STORIES.get(corpus, (unknown, unknown))[0 if full else 1]

@@ -1,0 +1,239 @@
+"""The student: a language model that labels reports, as the teachers do, after learning from their labels."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from radbook.core.errors import RadbookError, choose
+from radbook.core.files import read_json
+from radbook.core.findings import Presence, label_row
+from radbook.core.ontology import CATEGORIES
+from radbook.core.schema import PREDICTIONS, check, check_reports
+from radbook.corpora.sections import body_of
+from radbook.student.base import base_hash, base_name, load_base, load_tokenizer, prompt_style, resolve_base
+from radbook.student.environment import free_memory
+from radbook.student.generation.confidence import list_probabilities
+from radbook.student.generation.generate import PORTION, end_engine, generate
+from radbook.student.prompts import encode_prompts, template_hash
+from radbook.student.training.adapter import check_commit, load_adapter
+from radbook.tasks import TASKS, Task
+
+__all__ = ["Student"]
+
+
+class Student:
+    """A labeler made of a base model, and of an adapter if it has been trained.
+
+    Attributes
+    ----------
+    source
+        What stands in the `source` column: "student:RUN", or "base:NAME" without an adapter.
+    style
+        The prompt style it is asked in.
+    """
+
+    def __init__(
+        self, base_model: str, *, source: str, style: str, adapter: Path | None = None, commit: str | None = None
+    ) -> None:
+        self.base_model, self.source, self.style, self.adapter = base_model, source, style, adapter
+        self._commit = commit
+        self._loaded: tuple[Any, Any] | None = None
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Student":
+        """Load the student of a run.
+
+        Parameters
+        ----------
+        folder
+            A run's folder or its student/ folder.
+
+        Raises
+        ------
+        RadbookError
+            If there is no finished student, or the base or the prompts are not those it was trained with. (The weights of
+            a hub's model are known when they are loaded, on first use.)
+        """
+        folder = Path(folder).absolute()
+        home = folder / "student" if (folder / "student").is_dir() else folder
+        run = home.parent.name if home.name == "student" else home.name
+        if not (home / "settings.json").is_file() or not (home / "adapter").is_dir():
+            raise RadbookError(
+                f"{home} holds no finished student: run chapter 06 (radbook.student.training.finetune) first"
+            )
+        settings = read_json(home / "settings.json")
+        needed = ("base_model", "prompt_style", "base_hash", "template_hash")
+        if not isinstance(settings, dict) or not all(isinstance(settings.get(name), str) for name in needed):
+            raise RadbookError(
+                f"{home / 'settings.json'} is damaged: delete {home} and run chapter 06 (radbook.student.training.finetune) again"
+            )
+        base_model, style = settings["base_model"], settings["prompt_style"]
+        resolve_base(base_model)
+        if base_hash(base_model) != settings["base_hash"]:
+            raise RadbookError(
+                f"base_model {base_model} is not the one that the student in {home} was trained on: train it again"
+            )
+        if template_hash(load_tokenizer(base_model), style) != settings["template_hash"]:
+            raise RadbookError(
+                f"the prompts have changed since the student in {home} was trained: train it again with these prompts"
+            )
+        commit = settings.get("base_commit")
+        return cls(base_model, source=f"student:{run}", style=style, adapter=home / "adapter", commit=commit)
+
+    @classmethod
+    def untuned(cls, base_model: str = "tiny") -> "Student":
+        """Take a base model as it is."""
+        return cls(base_model, source=f"base:{base_name(base_model)}", style=prompt_style(base_model))
+
+    def model(self) -> tuple[Any, Any]:
+        """Return the model, its adapter merged, and the tokenizer; they are loaded on first use."""
+        if self._loaded is None:
+            # Plain transformers: replies then do not depend on which backend trained the adapter.
+            model, tokenizer, _ = load_base(self.base_model, backend="peft")
+            check_commit(model, self.base_model, self._commit)
+            if self.adapter is not None:
+                model = load_adapter(model, self.adapter)
+            elif getattr(model.config, "template_hash", None) not in (None, template_hash(tokenizer, self.style)):
+                raise RadbookError(
+                    f"the prompts have changed since the merged student in {self.base_model} was trained: "
+                    "train and merge it again"
+                )
+            self._loaded = model.eval(), tokenizer
+        return self._loaded
+
+    def release(self) -> None:
+        """Free the memory of the model, and of vLLM where it wrote; the next use loads it again."""
+        if self._loaded is not None:
+            end_engine(self._loaded[0])
+        self._loaded = None
+        free_memory()
+
+    def label(
+        self,
+        reports: pd.DataFrame,
+        tasks: Sequence[str] = ("choice", "open"),
+        *,
+        max_new_tokens: int = 150,
+        batch_size: int = 64,
+        vllm: bool = True,
+        progress: Callable[[str], None] | None = None,
+    ) -> pd.DataFrame:
+        """Label every report for every task.
+
+        Parameters
+        ----------
+        reports, tasks
+            What is read, and what is asked of each report.
+        max_new_tokens, batch_size, vllm, progress
+            As for `radbook.student.generation.generate.generate`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The `predictions` table, one row per report and task, none left out: an empty report, a prompt too long for
+            the model and an unreadable reply have status "failed" and a note that says so.
+        """
+        check_reports(reports)
+        for name in tasks:
+            choose(name, TASKS, "tasks")
+        ids, texts = reports["report_id"].tolist(), reports["text"].tolist()
+        rows: list[dict] = []
+        for name in tasks:
+            task = TASKS[name]
+            asked, notes = self._prompts(task, texts, max_new_tokens)
+            model, tokenizer = self.model()
+            tell = (lambda line, name=name: progress(f"{name}: {line}")) if progress else None
+            replies = generate(
+                model, tokenizer, list(asked.values()), max_new_tokens=max_new_tokens, batch_size=batch_size,
+                vllm=vllm, progress=tell,
+            )  # fmt: skip
+            answered = dict(zip(asked, replies, strict=True))
+            for k, report_id in enumerate(ids):
+                findings, status, note, reply = [], "failed", notes.get(k, ""), ""
+                if k in answered:
+                    reply = answered[k]
+                    findings, status, note = task.parse(reply, texts[k])
+                row = label_row(report_id, self.source, name, findings, status=status, note=note)
+                rows.append({**row, "reply": reply})
+        return check(pd.DataFrame(rows, columns=list(PREDICTIONS.columns)), PREDICTIONS)
+
+    def confidence(
+        self,
+        reports: pd.DataFrame,
+        predictions: pd.DataFrame,
+        *,
+        batch_size: int = 64,
+        progress: Callable[[str], None] | None = None,
+    ) -> pd.DataFrame:
+        """Say how sure the student was of each of the 13 categories when it answered the choice task.
+
+        It reads every prompt with its list once more and writes nothing, so it takes about as long as labeling the
+        choice task; `radbook.student.generation.confidence` says what the probabilities mean.
+
+        Parameters
+        ----------
+        reports
+            The reports to look at.
+        predictions
+            What `label` returned for them, the choice task among it.
+        batch_size, progress
+            As in `label`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per report and category: report_id, code, named (whether the student named it), probability (that
+            the category is named, as the student sees it); unknown where the student gave no readable answer.
+        """
+        task = TASKS["choice"]
+        own = predictions[(predictions["task"] == task.name) & (predictions["source"] == self.source)]
+        answers = own.set_index("report_id").reindex(reports["report_id"])
+        if answers["status"].isna().any():
+            missing = answers.index[answers["status"].isna()]
+            raise RadbookError(
+                f"{len(missing)} reports have no choice answer of {self.source} in predictions ({missing[0]!r} is the "
+                "first): label them first"
+            )
+        named = [{f["code"] for f in row if f["presence"] == Presence.PRESENT} for row in answers["findings"]]
+        asked, _ = self._prompts(task, reports["text"].tolist(), 0)
+        read = [k for k in asked if answers["status"].iloc[k] != "failed"]
+        found = np.full((len(reports), len(CATEGORIES)), np.nan)
+        if read:
+            found[read] = list_probabilities(
+                *self.model(), [asked[k] for k in read], [named[k] for k in read], batch_size=batch_size,
+                progress=progress,
+            )  # fmt: skip
+        return pd.DataFrame(
+            {
+                "report_id": np.repeat(reports["report_id"].to_numpy(), len(CATEGORIES)),
+                "code": np.tile(CATEGORIES, len(reports)),
+                "named": [code in row for row in named for code in CATEGORIES],
+                "probability": found.ravel(),
+            }
+        )
+
+    def _prompts(self, task: Task, texts: list[str], room: int) -> tuple[dict[int, str], dict[int, str]]:
+        """Return the prompt of each report that can be asked, and for each of the others why it cannot, by position."""
+        model, tokenizer = self.model()
+        width = getattr(model.config, "max_position_embeddings", 2048)
+        if room >= width:
+            raise RadbookError(
+                f"max_new_tokens is {room}: prompt and reply together may have {width} tokens in {self.base_model}; give less"
+            )
+        limit = width - room
+        bodies = [body_of(text) for text in texts]
+        prompts = {k: task.prompt(body, self.style) for k, body in enumerate(bodies) if body}
+        notes = {k: "empty report" for k, body in enumerate(bodies) if not body}
+        asked = list(prompts)
+        for start in range(0, len(asked), PORTION):
+            part = asked[start : start + PORTION]
+            for k, ids in zip(part, encode_prompts(tokenizer, [prompts[k] for k in part]), strict=True):
+                if len(ids) > limit:
+                    del prompts[k]
+                    notes[k] = (
+                        f"prompt of {len(ids)} tokens is longer than the {limit} that the model can read"
+                    )
+        return prompts, notes

@@ -1,0 +1,1 @@
+"""How the packaged base was made."""

@@ -1,0 +1,1 @@
+"""LoRA fine-tuning that goes on after a crash, adapters, and merging."""

@@ -1,7 +1,0 @@
-"""Grids of runs: what a parameter does, measured over several values and seeds."""
-
-from radbook.sweep.curves import read_sweep, spread
-from radbook.sweep.grids import load_curves
-from radbook.sweep.runs import Sweep, run_sweep
-
-__all__ = ["Sweep", "load_curves", "read_sweep", "run_sweep", "spread"]

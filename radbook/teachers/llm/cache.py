@@ -1,0 +1,193 @@
+"""Replies that were paid for, in one SQLite file: the same request is never sent twice.
+
+The key is a hash of the request, so the file holds replies but no prompts; they quote reports, so it is as private.
+Each reply is written as it comes; a kill loses at most the calls in flight. Several processes can share the file: whoever
+is first with a request claims it, and the others wait for the reply. The claim of a process that died is void.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import sqlite3
+import statistics
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from radbook.core.errors import RadbookError
+
+__all__ = ["Reply", "ReplyCache", "encodable", "request_key"]
+
+_LAYOUT = 1
+_TABLES = """
+create table if not exists replies (
+    key text primary key, model text not null, text text not null, prompt_tokens integer not null,
+    completion_tokens integer not null, seconds real not null, created text not null
+);
+create table if not exists claims (key text primary key, owner text not null, until real not null);
+"""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One reply of a language model: its text, what it took in tokens and seconds, and whether it was cut short."""
+
+    text: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    complete: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", encodable(self.text))
+
+
+def encodable(text: str) -> str:
+    """Return `text` with half characters, which no file can hold, replaced by U+FFFD; two halves are joined.
+
+    >>> encodable("lungs \\ud83d clear") == "lungs \\ufffd clear"
+    True
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def request_key(request: Mapping[str, object]) -> str:
+    """Return the hash of a request: model, messages, schema and every other field.
+
+    >>> request_key({"model": "a", "messages": []}) == request_key({"messages": [], "model": "a"})
+    True
+    """
+    text = json.dumps(request, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class ReplyCache:
+    """A file of replies, shared by threads and processes.
+
+    Parameters
+    ----------
+    path
+        The SQLite file; it and its folder are made if need be.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> cache = ReplyCache(Path(tempfile.mkdtemp()) / "replies.sqlite")
+    >>> cache.claim("k", seconds=60), cache.claim("k", seconds=60)
+    (True, False)
+    >>> cache.put("k", "model", Reply("[none]", 90, 4, 0.5))
+    >>> cache.get("k").text, len(cache)
+    ('[none]', 1)
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._owner = f"{_HERE} {os.getpid()} {psutil.Process().create_time():.2f}"
+        self._lock = threading.Lock()
+        try:
+            self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+            weakref.finalize(self, self._db.close)
+            # Readers do not wait for writers, and a committed reply survives a kill of the process.
+            self._db.execute("pragma journal_mode=wal")
+            layout = self._db.execute("pragma user_version").fetchone()[0]
+            if layout == 0:
+                self._db.executescript(f"begin immediate; {_TABLES} pragma user_version={_LAYOUT}; commit;")
+            self.path.chmod(0o600)
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise RadbookError(
+                f"{self.path} is no file of replies ({error}): move it away or name another"
+            ) from None
+        if layout not in (0, _LAYOUT):
+            raise RadbookError(
+                f"{self.path} was written by another version of radbook: move it away or name another"
+            )
+
+    def __len__(self) -> int:
+        return self._one("select count(*) from replies")[0]
+
+    def get(self, key: str) -> Reply | None:
+        """Return the reply to a request, or None."""
+        row = self._one(
+            "select text, prompt_tokens, completion_tokens, seconds from replies where key=?", key
+        )
+        return Reply(*row) if row else None
+
+    def put(self, key: str, model: str, reply: Reply) -> None:
+        """Keep a reply and drop the claim on its request."""
+        with self._writing():
+            self._db.execute(
+                "insert or ignore into replies values (?, ?, ?, ?, ?, ?, datetime('now'))",
+                (key, model, reply.text, reply.prompt_tokens, reply.completion_tokens, reply.seconds),
+            )
+            self._db.execute("delete from claims where key=?", (key,))
+
+    def claim(self, key: str, *, seconds: float) -> bool:
+        """Take a request for `seconds`; False where its reply is there or somebody else has it."""
+        now = time.time()
+        with self._writing():
+            taken = self._db.execute("select 1 from replies where key=?", (key,)).fetchone()
+            holder = self._db.execute(
+                "select owner from claims where key=? and until>?", (key, now)
+            ).fetchone()
+            free = not taken and (holder is None or _died(holder[0]))
+            if free:
+                self._db.execute(
+                    "insert or replace into claims values (?, ?, ?)", (key, self._owner, now + seconds)
+                )
+        return free
+
+    def release(self, key: str) -> None:
+        """Give up a claim without a reply: a failure is not kept."""
+        with self._lock:
+            self._db.execute("delete from claims where key=? and owner=?", (key, self._owner))
+
+    def usual_seconds(self, model: str) -> float | None:
+        """Return the median seconds of this model's newest replies; None without any."""
+        with self._lock:
+            rows = self._db.execute(
+                "select seconds from replies where model=? order by created desc limit 500",
+                (model,),
+            ).fetchall()
+        return statistics.median(r[0] for r in rows) if rows else None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            self._db.execute("begin immediate")
+            try:
+                yield
+                self._db.execute("commit")
+            except BaseException:
+                # An open transaction would refuse every later one.
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+                raise
+
+    def _one(self, query: str, *values: object) -> tuple | None:
+        with self._lock:
+            return self._db.execute(query, values).fetchone()
+
+
+# Tells machines apart that share a folder, without writing their names into it.
+_HERE = hashlib.sha256(platform.node().encode()).hexdigest()[:12]
+
+
+def _died(owner: str) -> bool:
+    """Say whether a claim's process is known to be gone; of other machines nothing is known."""
+    machine, pid, started = owner.split()
+    if machine != _HERE:
+        return False
+    try:
+        return f"{psutil.Process(int(pid)).create_time():.2f}" != started
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False

@@ -1,0 +1,73 @@
+"""May these reports leave this machine? Asked before a language model is called, answered without calling anything.
+
+Open corpora may go to any endpoint the user names. Private and credentialed text stays on this machine unless the user
+wrote `allow_remote` and named the agreement under which it may leave.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from radbook.core.errors import RadbookError
+from radbook.corpora import SHARING
+
+__all__ = ["check_destination", "is_local"]
+
+
+def is_local(base_url: str) -> bool:
+    """Say whether an endpoint is on this machine: localhost or a loopback address. No name is looked up.
+
+    >>> is_local("http://127.0.0.1:8000/v1"), is_local("https://api.openai.com/v1"), is_local("http://10.0.0.5:8000/v1")
+    (True, False, False)
+    """
+    host = urlsplit(base_url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_destination(
+    corpora: Iterable[str], base_url: str, *, allow_remote: bool = False, agreement: str = ""
+) -> None:
+    """Refuse to send reports that must stay on this machine.
+
+    Parameters
+    ----------
+    corpora
+        The `corpus` of every report; a name that `SHARING` does not have counts as private.
+    base_url
+        Where the text would go.
+    allow_remote
+        The user's word that the text may leave.
+    agreement
+        The agreement, permit or decision that allows it, in words.
+
+    Raises
+    ------
+    RadbookError
+        With what to write if the text may leave.
+
+    Examples
+    --------
+    >>> check_destination(["synthetic"], "https://api.openai.com/v1")
+    >>> check_destination(["table"], "http://localhost:11434/v1")
+    >>> check_destination(["table"], "https://api.openai.com/v1", allow_remote=True)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    radbook.core.errors.RadbookError: reports of corpus table are private and api.openai.com is not ...
+    """
+    if is_local(base_url):
+        return
+    kept = sorted({name for name in corpora if SHARING.get(name) != "open"})
+    if not kept or (allow_remote and agreement.strip()):
+        return
+    kind, host = SHARING.get(kept[0], "private"), urlsplit(base_url).hostname or base_url
+    raise RadbookError(
+        f"reports of corpus {', '.join(kept)} are {kind} and {host} is not this machine: "
+        "nothing was sent. If they may leave it, write allow_remote true and name what permits it, for example "
+        'agreement "data use agreement 123 with Example Cloud". A server on this machine (vLLM, Ollama, '
+        "transformers serve) needs neither"
+    )

@@ -1,0 +1,219 @@
+"""What a language model is asked about a report, and what its reply says: messages, JSON schema, quotes looked up.
+
+Two forms of answer are read: the JSON object of `response_schema`, and the bracketed list that `radbook.tasks` parses.
+A model can make up evidence, so every quote is looked up in the report; one that is not there makes the reply unusable.
+"""
+
+import hashlib
+import json
+import random
+import re
+
+from radbook.core.findings import Presence
+from radbook.core.ontology import CATEGORIES
+from radbook.icd10 import check_code, map_phrase
+from radbook.tasks import Task, worked_examples
+from radbook.tasks.grounding import grounded, locate
+from radbook.tasks.list_items import read_item
+from radbook.teachers.llm.cache import encodable
+
+__all__ = ["build_messages", "read_reply", "response_schema"]
+
+_N_EXAMPLES = 3
+
+Message = dict[str, str]
+
+
+def build_messages(
+    task: Task, body: str, *, style: str = "full", structured: bool = True, seed: int = 0
+) -> list[Message]:
+    """Write the messages that ask for the findings of one report.
+
+    Parameters
+    ----------
+    task
+        What is asked.
+    body
+        Findings and impression, as `body_of` returns them.
+    style
+        "full" gives instruction, worked examples and report; "short" is the bare prompt a tuned student was trained on.
+    structured
+        Whether the answer is to be a JSON object; otherwise it is a list in square brackets.
+    seed
+        Decides, with the report, the draw of three worked examples from the packaged pool: the same report always gets
+        the same. An example whose report is the one asked about is never drawn.
+
+    Examples
+    --------
+    >>> from radbook.tasks import CHOICE
+    >>> [m["role"] for m in build_messages(CHOICE, "Clear lungs.")]
+    ['system', 'user', 'assistant', 'user', 'assistant', 'user', 'assistant', 'user']
+    >>> build_messages(CHOICE, "Clear lungs.", style="short")
+    [{'role': 'user', 'content': 'choice\\nClear lungs.\\nfindings:'}]
+    """
+    if style == "short":
+        return [{"role": "user", "content": task.prompt(body, style)}]
+    messages = [{"role": "system", "content": task.instruction("json" if structured else "list")}]
+    for text, found in _draw(body, seed):
+        answer = (
+            _as_json(task, found[task.name])
+            if structured
+            else task.render(found[task.name], text, style=style)
+        )
+        messages += [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]
+    return [*messages, {"role": "user", "content": body.strip()}]
+
+
+def response_schema(task: Task) -> dict[str, object]:
+    """Return the JSON schema of a structured answer, in the form of a chat request's `response_format`.
+
+    >>> from radbook.tasks import OPEN
+    >>> response_schema(OPEN)["json_schema"]["schema"]["properties"]["findings"]["items"]["required"]
+    ['quote', 'icd10']
+    """
+    text: dict[str, object] = {"type": "string"}
+    fields = {"category": {**text, "enum": list(CATEGORIES)}, "quote": text}
+    if task.name == "open":
+        fields = {"quote": text, "icd10": text}
+    item = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": {"findings": {"type": "array", "items": item}},
+        "required": ["findings"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": f"{task.name}_findings", "strict": True, "schema": schema},
+    }
+
+
+def read_reply(task: Task, reply: str, text: str, *, quoted: bool = True) -> tuple[list[dict], str, str]:
+    """Read a reply in either form.
+
+    Codes pass the gate of `radbook.icd10`: one that does not name its phrase is replaced by the phrase's own code, or
+    the item is left out where no code names it.
+
+    Parameters
+    ----------
+    task
+        What was asked.
+    reply
+        Any string.
+    text
+        The report, as in `reports.text`; quotes must stand in its findings or impression, case and whitespace aside.
+    quoted
+        Whether quotes were asked for; a tuned student answers in its own words, and these are not looked up.
+
+    Returns
+    -------
+    findings, status, note
+        As `Task.parse` returns them. A quote that the report does not hold makes the status "failed".
+
+    Examples
+    --------
+    >>> from radbook.tasks import OPEN
+    >>> reply = '{"findings": [{"quote": "effusion", "icd10": "J91.0"}]}'
+    >>> read_reply(OPEN, reply, "Left effusion.")[1:]
+    ('repaired', '\\'effusion\\' coded J90 (J91.0 means "Malignant pleural effusion", which does not name it)')
+    >>> read_reply(OPEN, "[pneumothorax (J93.9)]", "Left effusion.")[1:]
+    ('failed', "the report does not say 'pneumothorax'")
+    """
+    reply = encodable(reply)
+    items = _json_items(reply)
+    if isinstance(items, str):
+        return [], "failed", items
+    if items is None:
+        findings, status, note = task.parse(reply, text)
+        if status == "failed" or not quoted:
+            return findings, status, note
+        notes = [note] if note else []
+    else:
+        findings, notes = _from_json(task, items, text)
+    findings, more, invented = grounded(findings, text)
+    notes += more
+    if invented:
+        said = ", ".join(repr(quote[:60]) for quote in invented)
+        return [], "failed", "; ".join([f"the report does not say {said}", *notes])
+    if task.name == "open":
+        findings, more = _through_gate(findings)
+        notes += more
+    if items and not findings and notes and all(note.startswith(("unknown item", "negated item")) for note in notes):
+        return [], "failed", "; ".join(notes)
+    return sorted(findings, key=task.order), "repaired" if notes else "ok", "; ".join(notes)
+
+
+def _draw(body: str, seed: int) -> list[tuple[str, dict[str, list[dict]]]]:
+    words = body.split()
+    pool = [example for example in worked_examples() if example[0].split() != words]
+    key = hashlib.blake2b(
+        f"{seed}\n{' '.join(words)}".encode("utf-8", "surrogatepass"), digest_size=8
+    ).digest()
+    return random.Random(int.from_bytes(key, "big")).sample(pool, _N_EXAMPLES)
+
+
+def _as_json(task: Task, findings: list[dict]) -> str:
+    name = "category" if task.name == "choice" else "icd10"
+    items = [{name: f["code"], "quote": f["phrase"]} for f in sorted(findings, key=task.order)]
+    if name == "icd10":
+        items = [{"quote": item["quote"], name: item[name]} for item in items]
+    return json.dumps({"findings": items}, ensure_ascii=False)
+
+
+def _json_items(reply: str) -> list | str | None:
+    """Return the items of a JSON answer, None where the reply is none, or what is wrong with it."""
+    first = re.search(r"[{\[]", reply)
+    if first is None or not re.match(r"\{|\[\s*\{", reply[first.start() :]):
+        return None
+    try:
+        found, _ = json.JSONDecoder().raw_decode(reply[first.start() :])
+        # An escape such as "\ud83d" becomes half a character only here.
+        found = json.loads(encodable(json.dumps(found, ensure_ascii=False)))
+    except (ValueError, RecursionError):
+        return "the reply is not valid JSON"
+    items = found.get("findings") if isinstance(found, dict) else found
+    return items if isinstance(items, list) else "the JSON of the reply has no list 'findings'"
+
+
+def _from_json(task: Task, items: list, text: str) -> tuple[list[dict], list[str]]:
+    findings: dict[str, dict] = {}
+    notes = []
+    nothing = False
+    for item in items:
+        fields = (
+            {k: v.strip() for k, v in item.items() if isinstance(v, str)} if isinstance(item, dict) else {}
+        )
+        quote, code = fields.get("quote", ""), fields.get("icd10", "")
+        said = fields.get("category", "") if task.name == "choice" else f"{quote} ({code})" if code else quote
+        if not said:
+            notes.append(f"unknown item {json.dumps(item, ensure_ascii=False)[:60]} left out")
+            continue
+        read = read_item(said, task.read)
+        nothing = nothing or read.nothing
+        if read.code in findings:
+            # Two phrases may share a code; the first one stands.
+            continue
+        if read.code:
+            # A hedge is no part of the phrase that its code has to name.
+            phrase = quote if read.presence == Presence.PRESENT else read.phrase or quote
+            findings[read.code] = locate(read.code, phrase, text, presence=read.presence)
+        notes += read.notes
+    if findings and nothing:
+        notes.append(f"{task.empty} left out beside findings")
+    return list(findings.values()), notes
+
+
+def _through_gate(findings: list[dict]) -> tuple[list[dict], list[str]]:
+    kept: dict[str, dict] = {}
+    notes = []
+    for entry in findings:
+        code, phrase = entry["code"], entry["phrase"]
+        ok, reason = check_code(code, phrase) if phrase else (True, "")
+        if not ok:
+            short = re.sub(r'which does not name ".*', "which does not name it", reason, flags=re.DOTALL)
+            code = map_phrase(phrase)
+            outcome = f"coded {code}" if code else "left out"
+            notes.append(f"{phrase[:60]!r} {outcome} ({short})")
+        if code:
+            kept.setdefault(code, {**entry, "code": code})
+    return list(kept.values()), notes

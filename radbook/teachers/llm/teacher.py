@@ -1,0 +1,243 @@
+"""A language model as teacher: any chat endpoint that speaks OpenAI's protocol, with quotes for every finding.
+
+Nothing is sent before `ChatTeacher.plan` has counted what it would be, and nothing is sent twice: replies live in a
+file that later runs read (`radbook.teachers.llm.cache`).
+Every row comes out: a request that got no usable reply has status "failed" and a note that says why.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from radbook.core.errors import RadbookError, choose
+from radbook.core.findings import label_row
+from radbook.core.schema import PREDICTIONS, check, check_reports
+from radbook.corpora.sections import body_of
+from radbook.tasks import STYLES, TASKS
+from radbook.teachers.llm.cache import Reply, ReplyCache, request_key
+from radbook.teachers.llm.client import Endpoint
+from radbook.teachers.llm.cost import Plan, plan_calls
+from radbook.teachers.llm.privacy import check_destination
+from radbook.teachers.llm.prompts import build_messages, read_reply, response_schema
+from radbook.teachers.llm.scheduler import Budget, answer_all
+
+__all__ = ["ChatTeacher"]
+
+Progress = Callable[[str], None]
+
+
+class _Job(NamedTuple):
+    """One request: reports with the same body share it."""
+
+    task: str
+    body: str
+
+
+class ChatTeacher:
+    """Label findings with a language model behind an OpenAI-compatible endpoint.
+
+    Parameters
+    ----------
+    model
+        The model's name at the endpoint.
+    base_url
+        Address of the API; there is no default, so text goes only where somebody wrote it should.
+    cache
+        The SQLite file of replies, as private as the reports.
+    key_variable
+        Environment variable that holds the key; a server on this machine may do without.
+    style
+        "full" sends instruction, worked examples and report, and asks for JSON where the server can;
+        "short" sends the bare prompt of a student that was tuned on it and is now served.
+    seed
+        Seed of the draw of three worked examples per report; they are invented, so none is of the test split.
+    max_new_tokens
+        Limit of a reply, in tokens.
+    concurrency
+        Calls in flight.
+    max_reports
+        Refuse to label more reports than this; 0 sets no limit.
+    max_cost
+        Refuse a plan that could cost more, and stop when it is reached; in the currency of the prices; 0 sets no limit.
+    price_prompt, price_completion
+        Price per million tokens.
+    time_limit
+        Seconds for one call of `label`; what has no reply by then fails, and the next call goes on from there.
+    timeout
+        Seconds without a byte after which a call counts as stalled.
+    allow_remote, agreement
+        See `radbook.teachers.llm.privacy.check_destination`.
+
+    Notes
+    -----
+    The temperature is 0.
+    A reply that cannot be read, or that quotes what the report does not say, is asked for once more with the reason;
+    failures are not kept, so that the next run asks again.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> cache = Path(tempfile.mkdtemp()) / "chat.sqlite"
+    >>> teacher = ChatTeacher("llama3.1", base_url="http://127.0.0.1:11434/v1", cache=cache, price_prompt=1, price_completion=2)
+    >>> reports = pd.DataFrame({"report_id": ["1", "2"], "text": ["Clear lungs."] * 2, "corpus": "table"})
+    >>> plan = teacher.plan(reports, tasks=("choice",))
+    >>> plan.reports, plan.calls, plan.completion_tokens
+    (2, 1, 400)
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str,
+        cache: str | Path,
+        key_variable: str = "OPENAI_API_KEY",
+        style: str = "full",
+        seed: int = 0,
+        max_new_tokens: int = 400,
+        concurrency: int = 8,
+        max_reports: int = 0,
+        max_cost: float = 0.0,
+        price_prompt: float = 0.0,
+        price_completion: float = 0.0,
+        time_limit: float = math.inf,
+        timeout: float = 60.0,
+        allow_remote: bool = False,
+        agreement: str = "",
+    ) -> None:
+        if not model.strip():
+            raise RadbookError("chat_model is empty: name the model that the endpoint serves")
+        choose(style, STYLES, "style")
+        for name, value, least in (
+            ("concurrency", concurrency, 1), ("max_new_tokens", max_new_tokens, 1),
+            ("max_reports", max_reports, 0), ("max_cost", max_cost, 0), ("price_prompt", price_prompt, 0),
+            ("price_completion", price_completion, 0),
+        ):  # fmt: skip
+            if value < least:
+                raise RadbookError(f"{name} is {value}: give {least} or more")
+        for name, value in (("time_limit", time_limit), ("timeout", timeout)):
+            if not value > 0:
+                raise RadbookError(f"{name} is {value}: give a number of seconds above 0")
+        if max_cost and not (price_prompt or price_completion):
+            raise RadbookError(
+                "max_cost needs prices: give price_prompt and price_completion, per million tokens"
+            )
+        self.model, self.base_url = model, base_url
+        # A model served from a folder is called by the folder's name: paths of a machine are nobody's business.
+        self.source = f"chat:{Path(model).name if Path(model).is_absolute() else model}"
+        self.style, self.seed = style, seed
+        self.max_new_tokens, self.concurrency, self.timeout = max_new_tokens, concurrency, timeout
+        self.max_reports, self.max_cost, self.time_limit = max_reports, max_cost, time_limit
+        self.prices = (price_prompt, price_completion)
+        self.allow_remote, self.agreement, self.key_variable = allow_remote, agreement, key_variable
+        self._cache = ReplyCache(cache)
+
+    def request(self, task: str, body: str, *, structured: bool = True) -> dict[str, object]:
+        """Return the request that asks for one report: what would be sent, field by field."""
+        structured = structured and self.style == "full"
+        asked = build_messages(TASKS[task], body, style=self.style, structured=structured, seed=self.seed)
+        fields = {
+            "model": self.model,
+            "messages": asked,
+            "temperature": 0.0,
+            "max_tokens": self.max_new_tokens,
+        }
+        return {**fields, "response_format": response_schema(TASKS[task])} if structured else fields
+
+    def plan(self, reports: pd.DataFrame, *, tasks: Sequence[str] = tuple(TASKS)) -> Plan:
+        """Count what labeling these reports would take; calls nothing, needs no key."""
+        check_reports(reports)
+        jobs = _jobs(map(body_of, reports["text"]), tasks)
+        return self._plan(len(reports), jobs, self._kept(jobs))
+
+    def _plan(self, n_reports: int, jobs: Sequence[_Job], kept: Mapping[_Job, Reply]) -> Plan:
+        return plan_calls(
+            [self.request(*job) for job in jobs if job not in kept],
+            n_reports=n_reports,
+            n_cached=len(kept),
+            prices=self.prices,
+            concurrency=self.concurrency,
+            seconds_per_call=self._cache.usual_seconds(self.model),
+        )
+
+    def label(
+        self, reports: pd.DataFrame, *, tasks: Sequence[str] = tuple(TASKS), progress: Progress | None = None
+    ) -> pd.DataFrame:
+        """Label every report for every task.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A `labels` table with the column `reply` (the raw text), one row per report and task, none left out.
+
+        Raises
+        ------
+        RadbookError
+            Before any call, if the table of reports is broken, the reports must stay here, or the plan is beyond a limit;
+            later, if the endpoint accepts no request at all. What was answered until then is kept.
+        """
+        check_reports(reports)
+        corpora = reports.get("corpus", ["unknown"])
+        check_destination(corpora, self.base_url, allow_remote=self.allow_remote, agreement=self.agreement)
+        texts, bodies = reports["text"].tolist(), [body_of(text) for text in reports["text"]]
+        jobs = _jobs(bodies, tasks)
+        kept = self._kept(jobs)
+        plan = self._plan(len(reports), jobs, kept)
+        tell = progress or (lambda line: None)
+        tell(str(plan))
+        plan.refuse_beyond(max_reports=self.max_reports, max_cost=self.max_cost)
+        written = dict(zip(bodies, texts, strict=True))
+        outcomes = kept | answer_all(
+            [job for job in jobs if job not in kept],
+            request=lambda job, structured: self.request(*job, structured=structured),
+            complaint=lambda job, reply: self._complaint(job, reply, written[job.body]),
+            endpoint=lambda: Endpoint(self.base_url, key_variable=self.key_variable, timeout=self.timeout),
+            cache=self._cache,
+            budget=Budget(self.max_cost, prices=self.prices),
+            structured=self.style == "full",
+            concurrency=self.concurrency,
+            time_limit=self.time_limit,
+            n_before=len(kept),
+            progress=tell,
+        )
+        rows = [
+            self._row(report_id, task, text, outcomes[_Job(task, body)] if body else "empty report")
+            for task in tasks
+            for report_id, text, body in zip(reports["report_id"], texts, bodies, strict=True)
+        ]
+        return check(pd.DataFrame(rows, columns=list(PREDICTIONS.columns)), PREDICTIONS)
+
+    def _complaint(self, job: _Job, reply: Reply, text: str) -> str:
+        _, status, note = read_reply(TASKS[job.task], reply.text, text, quoted=self.style == "full")
+        return note if status == "failed" else ""
+
+    def _kept(self, jobs: Sequence[_Job]) -> dict[_Job, Reply | str]:
+        """Return the replies kept for these jobs, in whichever form they were once asked for."""
+        kept: dict[_Job, Reply | str] = {}
+        for structured in (False, True) if self.style == "full" else (False,):
+            for job in jobs:
+                if reply := self._cache.get(request_key(self.request(*job, structured=structured))):
+                    kept[job] = reply
+        return kept
+
+    def _row(self, report_id: str, task: str, text: str, outcome: Reply | str) -> dict[str, object]:
+        if isinstance(outcome, str):
+            row = label_row(report_id, self.source, task, [], status="failed", note=outcome)
+            return {**row, "reply": ""}
+        findings, status, note = read_reply(TASKS[task], outcome.text, text, quoted=self.style == "full")
+        if not outcome.complete:
+            note = f"{note}; cut at {self.max_new_tokens} tokens: raise max_new_tokens".lstrip("; ")
+            status = "failed" if status == "failed" else "repaired"
+        row = label_row(report_id, self.source, task, findings, status=status, note=note)
+        return {**row, "reply": outcome.text}
+
+
+def _jobs(bodies: Iterable[str], tasks: Sequence[str]) -> list[_Job]:
+    for task in tasks:
+        choose(task, TASKS, "tasks")
+    # Reports with the same words make the same request, which is sent once.
+    different = dict.fromkeys(filter(None, bodies))
+    return [_Job(task, body) for task in tasks for body in different]

@@ -1,0 +1,142 @@
+"""Where one clause of a sentence ends and the next begins, word by word.
+
+Reports chain clauses by commas and by "and" ("no effusion, heart is enlarged"); a denial holds for its own clause alone.
+Each function looks at the words of a sentence and returns the places where a clause begins.
+"""
+
+from radbook.teachers.rules.lexicon import load_words
+
+__all__ = ["JOINTS", "Trigger", "asides", "complete", "conjunctions", "new_degrees", "resumes", "splices"]
+
+_WORDS = load_words()
+_ADJECTIVES, _VERBS, _DEGREES, _PLACES = (_WORDS[k] for k in ("adjectives", "verbs", "degrees", "places"))
+_LISTS, _DENIALS, _SIGHT, _GENERIC = (_WORDS[k] for k in ("lists", "denials", "sight", "generic"))
+_POSSIBLE, _MEASURED = _WORDS["possible"], _WORDS["measured"]
+JOINTS = frozenset((",", "and", "or"))
+
+Trigger = tuple[str, int, int]  # a phrase that denies or doubts, its first word, and the word behind its last
+
+
+def splices(words: list[str]) -> list[int]:
+    """Find the commas between two statements: what follows has a subject and a verb, and the list does not go on with "or".
+
+    >>> splices("no effusion , heart is enlarged".split())
+    [2]
+    """
+    found = []
+    commas = [i for i, w in enumerate(words) if w == ","]
+    for n, i in enumerate(commas):
+        stop = commas[n + 1] if n + 1 < len(commas) else len(words)
+        clause = words[i + 1 : stop]
+        before = words[max((j + 1 for j in found if j < i), default=0) : i]
+        denies, states = not _DENIALS.isdisjoint(before), not _VERBS.isdisjoint(before)
+        if words[i - 1] in _ADJECTIVES:
+            continue
+        # "no pneumothorax, small effusion": a degree opens a claim, unless the list of things denied goes on.
+        # "No acute process, bibasilar atelectasis": so does a place after a denial that is whole without it.
+        opens = clause and (clause[0] in _DEGREES or (clause[0] in _PLACES and words[i - 1] in _GENERIC))
+        # "No PTX, ETT 4 cm above the carina": and so does what is measured.
+        opens = opens or not _MEASURED.isdisjoint(clause)
+        if (opens and _LISTS.isdisjoint(words[i:])) or (denies and _apart(before, clause)):
+            found.append(i)
+            continue
+        verb = next((k for k, word in enumerate(clause) if word in _VERBS), None)
+        if not verb or clause[0] in _LISTS or "which" in clause[:3]:
+            continue
+        if states and not denies:
+            # "the heart is enlarged, effusion and pneumothorax are absent": a statement was complete.
+            found.append(i)
+        elif not states and not denies and not _LISTS.isdisjoint(clause[:verb]):
+            # "consolidation, focal airspace disease and overt edema are absent": one list, one verb.
+            continue
+        elif _LISTS.isdisjoint(clause[:4]):
+            found.append(i)
+    return found
+
+
+def _apart(before: list[str], clause: list[str]) -> bool:
+    # "No effusion, and mild edema": a list of two has no comma.
+    if clause[:1] != ["and"] or _DEGREES.isdisjoint(clause[1:2]) or "or" in clause:
+        return False
+    return "," not in before[max(k for k, w in enumerate(before) if w in _DENIALS) :]
+
+
+def conjunctions(words: list[str], breaks: set[int]) -> list[int]:
+    """Find each "and" between a statement and another with a subject and a verb of its own; `breaks` are known already.
+
+    >>> conjunctions("there is an effusion and consolidation is absent".split(), {0, 8})
+    [4]
+    """
+    found: list[int] = []
+    for i, word in enumerate(words):
+        if word != "and" or i == 0:
+            continue
+        left = words[max((b for b in (*breaks, *found) if b <= i), default=0) : i]
+        stop = min((b for b in breaks if b > i), default=len(words))
+        right = words[i + 1 : stop]
+        right = right[: right.index(",")] if "," in right else right
+        verb = next((k for k, w in enumerate(right) if w in _VERBS), 0)
+        if not verb or not complete(left):
+            continue
+        # "no effusion and edema is seen" is one denial; "no effusion and edema is unchanged" two statements.
+        if not _VERBS.isdisjoint(left) or _SIGHT.isdisjoint(right[verb + 1 : verb + 2]):
+            found.append(i)
+    return found
+
+
+def asides(words: list[str], after: list[Trigger]) -> list[int]:
+    """Find where the last of a list begins, and where the brackets behind it end: they speak of that one alone.
+
+    `after` are the triggers that deny what stands before them.
+
+    >>> asides("tube , drain and line ( not seen today ) are unchanged".split(), [("", 6, 8)])
+    [3, 9]
+    """
+    found = []
+    for _, start, _ in after:
+        if start and words[start - 1] == "(":
+            joint = next((k for k in range(start - 2, -1, -1) if words[k] in JOINTS), None)
+            if joint is not None:
+                found.append(joint)
+            if ")" in words[start:]:
+                found.append(words.index(")", start))
+    return found
+
+
+def new_degrees(words: list[str], hedges: list[Trigger]) -> list[int]:
+    """Find where a degree that the first thing doubted lacks opens a statement of its own.
+
+    >>> new_degrees("possible effusion and mild cardiomegaly".split(), [("", 0, 1)])
+    [2]
+    """
+    # "possible small effusion and mild edema" is one pair, and "may represent" governs all that follows.
+    found = []
+    for _, _, end in hedges:
+        if words[end - 1] in _POSSIBLE and "and" in words[end:-1]:
+            joint = words.index("and", end)
+            if words[joint + 1] in _DEGREES and _DEGREES.isdisjoint(words[end:joint]):
+                found.append(joint)
+    return found
+
+
+def resumes(words: list[str], first: int, after: list[Trigger]) -> bool:
+    """Say whether the main clause goes on behind a relative one that starts at `first`.
+
+    >>> resumes("edema , which was mild , has resolved".split(), 3, [("", 6, 8)])
+    True
+    """
+    for _, start, _ in after:
+        between = words[first:start]
+        between = between[:-1] if between[-1:] == [","] else between
+        if words[start] in _VERBS and not _VERBS.isdisjoint(between) and JOINTS.isdisjoint(between):
+            return True
+    return False
+
+
+def complete(words: list[str]) -> bool:
+    """Say whether words make a statement: they have a verb or a denial.
+
+    >>> complete("heart is enlarged".split()), complete("no effusion".split()), complete("small effusion".split())
+    (True, True, False)
+    """
+    return not (_DENIALS.isdisjoint(words) and _VERBS.isdisjoint(words))

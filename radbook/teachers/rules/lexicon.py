@@ -1,0 +1,189 @@
+"""Read the lexicon: what a finding is called, and which words make one together.
+
+`resources/lexicon/*.yaml` hold two kinds of entry. A *phrase* names a finding by itself ("pleural effusion"). A *pattern*
+joins a site and a state that stand apart ("the cardiac silhouette is mildly enlarged"). A phrase of `ignore` names nothing and
+keeps shorter phrases inside it from matching ("subcutaneous emphysema" is not emphysema).
+`spelling.yaml` says which words stand for another one, and which are so often misspelt that they are mended.
+"""
+
+import itertools
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+
+import yaml
+from rapidfuzz.distance import OSA
+
+from radbook.core.errors import RadbookError
+from radbook.core.ontology import FINDINGS
+
+__all__ = ["Lexicon", "Rule", "Speller", "expand", "load_lexicon", "load_triggers", "load_words"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One entry: the finding it names, its readable id, and what its match already says."""
+
+    finding: str
+    id: str
+    sites: frozenset[str] = frozenset()
+    states: frozenset[str] = frozenset()
+    gap: int = 8
+    reach: int = 3
+    presence: str = "present"
+    choice: bool = True
+    lasting: bool = False
+
+
+@dataclass
+class Lexicon:
+    """All entries, by the normalized phrase that triggers them."""
+
+    rules: list[Rule] = field(default_factory=list)
+    phrases: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    sites: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    states: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    ignored: set[str] = field(default_factory=set)
+    spelling: dict[str, str] = field(default_factory=dict)
+    misspelt: set[str] = field(default_factory=set)
+    correct: set[str] = field(default_factory=set)
+
+    @property
+    def vocabulary(self) -> set[str]:
+        return {*self.phrases, *self.sites, *self.states, *self.ignored}
+
+
+_GROUP = re.compile(r"\(([^()]*)\)")
+
+
+def expand(phrase: str) -> list[str]:
+    """Write out the alternatives of a phrase; an empty alternative makes a word optional.
+
+    >>> expand("(left|) pleural effusion(s|)")
+    ['left pleural effusions', 'left pleural effusion', 'pleural effusions', 'pleural effusion']
+    """
+    pieces = _GROUP.split(phrase)
+    choices = [piece.split("|") if i % 2 else [piece] for i, piece in enumerate(pieces)]
+    if any(set("()|") & set(piece) for piece in pieces[::2]):
+        raise RadbookError(
+            f"lexicon phrase {phrase!r}: alternatives cannot be nested, and every parenthesis needs its pair"
+        )
+    written = (" ".join("".join(c).replace("-", " ").lower().split()) for c in itertools.product(*choices))
+    return list(dict.fromkeys(w for w in written if w))
+
+
+def _read(folder, name: str, *, loader=yaml.SafeLoader):
+    with (folder / name).open(encoding="utf-8") as stream:
+        return yaml.load(stream, Loader=loader)
+
+
+@cache
+def load_lexicon() -> Lexicon:
+    """Read every file of `resources/lexicon/`.
+
+    >>> load_lexicon().rules[load_lexicon().phrases["cardiomegaly"][0]].finding
+    'cardiomegaly'
+    """
+    folder = files("radbook") / "resources" / "lexicon"
+    lexicon = Lexicon()
+    for name in sorted(f.name for f in folder.iterdir() if f.name.endswith(".yaml")):
+        content = _read(folder, name)
+        for kind in ("sites", "states"):
+            for group, phrases in content.get(kind, {}).items():
+                for phrase in itertools.chain.from_iterable(map(expand, phrases)):
+                    getattr(lexicon, kind)[phrase].add(group)
+        for word, others in content.get("spelling", {}).items():
+            lexicon.spelling.update(dict.fromkeys(others, word))
+        lexicon.misspelt.update(content.get("often_misspelt", ()))
+        lexicon.correct.update(content.get("correct", ()))
+        for phrase in content.get("ignore", ()):
+            lexicon.ignored.update(expand(phrase))
+        for finding, entries in content.get("findings", {}).items():
+            if finding not in FINDINGS:
+                raise RadbookError(f"lexicon/{name}: {finding!r} is not an id of findings.csv")
+            for entry_id, entry in entries.items():
+                _add(lexicon, name, finding, entry_id, entry)
+    known = {group for groups in (*lexicon.sites.values(), *lexicon.states.values()) for group in groups}
+    for rule in lexicon.rules:
+        unknown = (rule.sites | rule.states) - known
+        if unknown:
+            raise RadbookError(
+                f"lexicon entry {rule.finding}/{rule.id} names unknown groups: {', '.join(sorted(unknown))}"
+            )
+    return lexicon
+
+
+def _add(lexicon: Lexicon, name: str, finding: str, entry_id: str, entry: list | dict) -> None:
+    entry = {"phrases": entry} if isinstance(entry, list) else entry
+    options = {k: v for k, v in entry.items() if k not in ("phrases", "sites", "states")}
+    try:
+        rule = Rule(
+            finding,
+            entry_id,
+            frozenset(entry.get("sites", ())),
+            frozenset(entry.get("states", ())),
+            **options,
+        )
+    except TypeError as error:
+        raise RadbookError(f"lexicon/{name}, entry {finding}/{entry_id}: {error}") from None
+    lexicon.rules.append(rule)
+    for phrase in itertools.chain.from_iterable(map(expand, entry.get("phrases", ()))):
+        lexicon.phrases[phrase].append(len(lexicon.rules) - 1)
+
+
+@cache
+def load_triggers() -> dict[str, list[str]]:
+    """Read `resources/triggers.yaml`: kind of trigger -> phrases, written out."""
+    # BaseLoader builds strings only: YAML would otherwise read the trigger "no" as false.
+    return {
+        kind: list(itertools.chain.from_iterable(map(expand, phrases)))
+        for kind, phrases in _triggers().items()
+        if kind != "words"
+    }
+
+
+@cache
+def load_words() -> dict[str, frozenset[str]]:
+    """Read the word classes of `resources/triggers.yaml` that tell where a clause ends.
+
+    >>> "is" in load_words()["verbs"]
+    True
+    """
+    return {name: frozenset(words) for name, words in _triggers()["words"].items()}
+
+
+@cache
+def _triggers() -> dict:
+    return _read(files("radbook") / "resources", "triggers.yaml", loader=yaml.BaseLoader)
+
+
+class Speller:
+    """Give a word its norm: abbreviations written out, British spelling and slips of the keyboard mended.
+
+    >>> speller = Speller()
+    >>> speller("pna"), speller("pnuemothorax"), speller("infusion")
+    ('pneumonia', 'pneumothorax', 'infusion')
+    """
+
+    def __init__(self) -> None:
+        lexicon = load_lexicon()
+        self.spelling = lexicon.spelling
+        phrases = itertools.chain(lexicon.vocabulary, *load_triggers().values(), lexicon.correct)
+        self.known = {word for phrase in phrases for word in phrase.split()}
+        self.often_misspelt: dict[str, list[str]] = defaultdict(list)
+        for word in lexicon.misspelt:
+            self.often_misspelt[word[0]].append(word)
+
+    def __call__(self, word: str) -> str:
+        lowered = word.lower()
+        if lowered in self.spelling:
+            return self.spelling[lowered]
+        if len(lowered) < 6 or lowered in self.known or not lowered.isalpha():
+            return lowered
+        # Two slips are believed in long words only.
+        limit = 2 if len(lowered) > 8 else 1
+        near = (w for w in self.often_misspelt[lowered[0]] if abs(len(w) - len(lowered)) <= limit)
+        close = [(OSA.distance(w, lowered, score_cutoff=limit), w) for w in near]
+        return min(((d, w) for d, w in close if d <= limit), default=(0, lowered))[1]

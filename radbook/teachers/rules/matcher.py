@@ -1,0 +1,169 @@
+"""Find the findings a sentence names: phrases at once, and sites joined with states that stand apart.
+
+The spaCy component `radbook_mentions` puts every mention into `doc.spans["mentions"]` (the words whose presence is in question,
+which is what negspacy judges) and the evidence beside it into `doc.user_data`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from spacy.language import Language
+from spacy.matcher import PhraseMatcher
+from spacy.tokens import Doc, SpanGroup
+
+from radbook.teachers.rules.lexicon import load_lexicon, load_words
+
+__all__ = ["SPAN_KEY", "Mention", "MentionFinder"]
+
+SPAN_KEY = "mentions"
+
+# A site and its state belong to one statement unless one of these stands between them.
+_BARRIERS = frozenset(
+    (";", "but", "although", "however", "though", "which", "without", "with", "while", "despite", "by")
+)
+_ELLIPSES = frozenset(
+    ("is", "are", "was", "remains", "appears", "may", "has", "not", "now", "still", "probably")
+)
+_DEGREES = load_words()["degrees"] | load_words()["adjectives"]
+_VERBS = frozenset(("is", "are", "was", "were"))
+# "Degenerative changes are present in the spine": a verb between does not part state and site where a place follows.
+_PLACES = frozenset(("in", "of", "within", "along", "throughout", "at", "over", "involving"))
+
+
+@dataclass(slots=True)
+class Mention:
+    """One mention: its rule, the tokens judged for presence, and the tokens of its evidence."""
+
+    rule: int
+    start: int
+    end: int
+    first: int
+    last: int
+
+
+def _parted(between: list[str]) -> bool:
+    # "is hard to assess but is enlarged" keeps its subject; "but there is" does not.
+    if "but" in between:
+        i = between.index("but")
+        if between[i + 1 : i + 2] and between[i + 1] in _ELLIPSES:
+            between = between[:i] + between[i + 1 :]
+    return not _BARRIERS.isdisjoint(between)
+
+
+@dataclass(slots=True)
+class _Chunk:
+    start: int
+    end: int
+    rules: tuple[int, ...]
+    sites: frozenset[str]
+    states: frozenset[str]
+
+
+class MentionFinder:
+    """Match the lexicon against one sentence."""
+
+    def __init__(self, nlp: Language) -> None:
+        self.lexicon = load_lexicon()
+        self.strings = nlp.vocab.strings
+        self.matcher = PhraseMatcher(nlp.vocab, attr="NORM")
+        self.roles: dict[int, tuple[tuple[int, ...], frozenset[str], frozenset[str]]] = {}
+        for phrase in sorted(self.lexicon.vocabulary):
+            self.matcher.add(phrase, [nlp.tokenizer(phrase)])
+            self.roles[self.strings[phrase]] = (
+                tuple(self.lexicon.phrases.get(phrase, ())),
+                frozenset(self.lexicon.sites.get(phrase, ())),
+                frozenset(self.lexicon.states.get(phrase, ())),
+            )
+        self.by_state: dict[str, list[int]] = {}
+        for i, rule in enumerate(self.lexicon.rules):
+            for state in rule.states:
+                self.by_state.setdefault(state, []).append(i)
+
+    def __call__(self, doc: Doc) -> Doc:
+        mentions = self.find(doc)
+        if mentions:
+            doc.user_data[SPAN_KEY] = mentions
+            doc.spans[SPAN_KEY] = SpanGroup(
+                doc, name=SPAN_KEY, spans=[doc[m.start : m.end] for m in mentions]
+            )
+        return doc
+
+    def find(self, doc: Doc) -> list[Mention]:
+        """Return the mentions of a sentence in order of their place."""
+        matches = self.matcher(doc)
+        if not matches:
+            return []
+        chunks = self._chunks(matches)
+        mentions = [Mention(rule, c.start, c.end, c.start, c.end) for c in chunks for rule in c.rules]
+        words = doc.user_data["words"] = [t.norm_ for t in doc]
+        if any(c.states for c in chunks):
+            for i, chunk in enumerate(chunks):
+                if chunk.states:
+                    mentions += self._joined(chunks, i, words)
+        mentions.sort(key=lambda m: (m.start, m.end))
+        return mentions + self._ones(mentions, words) if mentions and "one" in words else mentions
+
+    def _ones(self, mentions: list[Mention], words: list[str]) -> list[Mention]:
+        # "No pneumothorax, but a tiny one cannot be excluded": the finding named last, once more.
+        found = []
+        for i, word in enumerate(words):
+            before = [m for m in mentions if m.end <= i]
+            if word == "one" and before and i and words[i - 1] in _DEGREES:
+                found += [Mention(m.rule, i, i + 1, i - 1, i + 1) for m in before if m.end == before[-1].end]
+        return found
+
+    def _chunks(self, matches: Iterable[tuple[int, int, int]]) -> list[_Chunk]:
+        # The longest phrase at a place wins; what it covers is spoken for.
+        taken: set[int] = set()
+        chunks = []
+        for key, start, end in sorted(matches, key=lambda m: (m[1] - m[2], m[1])):
+            if taken.isdisjoint(range(start, end)):
+                taken.update(range(start, end))
+                chunks.append(_Chunk(start, end, *self.roles[key]))
+        chunks.sort(key=lambda c: c.start)
+        return chunks
+
+    def _joined(self, chunks: list[_Chunk], i: int, words: list[str]) -> list[Mention]:
+        state = chunks[i]
+        found = []
+        for rule_index in sorted({r for s in state.states for r in self.by_state.get(s, ())}):
+            rule = self.lexicon.rules[rule_index]
+            after = self._site_after(chunks, i, words, rule)
+            # "enlarged heart" binds at once; otherwise the site that came before is the subject.
+            at_once = after is not None and after.start == state.end
+            site = after if at_once else self._site_before(chunks, i, words, rule) or after
+            if site is not None:
+                first, last = min(site.start, state.start), max(site.end, state.end)
+                found.append(Mention(rule_index, state.start, state.end, first, last))
+        return found
+
+    def _site_before(self, chunks, i, words, rule) -> _Chunk | None:
+        state, right = chunks[i], chunks[i]
+        for chunk in reversed(chunks[:i]):
+            between = words[chunk.end : right.start]
+            if state.start - chunk.end > rule.gap or _parted(between):
+                return None
+            if chunk.sites & rule.sites:
+                return chunk
+            if "normal" in chunk.states:
+                return None
+            right = chunk
+        return None
+
+    def _site_after(self, chunks, i, words, rule) -> _Chunk | None:
+        state = chunks[i]
+        for chunk in chunks[i + 1 :]:
+            between = words[state.end : chunk.start]
+            if len(between) > rule.reach or not _BARRIERS.isdisjoint(between):
+                return None
+            if "," in between and "of" not in between:
+                # "heart size is enlarged, pulmonary vascularity ..." has turned to another subject.
+                return None
+            if chunk.sites & rule.sites:
+                if not _VERBS.isdisjoint(between) and _PLACES.isdisjoint(between):
+                    return None
+                # "enlarged and tortuous aorta" reaches over a second state, never over "and the" to a new subject.
+                if "and" in between and "the" in between[between.index("and") :] and "of" not in between:
+                    return None
+                return chunk
+        return None

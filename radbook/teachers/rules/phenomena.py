@@ -1,0 +1,245 @@
+"""To which phenomenon of language does a statement belong: told from what the rules read at its place.
+
+A label says which rule decided and by which words; the sentence says the rest. `phenomenon` names one statement, and
+`cells` names every report and category of a corpus, so that the errors of *any* source can be counted by phenomenon.
+The names stand for groups of the trap suite in `tests/traps.yaml`.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+import pandas as pd
+
+from radbook.core.findings import Presence
+from radbook.core.ontology import CATEGORIES
+from radbook.corpora.sections import body_spans
+from radbook.teachers.rules.lexicon import load_lexicon, load_triggers, load_words
+from radbook.teachers.rules.sentences import normalize, split_sentences
+
+__all__ = ["NOTHING", "PHENOMENA", "TRAITS", "UNKNOWN", "cells", "phenomenon", "sentence_traits"]
+
+TRAITS = ("negation", "hedge", "comparison")
+UNKNOWN = "unknown wording"
+NOTHING = "nothing said"
+# Phenomenon -> the groups of the trap suite it stands for; a group under two names is accepted as either.
+# Groups that mix phenomena (typing habits, notes of intensive care, turns of a sentence) or in which nothing is found have none.
+PHENOMENA: dict[str, tuple[str, ...]] = {
+    "plain mention": ("plain_mention", "convention"),
+    "site and state": ("compositional", "compositional_normal", "convention"),
+    "device": ("devices", "convention"),
+    "list": ("lists",),
+    "negation before": ("negation_before", "compositional_normal"),
+    "negation after": ("negation_after",),
+    "pseudo-negation": ("pseudo_negation", "double_negation", "resolved"),
+    "end of a reach": ("scope_end", "lists"),
+    "resolved or removed": ("resolved", "removed"),
+    "stable or old": ("stability",),
+    "hedge": ("hedge_before", "hedge_after", "double_negation"),
+    "hedge and denial": ("hedge_and_negation", "double_negation"),
+    "likely": ("probable",),
+    "request or history": ("recommendation", "history"),
+    UNKNOWN: (),
+}
+# What ends a thing, by its course or by a hand, and what says that it goes on.
+_ENDED = frozenset(
+    ("resolution", "resolved", "resolving", "cleared", "clearing", "clearance", "gone", "disappeared", "longer",
+     "improving", "improved", "improvement", "decreased", "decreasing", "smaller",
+     "removed", "removal", "removing", "withdrawn", "withdrawal", "discontinued", "extubated", "explanted")
+)
+_LASTING = load_words()["persisting"] | frozenset(
+    ("chronic", "old", "healed", "known", "prior", "previously", "persistent", "persisting", "continued", "changed")
+)
+# What sets a study against an earlier one.
+_COMPARED = _ENDED | _LASTING | frozenset(("compared", "comparison", "earlier", "interval", "new", "newly", "previous", "since"))
+_NEGATIONS = frozenset(("negation_before", "negation_after"))
+_HEDGES = frozenset(("hedge_before", "hedge_after"))
+
+
+def phenomenon(text: str, entry: Mapping | None, *, among: Iterable[Mapping] = ()) -> str:
+    """Name the phenomenon that decided one finding of the rules.
+
+    Parameters
+    ----------
+    text
+        The report, as in `reports.text`.
+    entry
+        A finding of the rules, with start, end and rule; None, or one without them, is "unknown wording".
+    among
+        All findings of the same `labels` row: what else the sentence states tells lists and the ends of a reach.
+
+    Returns
+    -------
+    str
+        A name of `PHENOMENA`.
+
+    Examples
+    --------
+    >>> from radbook.teachers.rules import RuleTeacher
+    >>> def named(text):
+    ...     row = RuleTeacher().label(pd.DataFrame({"report_id": ["r"], "text": [text]})).findings[0]
+    ...     return {f["code"]: phenomenon(text, f, among=row) for f in row}
+    >>> named("No pneumothorax but the heart is enlarged.")
+    {'Pneumothorax': 'end of a reach', 'Cardiomegaly': 'end of a reach'}
+    >>> named("Possible pneumonia. Effusion is not seen.")
+    {'Pneumonia': 'hedge', 'Pleural Effusion': 'negation after'}
+    """
+    return _named(text, _bounds(text), entry, among)
+
+
+def cells(labels: pd.DataFrame, reports: pd.DataFrame, curated: pd.DataFrame) -> pd.Series:
+    """Name the phenomenon of every report and category, in the choice task.
+
+    Parameters
+    ----------
+    labels
+        The rules' `labels` table.
+    reports
+        The reports to name, with report_id and text.
+    curated
+        The reference: a category that it mentions, and at which the rules read nothing, is "unknown wording".
+        Reports without a usable reference are left out.
+
+    Returns
+    -------
+    pandas.Series
+        Indexed by report_id and code, 13 rows per report: a name of `PHENOMENA`, or "nothing said".
+
+    Examples
+    --------
+    >>> from radbook.core.findings import finding, label_row
+    >>> reports = pd.DataFrame({"report_id": ["r"], "text": ["No edema. Wet pleura."]})
+    >>> edema = finding("Edema", "absent", start=3, end=8, rule="pulmonary_edema/name|neg:no")
+    >>> rules = pd.DataFrame([label_row("r", "rules", "choice", [edema])])
+    >>> truth = pd.DataFrame([label_row("r", "curated", "choice", [finding("Pleural Effusion")])])
+    >>> cells(rules, reports, truth).value_counts().to_dict()
+    {'nothing said': 11, 'negation before': 1, 'unknown wording': 1}
+    """
+    read, truth = _rows(labels), _rows(curated)
+    named: dict[tuple[str, str], str] = {}
+    for report_id, text in zip(reports["report_id"], reports["text"], strict=True):
+        if report_id not in truth:
+            continue
+        named.update({(report_id, code): NOTHING for code in CATEGORIES})
+        for entry in truth[report_id]:
+            if entry["presence"] != Presence.ABSENT:
+                named[report_id, entry["code"]] = UNKNOWN
+        found = read.get(report_id, [])
+        bounds = _bounds(text) if len(found) else []
+        named.update({(report_id, e["code"]): _named(text, bounds, e, found) for e in found})
+    index = pd.MultiIndex.from_tuples(named, names=["report_id", "code"])
+    return pd.Series(list(named.values()), index=index, name="phenomenon", dtype=object)
+
+
+def sentence_traits(sentence: str) -> frozenset[str]:
+    """Name what else a sentence holds, whoever reads it: words of denial, of doubt, and of change since an earlier study.
+
+    Unlike `phenomenon`, which gives a statement of the rules one name, this asks no rule what decided, and may name several.
+
+    >>> sorted(sentence_traits("No effusion, unchanged; possible pneumonia"))
+    ['comparison', 'hedge', 'negation']
+    >>> sentence_traits("Cardiomegaly")
+    frozenset()
+    """
+    words = normalize(sentence)[0].split()
+    kinds = _kinds_in(words)
+    held = {
+        "negation": not kinds.isdisjoint(_NEGATIONS),
+        "hedge": not kinds.isdisjoint(_HEDGES),
+        "comparison": not _COMPARED.isdisjoint(w.strip(".,:;()") for w in words),
+    }
+    return frozenset(name for name in TRAITS if held[name])
+
+
+def _rows(labels: pd.DataFrame) -> dict[str, list[dict]]:
+    usable = labels[(labels["task"] == "choice") & (labels["status"] != "failed")]
+    return dict(zip(usable["report_id"], usable["findings"], strict=True))
+
+
+def _bounds(text: str) -> list[tuple[int, int]]:
+    return [bound for a, b in body_spans(text) for bound in split_sentences(text, a, b)]
+
+
+def _named(text: str, bounds: list[tuple[int, int]], entry: Mapping | None, among: Iterable[Mapping]) -> str:
+    if entry is None or not entry.get("rule") or entry.get("start") is None:
+        return UNKNOWN
+    start, end = next(((a, b) for a, b in bounds if a <= entry["start"] < b), (0, len(text)))
+    name, _, why = entry["rule"].partition("|")
+    kind, _, trigger = why.partition(":")
+    others = [
+        e for e in among if start <= (-1 if e.get("start") is None else e["start"]) < end and e["code"] != entry["code"]
+    ]
+    if kind in ("asked", "history"):
+        return "request or history"
+    if kind == "likely":
+        return "likely"
+    before, evidence, after = (
+        normalize(part)[0]
+        for part in (text[start : entry["start"]], text[entry["start"] : entry["end"]], text[entry["end"] : end])
+    )
+    words = f"{before} {evidence} {after}".split()
+    kinds = _kinds_in(words)
+    if kind == "hedge":
+        return "hedge" if kinds.isdisjoint(_NEGATIONS) else "hedge and denial"
+    if kind == "neg":
+        return _denied(trigger, before, evidence, kinds, others)
+    return _stated(name, entry, kinds, {w.strip(".,:()") for w in words}, others)
+
+
+def _denied(trigger: str, before: str, evidence: str, kinds: set[str], others: list[Mapping]) -> str:
+    if not _ENDED.isdisjoint(trigger.split()):
+        return "resolved or removed"
+    if not kinds.isdisjoint(_HEDGES):
+        return "hedge and denial"
+    if _holds(evidence, trigger):
+        return "site and state"
+    if any(e["presence"] != Presence.ABSENT for e in others):
+        return "end of a reach"
+    if others:
+        return "list"
+    return "negation before" if _holds(before, trigger) else "negation after"
+
+
+def _holds(words: str, phrase: str) -> bool:
+    return f" {phrase} " in f" {words} "
+
+
+def _stated(name: str, entry: Mapping, kinds: set[str], words: set[str], others: list[Mapping]) -> str:
+    if entry["presence"] == Presence.ABSENT:
+        return "site and state" if _ENDED.isdisjoint(words) else "resolved or removed"
+    if "pseudo" in kinds:
+        return "pseudo-negation"
+    if any("|neg:" in (e.get("rule") or "") for e in others) or not kinds.isdisjoint(_NEGATIONS):
+        return "end of a reach"
+    if entry["code"] == "Support Devices":
+        return "device"
+    if not _ENDED.isdisjoint(words):
+        return "resolved or removed"
+    if len(others) > 1:
+        return "list"
+    if name in _patterns():
+        return "site and state"
+    return "plain mention" if _LASTING.isdisjoint(words) else "stable or old"
+
+
+def _kinds_in(words: list[str]) -> set[str]:
+    """Return the kinds of triggers among the words; the longest at a place hides those inside it."""
+    kinds, longest = _triggers()
+    bare = [w.strip(".,:;()") for w in words]
+    found, i = set(), 0
+    while i < len(bare):
+        size = next((n for n in range(longest, 0, -1) if " ".join(bare[i : i + n]) in kinds), 0)
+        if size:
+            found.add(kinds[" ".join(bare[i : i + size])])
+        i += size or 1
+    return found
+
+
+@cache
+def _triggers() -> tuple[dict[str, str], int]:
+    kinds = {phrase: kind for kind in (*_HEDGES, *_NEGATIONS, "pseudo") for phrase in load_triggers()[kind]}
+    return kinds, max(len(phrase.split()) for phrase in kinds)
+
+
+@cache
+def _patterns() -> frozenset[str]:
+    return frozenset(f"{rule.finding}/{rule.id}" for rule in load_lexicon().rules if rule.sites)
