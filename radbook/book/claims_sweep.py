@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from radbook.core.errors import RadbookError
-from radbook.core.schema import TASKS
 from radbook.pipeline.sweep.curves import read_sweep, seeds_text, spread
 from radbook.reporting.text import plain
+from radbook.tasks import TASKS
 
 __all__ = ["NOT_MEASURED", "base_name", "sweep_figures"]
 

@@ -11,11 +11,11 @@ import pandas as pd
 
 from radbook.compare.published import open_record
 from radbook.compare.record import Record
-from radbook.core.schema import TASKS
 from radbook.evaluation import paired_table
 from radbook.evaluation.unlabeled import has_reference
 from radbook.pipeline.parameters import UNPUBLISHED, public_value
 from radbook.reporting.text import interval, plain
+from radbook.tasks import TASKS
 
 __all__ = ["COMPARED", "NONE", "PARTS", "Changes", "ScoreChange", "compare_records", "compare_runs"]
 

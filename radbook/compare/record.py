@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from radbook.core.errors import RadbookError
 from radbook.core.findings import Presence, finding, label_row
-from radbook.core.schema import SCORES, STATUSES, TASKS, Contract
+from radbook.core.schema import SCORES, STATUSES, Contract
 from radbook.pipeline.run import Run
 
 __all__ = ["ANSWERS", "ROLES", "Record", "no_answers", "record_of"]
@@ -35,7 +35,7 @@ ANSWERS = Contract(
         **{c: _CODES for c in ("present", "uncertain")},
     },
     ("report_id", "task", "source"),
-    {"task": TASKS, "status": STATUSES},
+    {"status": STATUSES},
 )
 _OTHERS = "(codes of other reports)"
 

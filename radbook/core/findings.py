@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
-import pandas as pd
 import pyarrow as pa
 
-__all__ = ["FINDING", "STRENGTH", "Presence", "finding", "flaw", "label_row", "present_codes", "strongest"]
+__all__ = ["FINDING", "STRENGTH", "Presence", "finding", "flaw", "label_row", "strongest"]
 
 Key = TypeVar("Key")
 Entry = TypeVar("Entry", bound=Mapping)
@@ -106,17 +105,3 @@ def strongest(said: Iterable[tuple[Key, Entry]]) -> dict[Key, Entry]:
         if key not in best or STRENGTH[entry["presence"]] > STRENGTH[best[key]["presence"]]:
             best[key] = entry
     return best
-
-
-def present_codes(labels: pd.DataFrame, *, task: str) -> dict[str, set[str]]:
-    """Return the codes that the rows of a task say are present, ICD-10 codes by category; failed rows say nothing.
-
-    >>> present_codes(pd.DataFrame([label_row("a", "rules", "open", [finding("J81.1"), finding("J90", "absent")])]), task="open")
-    {'a': {'J81'}}
-    """
-    width = 3 if task == "open" else None
-    rows = labels[(labels["task"] == task) & (labels["status"] != "failed")]
-    return {
-        report_id: {f["code"][:width] for f in said if f["presence"] == Presence.PRESENT}
-        for report_id, said in zip(rows["report_id"], rows["findings"], strict=True)
-    }

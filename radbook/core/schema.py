@@ -34,7 +34,6 @@ __all__ = [
 
 SPLITS = ("train", "dev", "test")
 STATUSES = ("ok", "repaired", "failed")
-TASKS = ("choice", "open")
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ REPORTS = Contract(
     ("report_id",),
     {"split": SPLITS},
 )
-LABELS = Contract("labels", _LABEL_COLUMNS, ("report_id", "source", "task"), {"task": TASKS, "status": STATUSES})
+LABELS = Contract("labels", _LABEL_COLUMNS, ("report_id", "source", "task"), {"status": STATUSES})
 PREDICTIONS = Contract("predictions", {**_LABEL_COLUMNS, "reply": _TEXT}, LABELS.key, LABELS.allowed)
 INSTRUCTIONS = Contract(
     "instructions",
@@ -81,7 +80,7 @@ INSTRUCTIONS = Contract(
         "completion_tokens": pa.int64(),
     },
     ("report_id", "task"),
-    {"task": TASKS},
+    {},
 )
 SCORES = Contract(
     "scores",
@@ -91,7 +90,7 @@ SCORES = Contract(
         **{c: pa.int64() for c in ("n_reports", "n_patients", "n_positive")},
     },
     ("task", "source", "reference", "policy", "label", "metric"),
-    {"task": TASKS},
+    {},
 )
 # One row per wrong decision; no wording of a report, so that the table may leave the house where the reports may not.
 ERRORS = Contract(
@@ -102,7 +101,6 @@ ERRORS = Contract(
     },
     ("report_id", "task", "code", "source"),
     {
-        "task": TASKS,
         "status": STATUSES,
         "kind": ("miss", "invention"),
         "fate": ("corrected", "shared", "added"),

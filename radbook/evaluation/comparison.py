@@ -15,9 +15,10 @@ import pandas as pd
 
 from radbook.core.errors import RadbookError, choose
 from radbook.core.findings import Presence
-from radbook.core.ontology import CATEGORIES, NORMAL
-from radbook.core.schema import LABELS, TASKS, check
-from radbook.evaluation.label_matrix import IGNORED, POLICIES, fill_matrix, key_of
+from radbook.core.ontology import NORMAL
+from radbook.core.schema import LABELS, check
+from radbook.evaluation.label_matrix import IGNORED, POLICIES, fill_matrix
+from radbook.tasks import task_of
 
 __all__ = ["Comparison", "compare", "rows_of"]
 
@@ -94,7 +95,7 @@ def compare(
     choose(policy, POLICIES, "policy")
     reference = rows_of(curated, task, "the reference")
     answers = rows_of(table, task, "the labels")
-    key = key_of(task, level)
+    key = task_of(task).key(level)
     codes = _vocabulary(reference, task, key, vocabulary)
 
     unreferenced = 0
@@ -134,7 +135,7 @@ def compare(
 
 def rows_of(table: pd.DataFrame, task: str, what: str) -> pd.DataFrame:
     """The rows of `task`, checked: the labels contract, and exactly one source."""
-    choose(task, TASKS, "task")
+    task_of(task)
     table = check(table[[c for c in LABELS.columns if c in table]], LABELS)
     table = table[table["task"] == task]
     sources = sorted(table["source"].unique())
@@ -148,19 +149,20 @@ def rows_of(table: pd.DataFrame, task: str, what: str) -> pd.DataFrame:
 def _vocabulary(
     reference: pd.DataFrame, task: str, key: Callable[[str], str], vocabulary: Sequence[str] | None
 ) -> tuple[str, ...]:
+    closed = task_of(task).codes
     if vocabulary is not None:
         if isinstance(vocabulary, str) or not len(vocabulary):
             raise RadbookError(f"vocabulary={vocabulary!r} must be a list of at least one label")
-        if task == "choice":
+        if closed:
             for label in vocabulary:
-                choose(label, (*CATEGORIES, NORMAL), "vocabulary")
+                choose(label, (*closed, NORMAL), "vocabulary")
         return tuple(dict.fromkeys(key(label) for label in vocabulary))
-    if task == "choice":
-        return CATEGORIES
+    if closed:
+        return closed
     codes = tuple(sorted({key(f["code"]) for findings in reference["findings"] for f in findings}))
     if not codes:
         raise RadbookError(
-            "task open: the reference codes nothing; name the codes to score with vocabulary=[...]"
+            f"task {task}: the reference codes nothing; name the codes to score with vocabulary=[...]"
         )
     return codes
 

@@ -8,10 +8,10 @@ import pandas as pd
 
 from radbook.core.errors import RadbookError, choose
 from radbook.core.findings import strongest
-from radbook.core.ontology import CATEGORIES
 from radbook.evaluation.bootstrap import exact_interval
 from radbook.evaluation.comparison import compare, rows_of
-from radbook.evaluation.label_matrix import POLICIES, fill_matrix, key_of
+from radbook.evaluation.label_matrix import POLICIES, fill_matrix
+from radbook.tasks import task_of
 
 __all__ = ["DISAGREEMENT_COLUMNS", "agreement", "confusion", "deciding", "disagreements"]
 
@@ -53,7 +53,7 @@ def disagreements(
     [['miss', 'Edema', 'uncertain', 'wet lungs']]
     """
     found = compare(curated, labels, task=task, policy=policy, reports=reports, level=level)
-    key = key_of(task, level)
+    key = task_of(task).key(level)
     reference, answers = (deciding(rows_of(t, task, "the labels"), key) for t in (curated, labels))
     status = labels[labels["task"] == task].set_index("report_id")["status"]
     rows = []
@@ -169,8 +169,8 @@ def agreement(
     report_ids = sorted(shared - failed)
     if not report_ids:
         raise RadbookError(f"task {task}: {', '.join(names)} have no report in common that none failed on")
-    key = key_of(task)
-    codes = CATEGORIES if task == "choice" else _codes(rows, key)
+    key = task_of(task).key()
+    codes = task_of(task).codes or _codes(rows, key)
     matrices = [fill_matrix(table, report_ids, codes, key, policy) for table in rows]
     frame = pd.DataFrame(np.eye(len(names)), index=names, columns=names)
     for (i, one), (j, two) in combinations(enumerate(matrices), 2):

@@ -18,7 +18,7 @@ from radbook.corpora.sections import report_body
 from radbook.evaluation.bootstrap import exact_interval
 from radbook.evaluation.comparison import compare, rows_of
 from radbook.evaluation.confusion import deciding
-from radbook.evaluation.label_matrix import key_of
+from radbook.tasks import task_of
 from radbook.teachers.rules.phenomena import TRAITS, sentence_traits
 from radbook.teachers.rules.sentences import sentence_at
 
@@ -34,7 +34,6 @@ _CELL = ["report_id", "code"]
 DECISION_COLUMNS = [*_CELL, "source", "curated", "predicted", "outcome", "status"]
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _DEVICE = "Support Devices"
-_DEVICE_CODES = frozenset(f.icd10 for f in FINDINGS.values() if f.category == _DEVICE and f.icd10)
 
 
 def decisions(
@@ -74,7 +73,7 @@ def decisions(
     found = [compare(curated, t, task=task, policy=policy, reports=reports) for t in tables]
     if not found:
         raise RadbookError("decisions: there is no labels table to compare with the reference")
-    key, first = key_of(task), found[0]
+    key, first = task_of(task).key(), found[0]
     truth, *said = (deciding(rows_of(t, task, "the labels"), key) for t in (curated, *tables))
     place = {name: {v: i for i, v in enumerate(getattr(first, name))} for name in ("report_ids", "labels")}
     scored = np.logical_and.reduce([f.scored for f in found])
@@ -149,12 +148,12 @@ def traits(
     >>> found.columns[found.loc[("r", "Edema")]].tolist()
     ['rare_word', 'placed']
     """
-    key = key_of(task)
+    key = task_of(task).key()
     text_of = reports.set_index("report_id")["text"]
     bodies = text_of.map(report_body)
     long = bodies.str.len() > bodies.str.len().quantile(LONG)
     known = Counter(w for body in train["text"].map(report_body) for w in _words(body))
-    devices = {_DEVICE} if task == "choice" else {key(code) for code in _DEVICE_CODES}
+    devices = {key(getattr(f, task_of(task).attribute) or "") for f in FINDINGS.values() if f.category == _DEVICE}
     places = _places(tables, task, key)
     rows, cells = [], decided[_CELL].drop_duplicates()
     for report_id, code in cells.itertuples(index=False):

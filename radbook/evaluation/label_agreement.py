@@ -2,10 +2,9 @@
 
 import pandas as pd
 
-from radbook.core.findings import present_codes
 from radbook.evaluation.bootstrap import exact_interval
 from radbook.instructions.agreement import agreed_reports
-from radbook.tasks import CHOICE, OPEN
+from radbook.tasks import TASKS, present_codes
 
 __all__ = ["quality_of_agreement"]
 
@@ -27,7 +26,7 @@ def quality_of_agreement(
         `value` with its exact 95% interval, `low` and `high`.
     """
     rows = []
-    for task in (CHOICE, OPEN):
+    for task in TASKS.values():
         said, true = (present_codes(table, task=task.name) for table in (labels, reference))
         agreed = agreed_reports(labels, second_opinion, task)
         asked = set(second_opinion.loc[second_opinion["task"] == task.name, "report_id"])

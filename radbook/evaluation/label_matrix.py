@@ -8,13 +8,12 @@ import pandas as pd
 from radbook.core.errors import RadbookError, choose
 from radbook.core.findings import STRENGTH
 from radbook.core.ontology import CATEGORIES, NORMAL
-from radbook.icd10 import block
+from radbook.tasks import CHOICE
 
-__all__ = ["IGNORED", "LEVELS", "POLICIES", "fill_matrix", "key_of", "label_matrix"]
+__all__ = ["IGNORED", "POLICIES", "fill_matrix", "label_matrix"]
 
 IGNORED = -1
 POLICIES = {"certain": 0, "u-one": 1, "ignore": IGNORED}  # what an uncertain finding counts as
-LEVELS = ("block", "category", "code")  # how much of an ICD-10 code is compared, least first
 
 
 def label_matrix(
@@ -45,22 +44,7 @@ def label_matrix(
     array([[ 1, -1,  0]], dtype=int8)
     """
     choose(policy, POLICIES, "policy")
-    return fill_matrix(table, report_ids, codes, key_of("choice"), policy)
-
-
-def key_of(task: str, level: str = "category") -> Callable[[str], str]:
-    """How two codes are compared: by the block of ICD-10 they are in, its category (three characters), or as they are.
-
-    Only codes of the open task have levels: the names of the choice task are compared as they are.
-    So are a code of no known block and the name of a block.
-
-    >>> [key_of("open", level)("J98.11") for level in LEVELS], key_of("choice")("Edema")
-    (['J96-J99', 'J98', 'J98.11'], 'Edema')
-    """
-    choose(level, LEVELS, "level")
-    if task != "open" or level == "code":
-        return lambda code: code
-    return (lambda code: block(code) or code) if level == "block" else (lambda code: code[:3])
+    return fill_matrix(table, report_ids, codes, CHOICE.key(), policy)
 
 
 def fill_matrix(

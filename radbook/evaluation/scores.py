@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from radbook.core.errors import RadbookError, choose
-from radbook.core.schema import SCORES, TASKS, check
+from radbook.core.schema import SCORES, check
 from radbook.evaluation.bootstrap import bootstrap_scores
 from radbook.evaluation.comparison import Comparison, compare
 from radbook.evaluation.label_matrix import POLICIES
 from radbook.evaluation.metrics import check_zero_division, derive, score_names
+from radbook.tasks import TASKS
 
 __all__ = ["score", "score_all"]
 

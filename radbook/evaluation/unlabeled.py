@@ -11,8 +11,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from radbook.core.findings import finding, label_row
-from radbook.core.ontology import CATEGORIES
-from radbook.core.schema import LABELS, SCORES, TASKS
+from radbook.core.schema import LABELS, SCORES
 from radbook.evaluation.comparison import compare
 from radbook.evaluation.confusion import DISAGREEMENT_COLUMNS, confusion, disagreements
 from radbook.evaluation.error_slices import decisions
@@ -21,6 +20,7 @@ from radbook.evaluation.metrics import score_names
 from radbook.evaluation.paired import paired_difference, paired_table
 from radbook.evaluation.power import SIZES, paired_power
 from radbook.evaluation.scores import score_all
+from radbook.tasks import TASKS, task_of
 
 __all__ = [
     "confusion_of",
@@ -50,7 +50,7 @@ def has_reference(
     if task is None:
         return any(has_reference(curated, name, reports=reports) for name in TASKS)
     rows = curated[curated["task"] == task]
-    if task == "open" and not any(len(findings) for findings in rows["findings"]):
+    if not task_of(task).codes and not any(len(findings) for findings in rows["findings"]):
         return False
     if reports is not None:
         rows = rows[rows["report_id"].isin(reports["report_id"])]
@@ -88,7 +88,7 @@ def scores_of(
     tables = [table[table["task"] == task] for table in tables]
     if has_reference(curated, task, reports=options.get("reports")):
         return score_all(curated, tables, task=task, policy=policy, **options)
-    names = score_names(CATEGORIES if task == "choice" else ())
+    names = score_names(task_of(task).codes)
     sources = [table["source"].iloc[0] for table in tables if len(table)]
     rows = [(task, s, "none", policy, *name) for s in sources for name in names]
     frame = pd.DataFrame(rows, columns=list(SCORES.key))
@@ -136,7 +136,7 @@ def paired_table_of(
     """
     if _comparable(curated, a, b, task, options):
         return paired_table(curated, a, b, task=task, **options)
-    labels = CATEGORIES if task == "choice" else ()
+    labels = task_of(task).codes
     names = ("value_a", "value_b", "value", "low", "high", "p", "p_holm")
     frame = pd.DataFrame(
         {"label": ["micro", "macro", *labels], **dict.fromkeys(names, math.nan), "n_positive": 0}

@@ -6,8 +6,7 @@ say is right more often than what one of them says.
 
 import pandas as pd
 
-from radbook.core.findings import present_codes
-from radbook.tasks import Task
+from radbook.tasks import Task, present_codes
 
 __all__ = ["agreed_reports"]
 

@@ -8,9 +8,10 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from radbook.core.errors import RadbookError
-from radbook.core.schema import STATUSES, TASKS
+from radbook.core.schema import STATUSES
 from radbook.evaluation import FEW_POSITIVES
 from radbook.reporting.text import interval
+from radbook.tasks import TASKS
 
 __all__ = ["gray_few", "side_by_side", "status_counts", "with_intervals"]
 

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+import pandas as pd
 import yaml
 
 from radbook.core.errors import choose
 from radbook.core.findings import Presence
-from radbook.core.ontology import NORMAL
+from radbook.core.ontology import CATEGORIES, NORMAL
+from radbook.icd10 import block
 from radbook.tasks.grounding import locate, with_phrase
 from radbook.tasks.list_items import (
     EDGES,
@@ -32,9 +34,10 @@ from radbook.tasks.list_items import (
     write_open,
 )
 
-__all__ = ["CHOICE", "OPEN", "STYLES", "TASKS", "Task", "worked_examples"]
+__all__ = ["CHOICE", "LEVELS", "OPEN", "STYLES", "TASKS", "Task", "present_codes", "task_of", "worked_examples"]
 
 STYLES = ("short", "full")
+LEVELS = ("block", "category", "code")
 _BRACKETED = re.compile(r"\[([^\[\]]*)\]")
 _ITEM_BREAK = re.compile(r"[,;\n](?![^()\n]*\))")  # not inside parentheses
 _EVIDENCE = re.compile(r"^[\s\-*\u2022]*(?P<name>[^:\n]{3,40}?)\s*:\s*(?P<quote>\S.*)$")
@@ -58,6 +61,10 @@ class Task:
         Turns one list item into (code, phrase, remark); told `strict` where the item stood outside brackets.
     quotes
         Whether the full style adds one line of evidence per finding below the list.
+    codes
+        All codes that an answer may name, in canonical order; empty where any ICD-10-CM code may stand.
+    attribute
+        The field of `radbook.core.ontology.FINDINGS` that holds a finding's code in this task.
     """
 
     name: str
@@ -66,6 +73,22 @@ class Task:
     write: Callable[[dict], str]
     read: Read
     quotes: bool
+    codes: tuple[str, ...]
+    attribute: str
+
+    def key(self, level: str = "category") -> Callable[[str], str]:
+        """How two codes are compared: by the block of ICD-10 they are in, its category (three characters), or as they are.
+
+        A closed set of names has no levels: they are compared as they are.
+        So are a code of no known block and the name of a block.
+
+        >>> [OPEN.key(level)("J98.11") for level in LEVELS], CHOICE.key()("Edema")
+        (['J96-J99', 'J98', 'J98.11'], 'Edema')
+        """
+        choose(level, LEVELS, "level")
+        if self.codes or level == "code":
+            return lambda code: code
+        return (lambda code: block(code) or code) if level == "block" else (lambda code: code[:3])
 
     def instruction(self, form: str = "list") -> str:
         """Return what to do, in words: `form` says whether the answer is a bracketed list or a JSON object.
@@ -238,6 +261,33 @@ def _lines_in_context(reply: str) -> list[tuple[str, str, str]]:
     return [("\n".join(lines[:i]), line, "\n".join(lines[i + 1 :])) for i, line in enumerate(lines[:20])]
 
 
-CHOICE = Task("choice", NORMAL, canonical, write_choice, read_choice, quotes=True)
-OPEN = Task("open", "none", by_mention, write_open, read_open, quotes=False)
+CHOICE = Task(
+    "choice", NORMAL, canonical, write_choice, read_choice, quotes=True, codes=CATEGORIES, attribute="category"
+)
+OPEN = Task("open", "none", by_mention, write_open, read_open, quotes=False, codes=(), attribute="icd10")
 TASKS = {task.name: task for task in (CHOICE, OPEN)}
+"""The tasks by name; whoever adds a third one here has it in labels, instructions, replies and scores."""
+
+
+def task_of(name: str) -> Task:
+    """Return a task by its name; an unknown one is refused with the nearest.
+
+    >>> task_of("open").attribute
+    'icd10'
+    """
+    return TASKS[choose(name, TASKS, "task")]
+
+
+def present_codes(labels: pd.DataFrame, *, task: str) -> dict[str, set[str]]:
+    """Return the codes that the rows of a task say are present, ICD-10 codes by category; failed rows say nothing.
+
+    >>> from radbook.core.findings import finding, label_row
+    >>> present_codes(pd.DataFrame([label_row("a", "rules", "open", [finding("J81.1"), finding("J90", "absent")])]), task="open")
+    {'a': {'J81'}}
+    """
+    key = task_of(task).key()
+    rows = labels[(labels["task"] == task) & (labels["status"] != "failed")]
+    return {
+        report_id: {key(f["code"]) for f in said if f["presence"] == Presence.PRESENT}
+        for report_id, said in zip(rows["report_id"], rows["findings"], strict=True)
+    }

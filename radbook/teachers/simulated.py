@@ -14,8 +14,9 @@ import pandas as pd
 
 from radbook.core.errors import RadbookError
 from radbook.core.findings import Presence, finding, label_row
-from radbook.core.schema import LABELS, TASKS, check, check_reports
+from radbook.core.schema import LABELS, check, check_reports
 from radbook.corpora.sections import is_empty
+from radbook.tasks import TASKS
 
 __all__ = ["SimulatedTeacher"]
 

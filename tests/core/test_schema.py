@@ -53,7 +53,6 @@ def test_keys_and_restricted_columns_are_columns(contract):
         (lambda f: f.drop(columns="note"), "lacks the columns note"),
         (lambda f: f.assign(extra=1), "columns it does not know: extra"),
         (lambda f: f.assign(status="fine"), "column status: 'fine' .row 0. is none of ok, repaired, failed"),
-        (lambda f: f.assign(task="both"), "column task: 'both'"),
         (lambda f: f.assign(report_id=7), "column report_id: .*expected string"),
         (lambda f: f.assign(findings="Edema"), "column findings"),
         (lambda f: f.assign(source=None), "column source: row 0 has no value"),

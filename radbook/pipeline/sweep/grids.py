@@ -15,12 +15,12 @@ from pathlib import Path
 import yaml
 
 from radbook.core.errors import RadbookError, choose
-from radbook.core.schema import TASKS
 from radbook.evaluation import POLICIES
 from radbook.evaluation.bootstrap import check_draws
 from radbook.pipeline.parameters import Parameter, UniqueKeys, public_value, resolve_parameters
 from radbook.pipeline.validation import check_sources
 from radbook.student.training.config import Settings
+from radbook.tasks import TASKS
 
 __all__ = ["Point", "load_curves", "make_points", "parse_grid"]
 

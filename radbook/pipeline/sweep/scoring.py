@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from radbook.core.schema import TASKS
 from radbook.evaluation.unlabeled import difference_of, scores_of
 from radbook.instructions import taught_by
 from radbook.pipeline.chapters import CHAPTERS, Chapter
 from radbook.pipeline.run import Run
 from radbook.pipeline.sweep.curves import MEASURED
 from radbook.pipeline.sweep.grids import Point
+from radbook.tasks import TASKS
 
 __all__ = ["chapters_for_scores", "score_run", "scores_table"]
 

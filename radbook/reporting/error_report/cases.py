@@ -12,9 +12,9 @@ import pandas as pd
 from radbook.core.errors import choose
 from radbook.core.findings import Presence
 from radbook.evaluation.error_slices import SILENT
-from radbook.evaluation.label_matrix import key_of
 from radbook.reporting.error_report.tables import anchor, linked_decisions, named
 from radbook.reporting.highlight import SHOWN, SIGNS, Highlight, legend, marked
+from radbook.tasks import task_of
 from radbook.teachers.rules.sentences import sentence_at
 
 __all__ = ["case_list"]
@@ -95,7 +95,7 @@ def case_list(
 
     def case(report_id: str, code: str) -> str:
         note = escape(notes.get((report_id, code), ""))
-        columns = _columns(report_id, code, said, text_of[report_id], key_of(task), shown)
+        columns = _columns(report_id, code, said, text_of[report_id], task_of(task).key(), shown)
         return f'<div class="radbook-case"><p><strong>{called[report_id]}</strong> <small>{note}</small></p>{columns}</div>'
 
     cells = sorted(rows.groupby(["code", "curated", "predicted"]), key=lambda item: (codes.index(item[0][0]), item[0]))

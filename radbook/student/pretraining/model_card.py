@@ -6,12 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from radbook.core.findings import present_codes
 from radbook.corpora import load_corpus
 from radbook.corpora.synthetic import generate_reports
 from radbook.student import Student
 from radbook.student.base import resolve_base
-from radbook.tasks import TASKS
+from radbook.tasks import TASKS, present_codes
 
 __all__ = ["eval_sets", "growth", "model_card", "score_base"]
 
