@@ -13,7 +13,7 @@ from itertools import pairwise
 from radbook.core.errors import RadbookError, choose
 from radbook.core.findings import STRENGTH, Presence
 
-__all__ = ["SHOWN", "SIGNS", "Highlight", "evidence_table", "foldable", "highlight", "legend", "marked"]
+__all__ = ["SHOWN", "SIGNS", "Highlight", "foldable", "highlight", "legend", "marked"]
 
 SHOWN = ("always", "never")  # what `radbook.reporting.privacy.may_show` decides
 
@@ -28,10 +28,14 @@ _STYLE = """
 .radbook-highlight div mark.uncertain[title]::after{content:" ?";font-weight:700}
 .radbook-highlight div mark.absent[title]::after{content:" \\2212";font-weight:700}
 .radbook-highlight .radbook-legend{white-space:normal;font-size:.85em;margin-top:.6em}
+.radbook-highlight p{margin:.3em 0}
 .radbook-highlight .radbook-codes{white-space:normal;padding-left:1.2em;margin:.3em 0}
 .radbook-fold{margin:.4em 0}.radbook-fold>summary{cursor:pointer;overflow-wrap:anywhere}
 """.replace("\n", "")
 SIGNS = {Presence.PRESENT: "+", Presence.UNCERTAIN: "?", Presence.ABSENT: "\u2212"}
+_LINES = {"present": "solid line", "uncertain": "dashed line", "absent": "dotted line"}
+_MARKS = " ".join(f'<mark class="{p}">{SIGNS[p]} {p} ({_LINES[p]})</mark>' for p in Presence)
+_LEGEND = f'<style>{_STYLE}</style><div class="radbook-legend">Legend: {_MARKS}</div>'
 
 
 @dataclass(frozen=True)
@@ -74,22 +78,17 @@ def highlight(text: str, findings: Iterable[Mapping[str, object]], *, shown: str
     >>> "No" in highlight("No edema.", [found], shown="never").html
     False
     """
-    choose(shown, SHOWN, "shown")
-    found = [dict(f) for f in findings]
-    placed = _placed(text, found)
-    if shown == "never":
-        body = (
-            _codes("Report text is not shown. Findings:", found)
-            if found
-            else "<p>Report text is not shown. No finding.</p>"
-        )
-    else:
-        unplaced = [f for f in found if f not in placed]
-        body = marked(text, placed).html + (_codes("Without a place in the text:", unplaced) if unplaced else "")
-    return Highlight(
-        '<div class="radbook-highlight" role="figure" aria-label="Findings of one report">'
-        f"<style>{_STYLE}</style>{body}{_legend()}</div>"
-    )
+    findings, hidden = list(findings), choose(shown, SHOWN, "shown") == "never"
+    body = marked(text, findings).html
+    if hidden:
+        body = f"<p>Report text is not shown.{'' if findings else ' No finding.'}</p>"
+    if listed := [f for f in findings if hidden or not _placed(f)]:
+        title = "Findings:" if hidden else "Without a place in the text:"
+        # The rule is left out: its trigger is wording of the report.
+        items = (f'<mark class="{f["presence"]}">{SIGNS[f["presence"]]} {_words(f)}</mark>' for f in listed)
+        body += f'<p>{title}</p><ul class="radbook-codes"><li>{"</li><li>".join(items)}</li></ul>'
+    label = 'role="figure" aria-label="Findings of one report"'
+    return Highlight(f'<div class="radbook-highlight" {label}>{body}{_LEGEND}</div>')
 
 
 def marked(text: str, findings: Iterable[Mapping[str, object]]) -> Highlight:
@@ -100,54 +99,7 @@ def marked(text: str, findings: Iterable[Mapping[str, object]]) -> Highlight:
     >>> marked("Wet lungs.", [{"code": "Edema", "presence": "present", "start": 0, "end": 9}]).html
     '<div><mark class="present" title="Edema, present">Wet lungs</mark>.</div>'
     """
-    findings = _placed(text, findings)
-    # Overlapping evidence is cut at every start and end, so that marks never nest or cross.
-    edges = sorted({0, len(text), *(f["start"] for f in findings), *(f["end"] for f in findings)})
-    pieces = []
-    for left, right in pairwise(edges):
-        here = [f for f in findings if f["start"] <= left and right <= f["end"]]
-        pieces.append(_mark(text[left:right], here) if here else escape(text[left:right]))
-    return Highlight(f"<div>{''.join(pieces)}</div>")
-
-
-def legend() -> Highlight:
-    """Return style and legend for texts of `marked`, each inside an element of the class radbook-highlight."""
-    return Highlight(f'<style>{_STYLE}</style><div class="radbook-highlight">{_legend()}</div>')
-
-
-def evidence_table(findings: Iterable[Mapping[str, object]], *, shown: str) -> Highlight:
-    """List findings with their code, presence, phrase and rule, as an escaped HTML table.
-
-    With `shown="never"` phrase and rule are left out: both hold wording of the report.
-
-    >>> found = [{"code": "Edema", "presence": "absent", "phrase": "a<b", "rule": None}]
-    >>> made = evidence_table(found, shown="always")
-    >>> "a&lt;b" in made.html, "a<b" in made.html
-    (True, False)
-    """
-    choose(shown, SHOWN, "shown")
-    names = ("code", "presence") if shown == "never" else ("code", "presence", "phrase", "rule")
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(f.get(name) or ''))}</td>" for name in names) + "</tr>"
-        for f in findings
-    )
-    table = f'<table class="dataframe"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return Highlight(f'<div style="overflow-x:auto" tabindex="0" role="region" aria-label="Findings and rules">{table}</div>')
-
-
-def foldable(title: str, *parts: Highlight) -> Highlight:
-    """Put HTML under a title that opens it: closed until the reader asks. The title is escaped.
-
-    >>> foldable("1 < 2", Highlight("<p>inside</p>")).html
-    '<details class="radbook-fold"><summary>1 &lt; 2</summary><p>inside</p></details>'
-    """
-    inside = "".join(part.html for part in parts)
-    return Highlight(f'<details class="radbook-fold"><summary>{escape(title)}</summary>{inside}</details>')
-
-
-def _placed(text: str, findings: Iterable[Mapping[str, object]]) -> list[dict]:
-    placed = [dict(f) for f in findings if f.get("start") is not None and f.get("end") is not None]
+    placed = [f for f in findings if _placed(f)]
     for f in placed:
         if not 0 <= f["start"] < f["end"] <= len(text):
             of = f" of report {f['report_id']!r}" if "report_id" in f else ""
@@ -155,31 +107,38 @@ def _placed(text: str, findings: Iterable[Mapping[str, object]]) -> list[dict]:
                 f"finding {f['code']!r}{of} has the evidence {f['start']}-{f['end']}, outside a text of "
                 f"{len(text)} characters: take text and labels from the same run"
             )
-    return placed
+    # Overlapping evidence is cut at every start and end, so that marks never nest or cross.
+    edges = sorted({0, len(text), *(f["start"] for f in placed), *(f["end"] for f in placed)})
+    pieces = []
+    for left, right in pairwise(edges):
+        here, piece = [f for f in placed if f["start"] <= left and right <= f["end"]], escape(text[left:right])
+        if here:
+            # Where marks overlap, the strongest claim gives the color.
+            presence = max((f["presence"] for f in here), key=STRENGTH.get)
+            title = "; ".join(_words(f) + (f" ({escape(f['rule'])})" if f.get("rule") else "") for f in here)
+            piece = f'<mark class="{presence}" title="{title}">{piece}</mark>'
+        pieces.append(piece)
+    return Highlight(f"<div>{''.join(pieces)}</div>")
 
 
-def _mark(piece: str, findings: list[dict]) -> str:
-    # Where marks overlap, the strongest claim gives the color.
-    presence = max((Presence(f["presence"]) for f in findings), key=STRENGTH.get)
-    said = escape("; ".join(_say(f, rule=True) for f in findings), quote=True)
-    return f'<mark class="{presence}" title="{said}">{escape(piece)}</mark>'
+def legend() -> Highlight:
+    """Return style and legend for texts of `marked`, each inside an element of the class radbook-highlight."""
+    return Highlight(f'<div class="radbook-highlight">{_LEGEND}</div>')
 
 
-def _say(finding: Mapping, *, rule: bool = False) -> str:
-    words = f"{finding['code']}, {Presence(finding['presence'])}"
-    return f"{words} ({finding['rule']})" if rule and finding.get("rule") else words
+def foldable(title: str, *parts: object) -> Highlight:
+    """Put what a notebook shows as HTML, such as a `Highlight` or a table, under a title that opens it; the title is escaped.
+
+    >>> foldable("1 < 2", Highlight("<p>inside</p>")).html
+    '<details class="radbook-fold"><summary>1 &lt; 2</summary><p>inside</p></details>'
+    """
+    inside = "".join(part._repr_html_() for part in parts)
+    return Highlight(f'<details class="radbook-fold"><summary>{escape(title)}</summary>{inside}</details>')
 
 
-def _codes(title: str, findings: list[dict]) -> str:
-    # The rule is left out: its trigger is wording of the report.
-    items = "".join(
-        f'<li><mark class="{Presence(f["presence"])}">{SIGNS[Presence(f["presence"])]} {escape(_say(f))}</mark></li>'
-        for f in findings
-    )
-    return f'<p style="margin:.3em 0">{escape(title)}</p><ul class="radbook-codes">{items}</ul>'
+def _placed(finding: Mapping) -> bool:
+    return finding.get("start") is not None and finding.get("end") is not None
 
 
-def _legend() -> str:
-    marks = {"present": "solid line", "uncertain": "dashed line", "absent": "dotted line"}
-    items = " ".join(f'<mark class="{p}">{SIGNS[p]} {p} ({marks[p]})</mark>' for p in Presence)
-    return f'<div class="radbook-legend">Legend: {items}</div>'
+def _words(finding: Mapping) -> str:
+    return f"{escape(finding['code'])}, {Presence(finding['presence'])}"

@@ -76,9 +76,9 @@ def hide_private(frame: pd.DataFrame, shown: str) -> pd.DataFrame:
     if shown == "always":
         return frame
     hidden = frame.reset_index(drop=True)
-    for place, (name, kind) in enumerate(frame.infer_objects().dtypes.items()):
+    for number, (name, kind) in enumerate(frame.infer_objects().dtypes.items()):
         if name in _IDS or not (name in _WORDLESS or is_numeric_dtype(kind)):
-            hidden.isetitem(place, "(hidden)")
+            hidden.isetitem(number, "(hidden)")
     return hidden
 
 
@@ -89,8 +89,8 @@ def error_shown(error: Mapping, text: str, *, shown: str) -> Highlight:
     >>> error_shown(error | {"start": None, "end": None}, "Wet lungs.", shown="never").html[:69]
     '<p><strong>miss of Edema</strong>: curated present, source absent</p>'
     """
-    said = f"curated {escape(error['curated'])}, source {escape(error['predicted'])}"
-    title = f"<p><strong>{escape(error['kind'])} of {escape(error['code'])}</strong>: {said}</p>"
+    values = {name: escape(error[name]) for name in ("kind", "code", "curated", "predicted")}
+    title = "<p><strong>{kind} of {code}</strong>: curated {curated}, source {predicted}</p>".format_map(values)
     # A row of the table itself holds pandas' missing values where it has no evidence.
     evidence = {name: None if pd.isna(value) else value for name, value in error.items()} | {"presence": "present"}
     return Highlight(title + highlight(text, [evidence], shown=shown).html)

@@ -81,14 +81,12 @@ def status_counts(tables: pd.DataFrame | Mapping[str, pd.DataFrame], *, n_rows: 
         tables = {task: tables[tables["task"] == task] for task in TASKS}
     if not tables and n_rows:
         raise RadbookError(f"{n_rows} rows went in, and no table came out: give one for each task or labeler")
-    counts = pd.DataFrame(
-        {name: t["status"].value_counts() for name, t in tables.items()}, index=list(STATUSES)
-    ).T
-    counts = counts.fillna(0).astype(int)
+    counts = pd.DataFrame({name: table["status"].value_counts() for name, table in tables.items()}, index=list(STATUSES))
+    counts = counts.fillna(0).astype(int).T
     counts["rows"] = counts.sum(axis=1)
-    lost = counts[counts["rows"] != n_rows]
-    if len(lost):
-        raise RadbookError(f"{lost.index[0]}: {n_rows} rows went in, {lost.iloc[0]['rows']} came out")
+    for name, rows in counts["rows"].items():
+        if rows != n_rows:
+            raise RadbookError(f"{name}: {n_rows} rows went in, {rows} came out")
     return counts
 
 
@@ -100,17 +98,16 @@ def with_intervals(scores: pd.DataFrame, *, rows: str | list[str] = "source") ->
     RadbookError
         If two scores would stand in one place, such as those of two policies.
     """
-    place = [*([rows] if isinstance(rows, str) else rows), "metric"]
-    twice = scores.duplicated(place)
+    key = [*([rows] if isinstance(rows, str) else rows), "metric"]
+    twice = scores.duplicated(key)
     if twice.any():
-        first = ", ".join(f"{name} {value!r}" for name, value in scores.loc[twice, place].iloc[0].items())
+        first = ", ".join(f"{name} {value!r}" for name, value in scores.loc[twice, key].iloc[0].items())
         raise RadbookError(
             f"scores holds {first} more than once: keep one task, policy and label, or name what differs in rows"
         )
     shown = scores.assign(shown=[interval(row) for _, row in scores.iterrows()])
     table = shown.pivot_table(index=rows, columns="metric", values="shown", aggfunc="first", sort=False)
-    table.columns.name = None
-    return table.rename_axis([None] * table.index.nlevels)
+    return table.rename_axis(columns=None).rename_axis([None] * table.index.nlevels)
 
 
 def side_by_side(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -123,12 +120,8 @@ def side_by_side(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """
     shown = {}
     for name, table in tables.items():
-        bins = [
-            f"{low:.1f} to {high:.1f}"
-            for low, high in zip(table["low_edge"], table["high_edge"], strict=True)
-        ]
-        cells = zip(table["observed"], table["low"], table["high"], strict=True)
-        columns = {"decisions": table["n"], "stated": table["stated"].round(3)}
-        shown[name] = pd.DataFrame(columns | {"there": [interval(*c) for c in cells]}).set_axis(bins)
-    frame = pd.concat(shown, axis=1).sort_index()
-    return frame.astype(dict.fromkeys([c for c in frame if c[1] == "decisions"], "Int64"))
+        columns = {"decisions": table["n"].astype("Int64"), "stated": table["stated"].round(3)}
+        columns["there"] = [interval(*row) for row in table[["observed", "low", "high"]].to_numpy()]
+        bins = [f"{low:.1f} to {high:.1f}" for low, high in table[["low_edge", "high_edge"]].to_numpy()]
+        shown[name] = pd.DataFrame(columns).set_axis(bins)
+    return pd.concat(shown, axis=1).sort_index()

@@ -13,15 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-__all__ = [
-    "duration",
-    "interval",
-    "p_value",
-    "plain",
-    "progress_lines",
-    "say",
-    "verdict",
-]
+__all__ = ["duration", "interval", "p_value", "plain", "progress_lines", "say", "verdict"]
 
 UNKNOWN = "not known"
 _SECONDS = 10.0  # between two lines of progress
@@ -65,10 +57,10 @@ def interval(
         value, low, high = value["value"], value["low"], value["high"]
     if not math.isfinite(value):
         return UNKNOWN
-    form = "{:+.3f}" if signed else "{:.3f}"
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
-        return form.format(value) + " (no interval)"
-    return f"{form.format(value)} ({form.format(low)} to {form.format(high)})"
+    sign = "+" if signed else ""
+    if low is None or high is None or not math.isfinite(low + high):
+        return f"{value:{sign}.3f} (no interval)"
+    return f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
 
 
 def p_value(p: float) -> str:
@@ -119,12 +111,12 @@ def progress_lines() -> Callable[[str], None]:
 
     It prints to the output of the cell that made it, also where a library has redirected standard output meanwhile.
     """
-    stream, told, said = sys.stdout, -math.inf, ""
+    stream, printed, last = sys.stdout, -math.inf, ""
 
-    def tell(line: str) -> None:
-        nonlocal told, said
-        if line != said and (time.monotonic() - told >= _SECONDS or line.endswith(" 0 s left")):
-            told, said = time.monotonic(), line
+    def show(line: str) -> None:
+        nonlocal printed, last
+        if line != last and (time.monotonic() - printed >= _SECONDS or line.endswith(" 0 s left")):
+            printed, last = time.monotonic(), line
             print(line, file=stream, flush=True)
 
-    return tell
+    return show

@@ -46,7 +46,7 @@ def toy_book(tmp_path_factory) -> Path:
 ERRORS = """
 from itables import init_notebook_mode
 from radbook.reporting.error_report.tables import sortable
-from radbook.reporting.error_report.report import examine
+from radbook.reporting.error_report import case_list, confusion_table, examine
 from radbook.core.findings import finding
 
 ids = [f"r{i:02}" for i in range(12)]
@@ -58,7 +58,7 @@ student = pd.DataFrame(said)
 given = {"curated": truth, "student": student, "teacher": truth.assign(source="rules"), "readers": {"student": student}}
 found = examine("choice", **given, reports=reports, train=reports, policy="certain")
 init_notebook_mode(connected=False)
-shown = found.table(), found.cases(shown="always", limit=2)
+shown = confusion_table(found), case_list(found, shown="always", limit=2)
 display(*shown, sortable(found.rows, reports, linked={"choice": found.linked()}, shown="always"))
 """
 

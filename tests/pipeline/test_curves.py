@@ -166,7 +166,7 @@ def test_figures_draw_every_task_and_setting():
     assert [text.get_text() for text in lines.legends[0].get_texts()][:2] == [
         "student, lora_rank 4", "student, lora_rank 16",
     ]  # fmt: skip
-    named = figures.sweep_rows(points.assign(rank=points["lora_rank"].astype(str)), "rank", order=["16", "4"])
+    named = figures.sweep_rows(points.assign(rank=points["lora_rank"].astype(str)).iloc[::-1], "rank")
     assert [text.get_text() for text in named.axes[0].get_yticklabels()] == ["16", "4"]
     with pytest.raises(RadbookError, match="sweep_curve: there is no point to draw"):
         figures.sweep_curve(points.iloc[:0], "lora_rank")

@@ -5,7 +5,8 @@ import pytest
 
 from radbook.core.findings import finding, label_row
 from radbook.core.schema import ERRORS, check
-from radbook.reporting.error_report.report import examine
+from radbook.evaluation.error_slices import bucket_rates
+from radbook.reporting.error_report import case_list, confusion_table, examine
 
 REPORTS = pd.DataFrame(
     {"report_id": ["a", "b", "c"], "patient_id": ["a", "b", "c"], "text": "Wet lungs. No fracture."}
@@ -22,31 +23,18 @@ def labels(source: str, *present: bool, status: str = "ok") -> pd.DataFrame:
 
 def examined(curated: pd.DataFrame):
     student, rules = labels("student:x", True, False, False), labels("rules", False, False, True)
-    given = {
-        "curated": curated,
-        "student": student,
-        "teacher": rules,
-        "readers": {"rules": rules, "student": student},
-    }
+    given = {"curated": curated, "student": student, "teacher": rules, "readers": {"rules": rules, "student": student}}
     return examine("choice", **given, reports=REPORTS, train=REPORTS, policy="certain")
 
 
-def test_errors_fates_and_tables_agree():
+def test_errors_fates_and_cases_agree():
     found = examined(labels("curated", True, True, True))
     assert (found.student, found.teacher) == ("student:x", "rules")
-    assert found.fates_by_label().loc["Edema"].to_dict() == {"corrected": 1, "shared": 1, "added": 1}
-    by_bucket = found.fates_by_bucket()
-    assert by_bucket.loc["all decisions", ["corrected", "shared", "added", "value"]].tolist() == [
-        1,
-        1,
-        1,
-        0.5,
-    ]
-    rates = found.rates().set_index(["role", "label"])
-    assert rates.loc[("student", "all decisions"), ["tries", "hits"]].tolist() == [3, 2]
+    assert found.fate.to_dict() == {("a", "Edema"): "corrected", ("b", "Edema"): "shared", ("c", "Edema"): "added"}
     assert len(check(found.rows, ERRORS)) == 4 and len(found.wrong("rules")) == 2
     assert found.pairs()["reports"].tolist() == [0, 1, 1, 1, 0]
-    cases = found.cases(shown="always", limit=9).html
+    assert found.linked()[["report_id", "outcome"]].values.tolist() == [["a", "right"], ["b", "miss"], ["c", "miss"]]
+    cases = case_list(found, shown="always", limit=9).html
     assert "shared with rules" in cases and "added by the student" in cases
 
 
@@ -54,14 +42,10 @@ def test_errors_fates_and_tables_agree():
 def test_without_a_reference_everything_has_its_shape_and_no_rows(curated):
     empty = labels("curated", True, True, True).iloc[:0] if "task" not in curated else curated
     found = examined(empty)
-    assert check(found.rows, ERRORS).empty and found.decided.empty and found.fates_by_label().empty
+    assert check(found.rows, ERRORS).empty and found.decided.empty and found.fate.empty
     assert found.pairs()["reports"].sum() == 0 and found.pairs()["value"].isna().all()
-    assert found.rates().empty and found.linked().empty
-    assert found.fates_by_bucket()[["corrected", "shared", "added"]].to_numpy().sum() == 0
-    assert (
-        "<tbody></tbody>" in found.table().html
-        and "<details" not in found.cases(shown="always", limit=1).html
-    )
+    assert bucket_rates(found.decided, found.held).empty and found.linked().empty
+    assert "<a " not in confusion_table(found).html and "<details" not in case_list(found, shown="always", limit=1).html
 
 
 def test_reports_that_both_have_right_are_counted_though_nobody_names_a_label():

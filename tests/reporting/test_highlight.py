@@ -3,11 +3,12 @@
 import re
 from html import unescape
 
+import pandas as pd
 import pytest
 
 from radbook.core.errors import RadbookError
 from radbook.core.findings import finding
-from radbook.reporting.highlight import Highlight, evidence_table, foldable, highlight, legend, marked
+from radbook.reporting.highlight import Highlight, foldable, highlight, legend, marked
 
 
 def body(shown: Highlight) -> str:
@@ -94,12 +95,11 @@ def test_errors():
         highlight("edema", [finding("Edema", start=2, end=9)], shown="always")
 
 
-@pytest.mark.parametrize("made", [lambda **shown: highlight("x", [], **shown), lambda **shown: evidence_table([], **shown)])
-def test_nothing_is_shown_unless_the_caller_decided_it(made):
+def test_nothing_is_shown_unless_the_caller_decided_it():
     with pytest.raises(TypeError, match="shown"):
-        made()
+        highlight("x", [])
     with pytest.raises(RadbookError, match="shown='open' is none of always, never"):
-        made(shown="open")
+        highlight("x", [], shown="open")
 
 
 def test_a_foldable_is_closed_and_its_title_is_data():
@@ -109,15 +109,10 @@ def test_a_foldable_is_closed_and_its_title_is_data():
     assert shown.html.endswith("</details>") and '<mark class="present"' in shown.html
 
 
-def test_the_evidence_table_escapes_and_hides():
-    found = [finding("Edema", phrase="<i>wet</i> xylophone", start=0, end=20, rule="edema/name|neg:<script>")]
-    html = evidence_table(found, shown="always").html
-    assert "&lt;i&gt;wet" in html and "<script" not in html and "<i>" not in html
-    assert html.count("<th ") == 4
-    hidden = evidence_table(found, shown="never").html
-    assert "xylophone" not in hidden and "script" not in hidden and "Edema" in hidden
-    with pytest.raises(RadbookError, match="shown='no' is none of"):
-        evidence_table(found, shown="no")
+def test_a_table_in_a_foldable_is_escaped():
+    table = pd.DataFrame([finding("Edema", phrase="<i>wet</i>", rule="edema/name|neg:<script>")])
+    html = foldable("Edema", table).html
+    assert "&lt;i&gt;wet" in html and "<script" not in html and "<i>" not in html and html.count("<table") == 1
 
 
 def test_many_texts_share_one_legend():

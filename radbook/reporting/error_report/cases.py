@@ -1,10 +1,10 @@
-"""The reports behind the numbers: for each count of errors, its reports with the evidence of several readers beside each other.
+"""The reports behind the numbers: a table that counts errors, and for each count its reports with the evidence of every reader.
 
-Plain escaped HTML, opened by a link from `radbook.reporting.error_report.tables` or by hand, without any script.
+Plain escaped HTML, opened by a link of the table or by hand, without any script.
 Where the text of a corpus may not be shown, a case is a number (its row among the reports given), codes, and nothing else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from html import escape
 
 import pandas as pd
@@ -12,168 +12,173 @@ import pandas as pd
 from radbook.core.errors import choose
 from radbook.core.findings import Presence
 from radbook.evaluation.error_slices import SILENT
-from radbook.reporting.error_report.tables import anchor, linked_decisions, named
+from radbook.reporting.error_report.report import Mistakes
+from radbook.reporting.error_report.tables import anchor, buckets_of, named
 from radbook.reporting.highlight import SHOWN, SIGNS, Highlight, legend, marked
 from radbook.tasks import task_of
 from radbook.teachers.rules.sentences import sentence_at
 
-__all__ = ["case_list"]
+__all__ = ["case_list", "confusion_table"]
 
 _STYLE = """
 .radbook-cases{font-size:.92em}
 .radbook-cases details{border:1px solid var(--pst-color-border,#bbb);border-radius:4px;margin:.15em 0;padding:.05em .6em}
-.radbook-cases details:target{border-color:var(--pst-color-primary,#0e5a6b);border-width:2px;padding-bottom:.4em}
+.radbook-cases details:target{border-color:var(--pst-color-primary,#0e5a6b);border-width:2px}
 .radbook-cases details:target::details-content{content-visibility:visible;block-size:auto}
 .radbook-cases details:target>summary{list-style-type:disclosure-open}
-.radbook-whole{font-size:.92em;border-left:3px solid var(--pst-color-border,#bbb);padding-left:.7em;margin:.4em 0 .2em}
-.radbook-cases summary{cursor:pointer;overflow-wrap:anywhere;line-height:1.45}
-.radbook-case{border-top:1px solid var(--pst-color-border,#bbb);margin-top:.6em;padding-top:.5em}
-.radbook-case>p{margin:.2em 0}
+.radbook-cases summary{cursor:pointer;overflow-wrap:anywhere}
+.radbook-case{border-top:1px solid var(--pst-color-border,#bbb);margin-top:.6em}
+.radbook-cases p{margin:.2em 0}
+.radbook-cases h4{font-size:1em;margin:.35em 0 .1em}
 .radbook-sources{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(13rem,100%),1fr));gap:.3em 1.1em}
 .radbook-sources section{min-width:0;overflow-wrap:anywhere}
-.radbook-sources h4{font-size:.95em;margin:.35em 0 .1em}
-.radbook-sources p{margin:.1em 0 .3em}
-.radbook-sources .radbook-highlight{line-height:1.6}
-.radbook-cases small{opacity:.8}
+.radbook-whole{border-left:3px solid var(--pst-color-border,#bbb);padding-left:.7em}
 """.replace("\n", "")
 _RIGHT = 4  # cases of decisions that are right: enough to see what such a report looks like
 _SILENCE = {"": "has no answer", "failed": "the answer failed"}
 
 
-def case_list(
-    decided: pd.DataFrame,
-    reports: pd.DataFrame,
-    tables: Mapping[str, pd.DataFrame],
-    *,
-    task: str,
-    source: str,
-    notes: Mapping[tuple[str, str], str],
-    shown: str,
-    limit: int,
-    top: int | None = None,
-) -> Highlight:
-    """List the reports of each cell of a `confusion_table`, the evidence of several readers side by side.
+def confusion_table(found: Mistakes) -> Highlight:
+    """Count the student's decisions by label and (curated, predicted); each count links to its reports in `case_list`.
 
-    Parameters
-    ----------
-    decided, task, source, top
-        As for `radbook.reporting.error_report.tables.confusion_table`.
-    reports
-        The reports, with report_id and text; a case that may not be shown is called by its row here, from 1.
-    tables
-        Name to `labels` table: the columns of a case, from left to right, each with the sentence of its evidence.
-        A source that gives no place has its words only. The whole report follows, with the evidence of all of them.
-    notes
-        A remark per report_id and code, such as its buckets.
-    shown
-        "always" shows the text, "never" shows numbers and codes only (`radbook.reporting.privacy.may_show` decides).
-    limit
-        Reports shown in full per cell of wrong decisions, and at most four of right ones; the others are listed by name, with
-        their number.
+    Codes of the open task are shown with their titles.
+    Decisions that are right by not calling the label present have no column: their number stands below the table, and so
+    does what was left out.
 
     Examples
     --------
     >>> from radbook.core.findings import finding, label_row
-    >>> reports = pd.DataFrame({"report_id": ["r7"], "text": ["Wet lungs."]})
-    >>> cell = {"report_id": "r7", "code": "Edema", "source": "rules", "curated": "absent", "predicted": "present"}
-    >>> decided = pd.DataFrame([cell | {"outcome": "invention"}])
-    >>> rules = pd.DataFrame([label_row("r7", "rules", "choice", [finding("Edema", phrase="Wet lungs", start=0, end=9)])])
-    >>> told = {"task": "choice", "source": "rules", "notes": {}, "limit": 1}
-    >>> "Wet lungs" in case_list(decided, reports, {"rules": rules}, shown="always", **told).html
+    >>> from radbook.reporting.error_report.report import examine
+    >>> reports = pd.DataFrame({"report_id": ["r7"], "patient_id": ["p"], "text": ["Wet lungs."]})
+    >>> truth = pd.DataFrame([label_row("r7", "curated", "choice", [finding("Edema", start=0, end=3)])])
+    >>> student = pd.DataFrame([label_row("r7", "student", "choice", [])])
+    >>> given = {"curated": truth, "student": student, "teacher": student, "readers": {"student": student}}
+    >>> found = examine("choice", **given, reports=reports, train=reports, policy="certain")
+    >>> 'href="#cases-choice-edema-present-not-mentioned"' in confusion_table(found).html
     True
-    >>> closed = case_list(decided, reports, {"rules": rules}, shown="never", **told).html
-    >>> "Wet" in closed, "r7" in closed, "Report 1 of 1" in closed
-    (False, False, True)
+    >>> [name in case_list(found, shown="always", limit=1).html for name in ("r7", "Wet", 'id="cases-choice-edema-present-')]
+    [True, True, True]
+    >>> [name in case_list(found, shown="never", limit=1).html for name in ("r7", "Wet", "Report 1 of 1")]
+    [False, False, True]
+    """
+    task, rows = found.task, found.linked()
+    counts = pd.crosstab(rows["code"], [rows["outcome"], rows["curated"], rows["predicted"]])
+    counts = counts.reindex(index=rows["code"].unique(), columns=sorted(counts, key=_column_order))
+    table = pd.DataFrame(
+        [[_count(n, task, code, *cell[1:]) for cell, n in row.items()] for code, row in counts.iterrows()],
+        index=[escape(named(code, task)) for code in counts.index],
+        columns=[f"{outcome}<br>{escape(curated)} \u2192 {escape(predicted)}" for outcome, curated, predicted in counts],
+    )
+    with pd.option_context("display.max_colwidth", None):  # a link cut short is no link
+        html = table.rename_axis(columns="label").to_html(escape=False, border=0)  # escaped above, but for the links
+    own = found.decided[found.decided["source"] == found.student]
+    others = own[~own["code"].isin(counts.index)]
+    silent, wrong = len(own) - len(others) - len(rows), (others["outcome"] != "right").sum()
+    more = f" {others['code'].nunique()} further labels, with {wrong} errors, are not in this table." if len(others) else ""
+    name = escape(f"Decisions of {found.student} by label, curated and predicted")
+    return Highlight(
+        f'<div id="table-{task}" style="overflow-x:auto" tabindex="0" role="region" aria-label="{name}">{html}</div>'
+        f"<p>Not shown: {silent:,} decisions on these labels that are right by not calling the label present.{more}</p>"
+    )
+
+
+def case_list(found: Mistakes, *, shown: str, limit: int) -> Highlight:
+    """List the reports of each cell of a `confusion_table`, the evidence of all readers side by side.
+
+    Each case has a column per reader with the sentence of its evidence, or its words alone where it gives no place; the
+    whole report follows, with the evidence of all of them.
+
+    Parameters
+    ----------
+    found
+        As for `confusion_table`, which has an example.
+    shown
+        "always" shows the text, "never" numbers and codes only (`radbook.reporting.privacy.may_show` decides); a case that
+        may not be shown is called by its row in the reports, from 1.
+    limit
+        Reports shown in full per cell of wrong decisions, and at most four of right ones; the others are listed by name, with
+        their number.
     """
     choose(shown, SHOWN, "shown")
-    rows = linked_decisions(decided, source, top)
-    codes = list(dict.fromkeys(rows["code"]))
-    said = {name: _by_report(table[table["task"] == task]) for name, table in tables.items()}
-    text_of = dict(zip(reports["report_id"], reports["text"], strict=True))
-    number = {r: i for i, r in enumerate(reports["report_id"], start=1)}
+    task, key = found.task, task_of(found.task).key()
+    answers = {name: _answers(table) for name, table in found.tables.items()}
+    text_of = dict(zip(found.reports["report_id"], found.reports["text"], strict=True))
+    number = {r: i for i, r in enumerate(text_of, start=1)}
     called = {r: f"Report {escape(r) if shown == 'always' else f'{i} of {len(number)}'}" for r, i in number.items()}
-
-    def case(report_id: str, code: str) -> str:
-        note = escape(notes.get((report_id, code), ""))
-        columns = _columns(report_id, code, said, text_of[report_id], task_of(task).key(), shown)
-        return f'<div class="radbook-case"><p><strong>{called[report_id]}</strong> <small>{note}</small></p>{columns}</div>'
-
-    cells = sorted(rows.groupby(["code", "curated", "predicted"]), key=lambda item: (codes.index(item[0][0]), item[0]))
     parts = []
-    for place, cell in cells:
-        ids = sorted(cell["report_id"], key=number.get)
-        right = cell["outcome"].iloc[0] == "right"
-        in_full = min(limit, _RIGHT) if right else limit
-        full, rest = [case(r, place[0]) for r in ids[:in_full]], [called[r] for r in ids[in_full:]]
-        parts.append(_cell(task, *place, full, rest, right=right))
+    for code, rows in found.linked().groupby("code", sort=False):
+        for pair, cell in rows.groupby(["curated", "predicted"]):
+            ids, right = sorted(cell["report_id"], key=number.get), cell["outcome"].iloc[0] == "right"
+            in_full = min(limit, _RIGHT) if right else limit
+            title = f"<strong>{escape(named(code, task))}</strong>: {escape(pair[0])} \u2192 {escape(pair[1])}"
+            title += f", {len(ids)} {'report' if len(ids) == 1 else 'reports'}"
+            parts.append(f'<details id="{anchor(task, code, *pair)}"><summary>{title}</summary>')
+            for r in ids[:in_full]:
+                given = {name: answer.get(r, ("", [])) for name, answer in answers.items()}
+                evidence = _evidence(given, code, key, text_of[r] if shown == "always" else None)
+                head = f"<strong>{called[r]}</strong> <small>{escape(_note(found, (r, code)))}</small>"
+                parts.append(f'<div class="radbook-case"><p>{head}</p>{evidence}</div>')
+            if rest := [called[r] for r in ids[in_full:]]:
+                more = "" if right else " A higher <code>cases_per_cell</code> shows them."
+                parts.append(f"<p>{len(rest)} more, not shown in full: {', '.join(rest)}.{more}</p>")
+            parts.append(f'<p><a href="#table-{task}">Back to the table</a></p></details>')
     head = legend().html if shown == "always" else ""
     return Highlight(f'<style>{_STYLE}</style>{head}<div class="radbook-cases">{"".join(parts)}</div>')
 
 
-def _cell(
-    task: str, code: str, curated: str, predicted: str, full: Sequence[str], rest: Sequence[str], *, right: bool
-) -> str:
-    """One fold: the cases of a cell that are shown in full, then the names of the others."""
-    n = len(full) + len(rest)
-    title = f"{escape(named(code, task))}</strong>: {curated} \u2192 {predicted}"
-    summary = f"<summary><strong>{title}, {n} {'report' if n == 1 else 'reports'}</summary>"
-    more = "" if right else " A higher <code>cases_per_cell</code> shows them."
-    others = f"<p>{len(rest)} more, not shown in full: {', '.join(rest)}.{more}</p>" if rest else ""
-    back = f'<p><a href="#table-{task}">Back to the table</a></p>'
-    return f'<details id="{anchor(task, code, curated, predicted)}">{summary}{"".join(full)}{others}{back}</details>'
+def _column_order(column: tuple[str, str, str]) -> tuple:
+    outcome, *pair = column
+    return ("right", "miss", "invention").index(outcome), *map([*Presence, SILENT].index, pair)
 
 
-def _by_report(table: pd.DataFrame) -> dict[str, tuple[str, list[dict]]]:
+def _count(n: int, task: str, code: str, curated: str, predicted: str) -> str:
+    if not n:
+        return ""
+    name = escape(f"{n} reports: {code}, curated {curated}, predicted {predicted}")
+    return f'<a href="#{anchor(task, code, curated, predicted)}" aria-label="{name}">{n}</a>'
+
+
+def _note(found: Mistakes, cell: tuple[str, str]) -> str:
+    """What became of the error, and its buckets."""
+    fate = {"shared": f"shared with {found.teacher}", "added": "added by the student"}.get(found.fate.get(cell))
+    return "; ".join(filter(None, (fate, buckets_of(found.held.loc[cell]))))
+
+
+def _answers(table: pd.DataFrame) -> dict[str, tuple[str, list[dict]]]:
     rows = zip(table["report_id"], table["status"], table["findings"], strict=True)
     return {r: (status, [] if status == "failed" else list(findings)) for r, status, findings in rows}
 
 
-def _columns(report_id: str, code: str, said: Mapping, text: str, key, shown: str) -> str:
-    """What each source says of the label and in which sentence; then the report, with the evidence of all of them."""
-    columns, evidence = [], []
-    for source, rows in said.items():
-        status, findings = rows.get(report_id, ("", []))
+def _evidence(answers: Mapping[str, tuple], code: str, key: Callable[[str], str], text: str | None) -> str:
+    """What each reader says of the label and in which sentence, then the whole `text`; without one, codes and no wording."""
+    sections, evidence = [], []
+    for reader, (status, findings) in answers.items():
         own = [f for f in findings if key(f["code"]) == code]
-        placed = [f for f in own if f.get("start") is not None]
-        others = sorted(
-            {f"{SIGNS[f['presence']]} {f['code']}" for f in findings if _names(f) and key(f["code"]) != code}
-        )
-        said_here = "<br>".join(_words(f, shown) for f in own) or _SILENCE.get(status, SILENT)
-        parts = [f"<h4>{escape(source)}</h4><p>{said_here}</p>"]
-        if shown == "always":
-            parts += [f'<div class="radbook-highlight">{_sentence(text, f)}</div>' for f in placed]
-            evidence += [
-                {**f, "rule": f"{source}{': ' + f['rule'] if f.get('rule') else ''}"} for f in placed
-            ]
-        if others:
-            parts.append(f"<p><small>also {escape(', '.join(others))}</small></p>")
-        columns.append(f"<section>{''.join(parts)}</section>")
-    whole = (
-        f'<div class="radbook-highlight radbook-whole">{marked(text, evidence).html}</div>'
-        if shown == "always"
-        else ""
-    )
-    return f'<div class="radbook-sources">{"".join(columns)}</div>{whole}'
+        words = "<br>".join(_statement(f, quoted=text is not None) for f in own) or _SILENCE.get(status, SILENT)
+        parts = [f"<h4>{escape(reader)}</h4><p>{words}</p>"]
+        for f in own if text is not None else ():
+            if f.get("start") is not None:
+                start, end = sentence_at(text, f["start"]) or (f["start"], f["end"])
+                inside = {"start": f["start"] - start, "end": min(f["end"], end) - start}
+                parts.append(f'<div class="radbook-highlight">{marked(text[start:end], [{**f, **inside}]).html}</div>')
+                evidence.append({**f, "rule": ": ".join(filter(None, (reader, f.get("rule"))))})
+        if others := {f"{SIGNS[f['presence']]} {f['code']}" for f in findings if f not in own and f["presence"] != "absent"}:
+            parts.append(f"<p><small>also {escape(', '.join(sorted(others)))}</small></p>")
+        sections.append(f"<section>{''.join(parts)}</section>")
+    whole = ""
+    if text is not None:
+        whole = f'<div class="radbook-highlight radbook-whole">{marked(text, evidence).html}</div>'
+    return f'<div class="radbook-sources">{"".join(sections)}</div>{whole}'
 
 
-def _sentence(text: str, entry: Mapping) -> str:
-    start, end = sentence_at(text, entry["start"]) or (entry["start"], entry["end"])
-    inside = {"start": entry["start"] - start, "end": min(entry["end"], end) - start}
-    return marked(text[start:end], [{**entry, **inside}]).html
-
-
-def _names(entry: Mapping) -> bool:
-    return entry["presence"] != Presence.ABSENT
-
-
-def _words(entry: Mapping, shown: str) -> str:
-    words = f"{SIGNS[entry['presence']]} {escape(entry['code'])}, {escape(entry['presence'])}"
-    if shown == "never":
-        return words
-    if entry.get("start") is None:
-        quoted = f"; \u201c{escape(entry['phrase'])}\u201d" if entry.get("phrase") else ""
-        return f"{words}{quoted}; no place in the text given"
-    # The rule is shown with the text only: its trigger is wording of the report.
-    name, _, why = (entry.get("rule") or "").partition("|")
-    told = "; ".join(filter(None, (name, why.replace(":", ": ", 1))))
-    return f"{words} <small>({escape(told)})</small>" if told else words
+def _statement(finding: Mapping, *, quoted: bool) -> str:
+    """A finding in words; with `quoted` also how it was found, which holds wording of the report."""
+    words = f"{SIGNS[finding['presence']]} {escape(finding['code'])}, {escape(finding['presence'])}"
+    if quoted and finding.get("start") is None:
+        phrase = f"; \u201c{escape(finding['phrase'])}\u201d" if finding.get("phrase") else ""
+        return f"{words}{phrase}; no place in the text given"
+    if quoted and finding.get("rule"):
+        rule, _, trigger = finding["rule"].partition("|")
+        how = "; ".join(filter(None, (rule, trigger.replace(":", ": ", 1))))
+        return f"{words} <small>({escape(how)})</small>"
+    return words

@@ -9,27 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from radbook.core.findings import Presence
 from radbook.core.schema import ERRORS
-from radbook.evaluation.bootstrap import exact_interval
-from radbook.evaluation.error_slices import (
-    BUCKETS,
-    DECISION_COLUMNS,
-    bucket_rates,
-    decisions,
-    error_rows,
-    traits,
-)
-from radbook.evaluation.error_transfer import FATES, PAIRS, fates, pairs
+from radbook.evaluation.error_slices import BUCKETS, DECISION_COLUMNS, decisions, error_rows, traits
+from radbook.evaluation.error_transfer import fates, pairs
 from radbook.evaluation.unlabeled import has_reference
-from radbook.reporting.error_report.cases import case_list
-from radbook.reporting.error_report.tables import buckets_of, confusion_table, linked_decisions
-from radbook.reporting.highlight import Highlight
 
 __all__ = ["TOP", "Mistakes", "examine"]
 
 # Labels that get a row in the linked table: all 13 categories, but only the codes with the most errors.
 TOP = {"choice": None, "open": 60}
-_CELL = ["report_id", "code"]
 
 
 @dataclass(frozen=True)
@@ -56,74 +45,18 @@ class Mistakes:
         """Wrong decisions of one source."""
         return self.decided[(self.decided["source"] == source) & (self.decided["outcome"] != "right")]
 
-    def rates(self) -> pd.DataFrame:
-        """`bucket_rates`, with the columns task and role ("student" or "teacher")."""
-        roles = {self.student: "student", self.teacher: "teacher"}
-        found = bucket_rates(self.decided, self.held)
-        return found.assign(task=self.task, role=found["source"].map(roles))
-
     def pairs(self) -> pd.DataFrame:
         """`radbook.evaluation.error_transfer.pairs`; unknown shares where there is no reference."""
-        if not self.decided.attrs["n_reports"]:
-            return pd.DataFrame(
-                {"reports": 0, "value": np.nan, "low": np.nan, "high": np.nan}, index=list(PAIRS)
-            )
-        return pairs(self.decided, teacher=self.teacher, student=self.student)
-
-    def fates_by_label(self) -> pd.DataFrame:
-        """Errors by label and fate, those with the most first."""
-        labels = self.fate.index.get_level_values("code")
-        counts = pd.crosstab(labels, self.fate.to_numpy()).reindex(columns=list(FATES), fill_value=0)
-        order = counts.sum(axis=1).sort_values(ascending=False, kind="stable").index
-        return counts.loc[order].rename_axis(index="label", columns=None)
-
-    def fates_by_bucket(self) -> pd.DataFrame:
-        """Errors by bucket and fate, and the share of the teacher's that was corrected (value, low, high; exact interval).
-
-        An error may stand in several buckets.
-        """
-        flags = self.held.reindex(self.fate.index)
-        counts = {"all decisions": self.fate.value_counts()}
-        counts |= {b.replace("_", " "): self.fate[flags[b].to_numpy(bool)].value_counts() for b in BUCKETS}
-        table = pd.DataFrame(counts, dtype=float).T.reindex(columns=list(FATES)).fillna(0).astype(int)
-        taught = table["corrected"] + table["shared"]
-        low, high = exact_interval(table["corrected"].to_numpy(), taught.to_numpy())
-        return table.assign(value=table["corrected"] / taught.where(taught > 0), low=low, high=high)
-
-    def table(self) -> Highlight:
-        """The student's decisions counted by label, each count linked to its reports."""
-        return confusion_table(self.decided, task=self.task, source=self.student, top=TOP[self.task])
-
-    def cases(self, *, shown: str, limit: int) -> Highlight:
-        """The reports behind `table`; `shown` and `limit` as in `radbook.reporting.error_report.cases.case_list`."""
-        said = {
-            "corrected": "",
-            "shared": f"shared with {self.teacher}",
-            "added": "added by the student",
-        }
-        buckets = {
-            cell: buckets_of(row)
-            for cell, row in zip(self.held.index, self.held.to_dict("records"), strict=True)
-        }
-        notes = {
-            cell: "; ".join(filter(None, (said[self.fate.get(cell, "corrected")], names)))
-            for cell, names in buckets.items()
-        }
-        return case_list(
-            self.decided,
-            self.reports,
-            self.tables,
-            task=self.task,
-            source=self.student,
-            notes=notes,
-            shown=shown,
-            limit=limit,
-            top=TOP[self.task],
-        )
+        counted = pairs(self.decided, teacher=self.teacher, student=self.student)
+        return counted if self.decided.attrs["n_reports"] else counted.assign(value=np.nan)
 
     def linked(self) -> pd.DataFrame:
-        """The decisions whose reports `cases` lists."""
-        return linked_decisions(self.decided, self.student, TOP[self.task])
+        """The student's decisions that `confusion_table` counts: `TOP` labels, those with the most errors first."""
+        own = self.decided[self.decided["source"] == self.student]
+        errors = (own["outcome"] != "right").groupby(own["code"]).sum().sort_values(ascending=False, kind="stable")
+        codes = list(errors.index if TOP[self.task] is None else errors[errors > 0].index[: TOP[self.task]])
+        rows = own[own["code"].isin(codes) & ((own["outcome"] != "right") | (own["predicted"] == Presence.PRESENT))]
+        return rows.sort_values("code", key=lambda names: names.map(codes.index), kind="stable")
 
 
 def examine(
@@ -170,11 +103,10 @@ def examine(
     if has_reference(curated, task) and len(student) and len(teacher):
         decided = decisions(curated, [student, teacher], task=task, policy=policy, reports=reports)
         held = traits(decided, reports, train, list(tables.values()), task=task)
-        fate = fates(decided, teacher=names[1], student=names[0])
     else:
-        empty = pd.MultiIndex.from_arrays([[], []], names=_CELL)
         decided = pd.DataFrame(columns=DECISION_COLUMNS, dtype=object)
         decided.attrs = {"n_reports": 0, "silent": 0}
-        held = pd.DataFrame(columns=[*BUCKETS, "placed"], index=empty, dtype=bool)
-        fate = pd.Series([], index=empty, name="fate", dtype=object)
+        nothing = pd.MultiIndex.from_frame(decided[["report_id", "code"]])
+        held = pd.DataFrame(columns=[*BUCKETS, "placed"], index=nothing, dtype=bool)
+    fate = fates(decided, teacher=names[1], student=names[0])
     return Mistakes(task, *names, reports, tables, decided, held, fate)

@@ -1,21 +1,19 @@
-"""Tables of errors whose cells link to the reports they count, and one to sort and filter.
+"""Every error as a table to sort and filter, and the names by which tables and cases of errors refer to each other.
 
-The links stay inside the page and need no script; only `sortable` needs one, and shows its first rows without it.
-The reports themselves are listed by `radbook.reporting.error_report.cases`.
+`sortable` needs a script, and shows its first rows without one.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 
 import pandas as pd
 
-from radbook.core.findings import Presence
-from radbook.evaluation.error_slices import BUCKETS, SILENT
+from radbook.evaluation.error_slices import BUCKETS
 from radbook.icd10 import descriptor
 from radbook.reporting.highlight import Highlight
 
-__all__ = ["anchor", "buckets_of", "confusion_table", "linked_decisions", "named", "sortable"]
+__all__ = ["anchor", "buckets_of", "named", "sortable"]
 
 _PAIR = ["curated", "predicted"]
 # The library's own look is made for pages of another color and width.
@@ -26,58 +24,6 @@ div.dt-container{--dt-html-background:transparent;font-family:var(--rb-sans,sans
 table#errors-to-sort thead input{width:5.6em;min-width:0;font:inherit;color:inherit;background:transparent}
 table#errors-to-sort thead input{border:1px solid var(--pst-color-border,#bbb)}
 """.replace("\n", "")
-
-
-def confusion_table(decided: pd.DataFrame, *, task: str, source: str, top: int | None = None) -> Highlight:
-    """Count the decisions of one source by label and (curated, predicted); each count links to its reports (`case_list`).
-
-    Parameters
-    ----------
-    decided
-        A table of `radbook.evaluation.error_slices.decisions`.
-    task
-        Goes into the names of the links; with "open" each code is shown with its title.
-    source
-        Whose decisions are counted.
-    top
-        Show this many labels, those with the most errors; None shows every label. What is left out is said below the table.
-
-    Notes
-    -----
-    Decisions that are right by not calling the label present have no column: their number is in the last line.
-
-    Examples
-    --------
-    >>> cell = {"report_id": "r", "code": "Edema", "source": "rules", "curated": "absent", "predicted": "present"}
-    >>> decided = pd.DataFrame([cell | {"outcome": "invention"}])
-    >>> html = confusion_table(decided, task="choice", source="rules").html
-    >>> re.search(r'<a href="#(.*?)" aria-label=".*?">1</a>', html)[1]
-    'cases-choice-edema-absent-present'
-    """
-    rows = linked_decisions(decided, source, top)
-    shown = list(dict.fromkeys(rows["code"]))
-    columns = sorted(
-        set(zip(rows["outcome"], rows["curated"], rows["predicted"], strict=True)), key=_column_order
-    )
-    counts = rows.groupby(["code", *_PAIR]).size()
-    heads = "".join(
-        f'<th scope="col">{kind}<br>{escape(c)} \u2192 {escape(p)}</th>' for kind, c, p in columns
-    )
-    body = []
-    for code in shown:
-        cells = [_count(counts.get((code, c, p), 0), task, code, c, p) for _, c, p in columns]
-        body.append(
-            f'<tr><th scope="row">{escape(named(code, task))}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>'
-        )
-    table = (
-        f'<table class="dataframe"><thead><tr><th scope="col">label</th>{heads}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table>"
-    )
-    name = f"Decisions of {source} by label, curated and predicted"
-    return Highlight(
-        f'<div id="table-{task}" style="overflow-x:auto" tabindex="0" role="region" aria-label="{escape(name)}">{table}</div>'
-        f"<p>{_left_out(decided, source, rows, shown)}</p>"
-    )
 
 
 def sortable(
@@ -155,44 +101,6 @@ def named(code: str, task: str) -> str:
     """
     title = descriptor(code) if task == "open" else None
     return f"{code} {title}" if title else code
-
-
-def linked_decisions(decided: pd.DataFrame, source: str, top: int | None) -> pd.DataFrame:
-    """Return the decisions that have a cell in `confusion_table`, labels with the most errors first."""
-    own = decided[decided["source"] == source]
-    wrong = (own["outcome"] != "right").groupby(own["code"]).sum().sort_values(ascending=False, kind="stable")
-    codes = list(wrong.index if top is None else wrong[wrong > 0].index[:top])
-    rows = own[(own["outcome"] != "right") | (own["predicted"] == "present")]
-    rows = rows[rows["code"].isin(codes)]
-    return rows.sort_values("code", key=lambda names: names.map(codes.index), kind="stable")
-
-
-def _left_out(decided: pd.DataFrame, source: str, rows: pd.DataFrame, codes: Sequence[str]) -> str:
-    own = decided[decided["source"] == source]
-    others = own[~own["code"].isin(codes)]
-    wrong = (others["outcome"] != "right").sum()
-    silent = len(own) - len(others) - len(rows)
-    more = (
-        f" {others['code'].nunique()} further labels, with {wrong} errors, are not in this table."
-        if len(others)
-        else ""
-    )
-    return (
-        f"Not shown: {silent:,} decisions on these labels that are right by not calling the label present.{more}"
-    )
-
-
-def _column_order(column: tuple[str, str, str]) -> tuple:
-    order = (*(str(p) for p in Presence), SILENT)
-    outcome, curated, predicted = column
-    return ("right", "miss", "invention").index(outcome), order.index(curated), order.index(predicted)
-
-
-def _count(n: int, task: str, code: str, curated: str, predicted: str) -> str:
-    if not n:
-        return ""
-    said = f"{n} reports: {code}, curated {curated}, predicted {predicted}"
-    return f'<a href="#{anchor(task, code, curated, predicted)}" aria-label="{escape(said)}">{n}</a>'
 
 
 def anchor(task: str, *words: str) -> str:

@@ -1,6 +1,6 @@
 """What every figure shares: size, style, palette, and the marks it is drawn with."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import matplotlib.pyplot as plt
@@ -11,65 +11,39 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from radbook.core.errors import RadbookError
-from radbook.evaluation import FEW_POSITIVES
 
-__all__ = [
-    "FEW_POSITIVES",
-    "GRAY",
-    "MARKERS",
-    "PALETTE",
-    "ROW",
-    "WIDTH",
-    "about",
-    "canvas",
-    "dots",
-    "legend",
-    "mark",
-    "offset",
-    "only_one",
-    "row_names",
-]
+__all__ = ["MARKERS", "PALETTE", "ROW", "WIDTH", "about", "canvas", "curve", "legend", "mark", "nonempty", "only_one"]
 
 WIDTH = 7.5  # inches: the text width of a book page
-ROW = 0.34  # inches per row of a forest
+ROW = 0.34  # inches per row of a forest or of bars
 PALETTE = sns.color_palette("colorblind")
 MARKERS = "osD^vPX"
-GRAY = "0.6"
-_STYLE = {
-    "font.size": 12,
-    "axes.titlesize": 13,
-    "axes.labelsize": 12,
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
-    "legend.fontsize": 11,
-    "legend.frameon": False,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "savefig.facecolor": "white",
-    "svg.hashsalt": "radbook",
-}
+_STYLE = {"axes.spines.top": False, "axes.spines.right": False}
 
 
 @contextmanager
-def canvas(height: float, *, columns: int = 1) -> Iterator[tuple[Figure, Axes]]:
-    """Open a figure of the page's width and `height` inches in the book's style, with one or more panels side by side."""
+def canvas(height: float, *, columns: int = 1) -> Iterator[tuple[Figure | Axes, ...]]:
+    """Open a figure of the page's width and `height` inches in the book's style: the figure, then its panels side by side."""
     # The figure is closed for pyplot, so that a notebook shows it once: as the value of its cell.
-    with plt.rc_context(), sns.axes_style("whitegrid", rc=_STYLE), plt.rc_context(_STYLE):
+    with sns.axes_style("whitegrid", rc=_STYLE), sns.plotting_context("notebook"), plt.rc_context({"legend.frameon": False}):
         figure, axes = plt.subplots(1, columns, figsize=(WIDTH, height), sharey=True, layout="constrained")
         plt.close(figure)
-        for ax in np.atleast_1d(axes):
-            ax.spines[["top", "right"]].set_visible(False)
-        yield figure, axes
+        yield figure, *np.atleast_1d(axes)
+
+
+def curve(ax: Axes, x: pd.Series, rows: pd.DataFrame, position: int, label: str) -> None:
+    """Draw `rows["value"]` over `x` as a line with markers, in a band from low to high where `rows` has them."""
+    color = PALETTE[position % len(PALETTE)]
+    if "low" in rows:
+        ax.fill_between(x.astype(float), rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
+    ax.plot(x, rows["value"], color=color, marker=MARKERS[position % len(MARKERS)], label=label)
 
 
 def legend(figure: Figure, ax: Axes) -> None:
-    """Put the legend of `ax` below the figure."""
-    # Below the axes, where it covers no data however many sources there are.
+    """Put the legend of `ax` below the figure, where it covers no data however many sources there are."""
     handles, names = ax.get_legend_handles_labels()
     if names:
-        figure.legend(
-            handles, names, loc="outside lower center", ncols=2 if len(names) == 4 else 3, fontsize=11
-        )
+        figure.legend(handles, names, loc="outside lower center", ncols=2 if len(names) == 4 else 3, fontsize=11)
 
 
 def mark(ax: Axes, x: float, text: str) -> None:
@@ -77,35 +51,15 @@ def mark(ax: Axes, x: float, text: str) -> None:
     ax.axvline(x, color="0.2", linestyle="--", linewidth=1.5)
     # Head room above the data, so that the words cross no bar.
     ax.set_ylim(top=1.18 * ax.get_ylim()[1])
-    place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
     right = x > np.mean(ax.get_xlim())
-    ax.annotate(
-        text.format(x), (x, 1), xytext=(-5 if right else 5, -3), ha="right" if right else "left", **place
-    )
+    where = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
+    ax.annotate(text.format(x), (x, 1), xytext=(-5 if right else 5, -3), ha="right" if right else "left", **where)
 
 
-def offset(position: int, n_sources: int) -> float:
-    """Return how far from the middle of its row the dot of one of several sources sits."""
-    # Never so far that the dots of one row come near those of the next.
-    return min(0.3, 0.6 / max(n_sources - 1, 1)) * (position - (n_sources - 1) / 2)
-
-
-def row_names(ax: Axes, names: Sequence[str]) -> None:
-    """Name the rows of a forest, the first one on top."""
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.5, -0.5)
-
-
-def dots(
-    ax: Axes, rows: pd.DataFrame, y: np.ndarray, colors: Sequence[object], position: int, label: str | None
-) -> None:
-    """Draw a dot with its interval per row of a table with value, low and high; `label` names them in the legend."""
-    marker = MARKERS[position % len(MARKERS)]
-    # NaN scores have no dot and NaN bounds no line: matplotlib leaves both out.
-    ax.hlines(y, rows["low"].to_numpy(float), rows["high"].to_numpy(float), colors=colors, linewidth=2)
-    ax.scatter(rows["value"].to_numpy(float), y, c=list(colors), marker=marker, s=38, zorder=3)
-    if label is not None:
-        ax.scatter([], [], color=PALETTE[position % 10], marker=marker, s=38, label=label)
+def nonempty(rows: pd.DataFrame, figure: str, what: str) -> None:
+    """Refuse a table without rows."""
+    if rows.empty:
+        raise RadbookError(f"{figure}: there is no {what} to draw")
 
 
 def only_one(scores: pd.DataFrame, figure: str, *columns: str) -> None:
@@ -117,6 +71,7 @@ def only_one(scores: pd.DataFrame, figure: str, *columns: str) -> None:
             raise RadbookError(f"{figure} shows one {column}, but scores has {several}: filter it first")
 
 
-def about(row: pd.Series) -> str:
-    """Task, policy and size of a score, as a title."""
+def about(scores: pd.DataFrame) -> str:
+    """Task, policy and size of the first score, as a title."""
+    row = scores.iloc[0]
     return f"Task {row['task']}, policy {row['policy']}, {row['n_reports']:,} reports"
