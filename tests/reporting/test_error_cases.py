@@ -76,8 +76,7 @@ def test_counts_add_up_and_the_rest_is_said():
     assert "Not shown: 1 decisions on these labels that are right by not calling the label present." in html
     # The label with the most errors comes first; right ones before misses before inventions.
     assert html.index("<th>Fracture") < html.index("<th>Edema") < html.index("<th>Pneumonia")
-    heads = ["right<br>present", "miss<br>present \u2192 uncertain", "miss<br>present \u2192 not", "invention<br>absent"]
-    assert [html.index(head) for head in heads] == sorted(html.index(head) for head in heads)
+    assert html.index("<th>right<br>") < html.index("<th>miss<br>") < html.index("<th>invention<br>")
 
 
 def test_a_count_and_its_cases_agree():

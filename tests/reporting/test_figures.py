@@ -1,12 +1,13 @@
-"""Figures: the right marks, on white, legible, the same every time, and one clear message for input they cannot draw."""
+"""Figures: the right marks, on white, legible, and one clear message for input they cannot draw."""
 
-import io
 import itertools
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.colors import same_color
 
 from radbook.core.errors import RadbookError
 from radbook.core.findings import finding, label_row
@@ -14,6 +15,7 @@ from radbook.core.ontology import CATEGORIES
 from radbook.evaluation import agreement, confusion, paired_difference, paired_power, score_all
 from radbook.evaluation.power import SIZES
 from radbook.reporting import figures
+from radbook.reporting.figures.canvas import WIDTH
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,7 +44,12 @@ REPORTS = pd.DataFrame({"text": ["no acute disease " * n for n in range(60)]})
 LENGTHS = pd.DataFrame(
     {"task": ["choice", "open"] * 20, "prompt_tokens": np.arange(40) * 10, "completion_tokens": 5}
 )
-DIFFERENCES = [paired_difference(CURATED, TABLES[1], t, task="choice", n_bootstrap=40) for t in TABLES[::2]]
+AGREEMENT = agreement([CURATED, *TABLES], task="choice")
+CONFUSIONS = pd.concat([confusion(CURATED, t, task="choice") for t in TABLES])
+DIFFERENCES = {
+    f"student minus {t['source'][0]}": paired_difference(CURATED, TABLES[1], t, task="choice", n_bootstrap=40)
+    for t in TABLES[::2]
+}
 POWER = {
     f"rules and {t['source'][0]}": paired_power(CURATED, TABLES[0], t, task="choice", n_draws=40)
     for t in TABLES[1:]
@@ -66,28 +73,24 @@ BUCKET_RATES = pd.DataFrame(
     columns=["task", "role", "label", "tries", "value", "low", "high"],
 )
 FATES = pd.DataFrame({"corrected": [9, 2], "shared": [3, 0], "added": [1, 4]}, index=["Edema", "Fracture"])
-COUNTS = pd.DataFrame({"train": range(13), "test": range(13)}, index=list(CATEGORIES))
+COUNTS = pd.Series(range(1000, 1013), index=list(CATEGORIES))
+GROWN = pd.DataFrame({"reports": ["general", "cohort"] * 2, "minutes": [1, 1, 2, 2], "f1": [0.1, 0.2, 0.5, 0.4]})
+MICRO_F1 = SCORES[(SCORES["label"] == "micro") & (SCORES["metric"] == "f1")]
 
 FIGURES = {
     "category_counts": lambda: figures.category_counts(COUNTS),
-    "one series": lambda: figures.category_counts(COUNTS["train"]),
     "report_lengths": lambda: figures.report_lengths(REPORTS),
     "score_forest": lambda: figures.score_forest(SCORES),
-    "f1_bars": lambda: figures.f1_bars(SCORES[(SCORES["label"] == "micro") & (SCORES["metric"] == "f1")]),
+    "f1_bars": lambda: figures.f1_bars(SCORES),
     "paired_forest": lambda: figures.paired_forest(DIFFERENCES),
-    "named differences": lambda: figures.paired_forest({"tuned against untuned": DIFFERENCES[1]}),
     "risk_curve": lambda: figures.risk_curve(RISKS, levels={"rules, all reports": 0.03}),
-    "growth_curve": lambda: figures.growth_curve(
-        pd.DataFrame({"reports": ["general", "cohort"] * 2, "minutes": [1, 1, 2, 2], "f1": [0.1, 0.2, 0.5, 0.4]})
-    ),
+    "growth_curve": lambda: figures.growth_curve(GROWN),
     "loss_curve": lambda: figures.loss_curve(
         pd.DataFrame({"step": range(1, 101), "loss": 3 / np.arange(1, 101)})
     ),
     "a short run": lambda: figures.loss_curve(pd.DataFrame({"step": [1, 2], "loss": [3.0, 2.0]})),
-    "sensitivity": lambda: figures.sensitivity_specificity(
-        pd.concat([confusion(CURATED, t, task="choice") for t in TABLES])
-    ),
-    "agreement": lambda: figures.disagreement_heatmap(agreement([CURATED, *TABLES], task="choice")),
+    "sensitivity": lambda: figures.sensitivity_specificity(CONFUSIONS),
+    "agreement": lambda: figures.disagreement_heatmap(AGREEMENT, title="Agreement"),
     "error_shares": lambda: figures.error_shares(SHARES),
     "bucket_shares": lambda: figures.bucket_shares(BUCKET_RATES),
     "fate_bars": lambda: figures.fate_bars(FATES),
@@ -95,12 +98,6 @@ FIGURES = {
     "quality_dial": lambda: figures.quality_dial(DIAL, SCORES),
     "token_lengths": lambda: figures.token_lengths(LENGTHS, 300),
 }
-
-
-def png(figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=60)
-    return buffer.getvalue()
 
 
 def words(figure) -> list[str]:
@@ -112,16 +109,38 @@ def words(figure) -> list[str]:
     return [*found, *(t.get_text() for legend in figure.legends for t in legend.get_texts())]
 
 
+def dots(ax) -> list[tuple[list[float], list[int], np.ndarray]]:
+    """Values, rows and colors of the dots of each source."""
+    drawn = [c for c in ax.collections if c.get_zorder() == 3]
+    return [(*np.ma.filled(c.get_offsets(), np.nan).T.tolist(), c.get_facecolor()) for c in drawn]
+
+
+def whiskers(ax) -> list[list[float]]:
+    """Low and high ends of each interval, source after source."""
+    lines = [c for c in ax.collections if isinstance(c, LineCollection)]
+    return [path.vertices[:, 0].tolist() for c in lines for path in c.get_paths()]
+
+
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_is_white_wide_legible_and_deterministic(name):
+def test_every_figure_is_white_wide_and_legible_and_leaves_pyplot_as_it_was(name):
     open_before, settings = plt.get_fignums(), dict(plt.rcParams)
     figure = FIGURES[name]()
     assert plt.get_fignums() == open_before and dict(plt.rcParams) == settings
-    assert figure.get_figwidth() == figures.WIDTH and figure.get_facecolor() == (1, 1, 1, 1)
-    assert png(figure) == png(FIGURES[name]())
-    for ax in figure.axes[:1]:
-        assert ax.get_title()
-        assert min(t.get_fontsize() for t in [*ax.get_xticklabels(), *ax.get_yticklabels(), *ax.texts]) >= 11
+    assert figure.get_figwidth() == WIDTH and figure.get_facecolor() == (1, 1, 1, 1)
+    figure.canvas.draw()
+    ax = figure.axes[0]
+    assert ax.get_title()
+    assert min(t.get_fontsize() for t in [*ax.get_xticklabels(), *ax.get_yticklabels(), *ax.texts]) >= 11
+
+
+@pytest.mark.parametrize("name", ["score_forest", "sensitivity", "error_shares", "bucket_shares", "quality_dial", "risk_curve"])
+def test_sources_differ_by_color_and_by_marker(name):
+    figure = FIGURES[name]()
+    keys = figure.legends[0].legend_handles
+    looks = [k.get_paths()[0].vertices.tobytes() if hasattr(k, "get_paths") else k.get_marker() + k.get_linestyle() for k in keys]
+    colors = [k.get_facecolor().tobytes() if hasattr(k, "get_paths") else str(k.get_color()) for k in keys]
+    assert len(keys) >= 2 and len(set(colors)) == len(keys)
+    assert len(set(looks)) == len(keys) or name == "quality_dial"  # there the other panel has the markers
 
 
 def test_few_positives_are_marked_and_gray():
@@ -149,32 +168,89 @@ def test_corrected_errors_lie_left_and_those_of_the_student_right():
     assert reach["shared"] == [(0, 3), (0, 0)] and reach["added"] == [(3, 4), (0, 4)]
 
 
-def test_dots_sit_at_the_scores():
-    figure = figures.score_forest(SCORES[SCORES["label"] == "micro"])
-    drawn = [
-        c.get_offsets()[0, 0]
-        for c in figure.axes[0].collections
-        if len(c.get_offsets()) and c.get_zorder() == 3
-    ]
-    wanted = SCORES[(SCORES["label"] == "micro") & (SCORES["metric"] == "f1")]["value"].tolist()
-    assert drawn == pytest.approx(wanted)
+def test_dots_and_intervals_sit_at_the_scores():
+    micro = SCORES[SCORES["label"] == "micro"]
+    for figure in (figures.score_forest(micro), figures.f1_bars(SCORES)):
+        values = [x for xs, _, _ in dots(figure.axes[0]) for x in xs]
+        assert values == pytest.approx(MICRO_F1["value"].tolist())
+        assert np.array(whiskers(figure.axes[0])) == pytest.approx(MICRO_F1[["low", "high"]].to_numpy())
+    bars = [bar.get_width() for bar in figure.axes[0].patches]
+    assert bars == pytest.approx(MICRO_F1["value"].tolist())
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == MICRO_F1["source"].tolist()
+
+
+def test_each_panel_has_its_measure_and_each_row_its_label():
+    figure = figures.sensitivity_specificity(CONFUSIONS)
+    names = [t.get_text().removesuffix(" *") for t in figure.axes[0].get_yticklabels()]
+    for ax, measure in zip(figure.axes, ("sensitivity", "specificity"), strict=True):
+        assert ax.get_title() == measure.capitalize()
+        for (values, rows, _), (_, own) in zip(dots(ax), CONFUSIONS.groupby("source", sort=False), strict=True):
+            wanted = own.set_index("label").loc[names, measure].astype(float).tolist()
+            assert values == pytest.approx(wanted, nan_ok=True) and np.round(rows).tolist() == list(range(13))
+    few = CONFUSIONS.iloc[:13]["n_positive"].lt(figures.FEW_POSITIVES).tolist()
+    gray = [[same_color(color, "0.6") for color in dots(ax)[0][2]] for ax in figure.axes]
+    assert gray == [few, [False] * 13] and any(few) and not all(few)
 
 
 def test_labels_without_a_score_leave_a_gap():
-    scores = SCORES.assign(value=np.nan, low=np.nan, high=np.nan)
-    png(figures.score_forest(scores))
-    png(figures.f1_bars(scores[(scores["label"] == "micro") & (scores["metric"] == "f1")]))
-    png(figures.paired_forest([DIFFERENCES[0] | {"value": np.nan, "low": np.nan, "high": np.nan}]))
+    unknown = dict.fromkeys(("value", "low", "high"), np.nan)
+    scores, difference = SCORES.assign(**unknown), next(iter(DIFFERENCES.values())) | unknown
+    for figure in (figures.score_forest(scores), figures.f1_bars(scores), figures.paired_forest({"a": difference})):
+        figure.canvas.draw()
+        assert np.isnan([x for xs, _, _ in dots(figure.axes[0]) for x in xs]).all()
+
+
+def test_a_source_without_a_label_leaves_its_row_empty():
+    values, _, _ = dots(figures.error_shares(SHARES).axes[0])[1]
+    assert values == pytest.approx([0, np.nan], nan_ok=True)
+
+
+def test_bars_of_categories_hold_the_counts():
+    ax = figures.category_counts(COUNTS).axes[0]
+    assert [bar.get_width() for bar in ax.patches] == COUNTS.tolist()
+    assert [t.get_text().strip() for t in ax.texts] == [f"{n:,}" for n in COUNTS] and ax.yaxis_inverted()
+
+
+def test_lengths_are_counted():
+    reports = figures.report_lengths(REPORTS).axes[0]
+    assert sum(bar.get_height() for bar in reports.patches) == 59 and reports.lines[0].get_xdata()[0] == 90
+    tokens = figures.token_lengths(LENGTHS, 300)
+    assert {"choice (20)", "open (20)", "limit 300"} == {t.get_text() for t in tokens.legends[0].get_texts()}
+    assert tokens.axes[0].lines[0].get_xdata()[0] == 300
+
+
+def test_the_matrix_of_agreement_is_written_in():
+    gap = AGREEMENT.astype(float).copy()
+    gap.iloc[0, 1] = np.nan
+    ax = figures.disagreement_heatmap(gap, title="Agreement").axes[0]
+    shown = {tuple(np.floor(t.get_position()).astype(int)): t.get_text() for t in ax.texts}
+    assert shown == {(c, r): f"{gap.iloc[r, c]:.2f}" for r in range(4) for c in range(4) if (r, c) != (0, 1)}
+    assert [t.get_text() for t in ax.get_xticklabels()] == [t.get_text() for t in ax.get_yticklabels()] == list(gap)
+
+
+def test_curves_run_through_their_values():
+    lines = {line.get_label(): line for line in figures.growth_curve(GROWN).axes[0].lines}
+    assert lines["general"].get_ydata().tolist() == [0.1, 0.5] and lines["cohort"].get_xdata().tolist() == [1, 2]
+    ax = figures.risk_curve(RISKS, levels={"rules, all reports": 0.03}).axes[0]
+    lines = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
+    assert lines == {"student:default": [0.005, 0.015, 0.025], "rules": [0.005, 0.015, 0.025], "rules, all reports": [0.03, 0.03]}
+    assert len(ax.collections) == 1  # the band of the first source alone
+
+
+def test_a_long_training_has_a_running_mean():
+    assert words(FIGURES["loss_curve"]())[-2:] == ["each step", "mean of 5 steps"]
+    assert not FIGURES["a short run"]().legends
 
 
 def test_the_dial_draws_every_source_at_its_score():
     figure = figures.quality_dial(DIAL, SCORES)
-    left = figure.axes[0]
-    f1 = SCORES[(SCORES["label"] == "micro") & (SCORES["metric"] == "f1")]
-    assert [line.get_ydata()[0] for line in left.lines[1:]] == pytest.approx(f1["value"].tolist())
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["simulated, by setting", *f1["source"]]
-    unknown = SCORES.assign(value=np.nan, low=np.nan, high=np.nan)
-    png(figures.quality_dial(DIAL, unknown))
+    left, right = figure.axes
+    assert [line.get_ydata()[0] for line in left.lines[1:]] == pytest.approx(MICRO_F1["value"].tolist())
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["simulated, by setting", *MICRO_F1["source"]]
+    micro = SCORES[SCORES["label"] == "micro"].pivot(index="source", columns="metric", values="value")
+    micro = micro.loc[MICRO_F1["source"], ["recall", "precision"]].to_numpy()
+    assert [c.get_offsets()[0].tolist() for c in right.collections if c.get_zorder() == 3] == pytest.approx(micro)
+    figures.quality_dial(DIAL, SCORES.assign(value=np.nan, low=np.nan, high=np.nan)).canvas.draw()
 
 
 def test_shares_of_errors_say_how_many_statements_they_rest_on():
@@ -183,48 +259,37 @@ def test_shares_of_errors_say_how_many_statements_they_rest_on():
 
 def test_empty_reports_are_said():
     assert "1 of them empty" in figures.report_lengths(REPORTS).axes[0].get_title()
-    png(figures.report_lengths(REPORTS[:1]))
-    png(figures.token_lengths(LENGTHS[:0], 300))
+    figures.report_lengths(REPORTS[:1]).canvas.draw()
+    figures.token_lengths(LENGTHS[:0], 300).canvas.draw()
 
 
 def test_bad_input_is_named():
     two = pd.concat([SCORES, SCORES.assign(policy="ignore")])
     with pytest.raises(RadbookError, match="one policy, but scores has certain, ignore"):
         figures.score_forest(two)
-    with pytest.raises(RadbookError, match="f1_bars shows one label"):
-        figures.f1_bars(SCORES)
+    with pytest.raises(RadbookError, match="f1_bars shows one policy"):
+        figures.f1_bars(two)
     with pytest.raises(RadbookError, match="score_forest: there is no F1 to draw"):
         figures.score_forest(SCORES[SCORES["metric"] == "recall"])
     with pytest.raises(RadbookError, match="lacks the columns loss"):
         figures.loss_curve(pd.DataFrame({"step": [1]}))
     with pytest.raises(RadbookError, match="no curve to draw"):
-        figures.risk_curve(RISKS.iloc[:0])
+        figures.risk_curve(RISKS.iloc[:0], levels={})
     with pytest.raises(RadbookError, match="no difference"):
-        figures.paired_forest([])
+        figures.paired_forest({})
     with pytest.raises(RadbookError, match="score_forest shows one reference, but scores has curated, reader"):
         figures.score_forest(pd.concat([SCORES, SCORES.assign(reference="reader")]))
     with pytest.raises(RadbookError, match="bucket_shares: there is no share to draw"):
         figures.bucket_shares(BUCKET_RATES.iloc[:0])
     with pytest.raises(RadbookError, match="disagreement_heatmap: there is no cell to draw"):
-        figures.disagreement_heatmap(pd.DataFrame())
+        figures.disagreement_heatmap(pd.DataFrame(), title="none")
 
 
-def test_a_list_of_differences_keeps_every_row_and_names_what_tells_them_apart():
-    one = {"a": "rules", "b": "x", "task": "choice", "label": "micro", "metric": "f1", "policy": "certain"}
-    one |= {"value": 0.1, "low": 0.0, "high": 0.2}
-    changes = [{}, {"task": "open"}, {"label": "all", "metric": "exact_match"}, {"metric": "recall"}]
-    changes += [{"policy": "u-one"}, {"label": "Edema"}]
-    figure = figures.paired_forest([one | change for change in changes])
-    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [
-        "rules minus x, choice, F1, certain",
-        "rules minus x, open, F1, certain",
-        "rules minus x, choice, exact match, certain",
-        "rules minus x, choice, recall, certain",
-        "rules minus x, choice, F1, u-one",
-        "rules minus x, Edema, choice, F1, certain",
-    ]
-    twice = figures.paired_forest([one, one])
-    assert [tick.get_text() for tick in twice.axes[0].get_yticklabels()] == ["rules minus x"] * 2
+def test_differences_are_named_by_their_rows():
+    ax = figures.paired_forest(DIFFERENCES).axes[0]
+    assert [t.get_text() for t in ax.get_yticklabels()] == list(DIFFERENCES)
+    assert dots(ax)[0][0] == pytest.approx([d["value"] for d in DIFFERENCES.values()])
+    assert not ax.figure.legends
 
 
 @pytest.mark.parametrize(("setting", "named"), [(["all", "half"], "all"), ([0.5, 1.0], "0.5")])
@@ -249,7 +314,7 @@ def test_the_power_curve_marks_the_difference_and_the_size():
 
 @pytest.mark.parametrize("reach", [0.004, 0.07, 0.3])
 def test_the_ticks_of_differences_stand_apart(reach):
-    figure = figures.paired_forest({"one": DIFFERENCES[0] | {"low": -reach, "value": 0.0, "high": reach}})
+    figure = figures.paired_forest({"one": next(iter(DIFFERENCES.values())) | {"low": -reach, "value": 0.0, "high": reach}})
     figure.canvas.draw()
     low, high = figure.axes[0].get_xlim()
     ticks = [t for t in figure.axes[0].get_xticklabels() if low <= t.get_position()[0] <= high]

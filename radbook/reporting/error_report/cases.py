@@ -10,7 +10,6 @@ from html import escape
 import pandas as pd
 
 from radbook.core.errors import choose
-from radbook.core.findings import Presence
 from radbook.evaluation.error_slices import SILENT
 from radbook.reporting.error_report.report import Mistakes
 from radbook.reporting.error_report.tables import anchor, buckets_of, named
@@ -63,7 +62,7 @@ def confusion_table(found: Mistakes) -> Highlight:
     """
     task, rows = found.task, found.linked()
     counts = pd.crosstab(rows["code"], [rows["outcome"], rows["curated"], rows["predicted"]])
-    counts = counts.reindex(index=rows["code"].unique(), columns=sorted(counts, key=_column_order))
+    counts = counts.reindex(rows["code"].unique()).sort_index(axis=1, level="outcome", ascending=False, sort_remaining=False)
     table = pd.DataFrame(
         [[_count(n, task, code, *cell[1:]) for cell, n in row.items()] for code, row in counts.iterrows()],
         index=[escape(named(code, task)) for code in counts.index],
@@ -101,7 +100,8 @@ def case_list(found: Mistakes, *, shown: str, limit: int) -> Highlight:
     """
     choose(shown, SHOWN, "shown")
     task, key = found.task, task_of(found.task).key()
-    answers = {name: _answers(table) for name, table in found.tables.items()}
+    rows = {reader: table[["report_id", "status", "findings"]].to_numpy() for reader, table in found.tables.items()}
+    answers = {reader: {r: answer for r, *answer in table} for reader, table in rows.items()}
     text_of = dict(zip(found.reports["report_id"], found.reports["text"], strict=True))
     number = {r: i for i, r in enumerate(text_of, start=1)}
     called = {r: f"Report {escape(r) if shown == 'always' else f'{i} of {len(number)}'}" for r, i in number.items()}
@@ -114,7 +114,7 @@ def case_list(found: Mistakes, *, shown: str, limit: int) -> Highlight:
             title += f", {len(ids)} {'report' if len(ids) == 1 else 'reports'}"
             parts.append(f'<details id="{anchor(task, code, *pair)}"><summary>{title}</summary>')
             for r in ids[:in_full]:
-                given = {name: answer.get(r, ("", [])) for name, answer in answers.items()}
+                given = {reader: answer.get(r, ("", [])) for reader, answer in answers.items()}
                 evidence = _evidence(given, code, key, text_of[r] if shown == "always" else None)
                 head = f"<strong>{called[r]}</strong> <small>{escape(_note(found, (r, code)))}</small>"
                 parts.append(f'<div class="radbook-case"><p>{head}</p>{evidence}</div>')
@@ -124,11 +124,6 @@ def case_list(found: Mistakes, *, shown: str, limit: int) -> Highlight:
             parts.append(f'<p><a href="#table-{task}">Back to the table</a></p></details>')
     head = legend().html if shown == "always" else ""
     return Highlight(f'<style>{_STYLE}</style>{head}<div class="radbook-cases">{"".join(parts)}</div>')
-
-
-def _column_order(column: tuple[str, str, str]) -> tuple:
-    outcome, *pair = column
-    return ("right", "miss", "invention").index(outcome), *map([*Presence, SILENT].index, pair)
 
 
 def _count(n: int, task: str, code: str, curated: str, predicted: str) -> str:
@@ -144,15 +139,11 @@ def _note(found: Mistakes, cell: tuple[str, str]) -> str:
     return "; ".join(filter(None, (fate, buckets_of(found.held.loc[cell]))))
 
 
-def _answers(table: pd.DataFrame) -> dict[str, tuple[str, list[dict]]]:
-    rows = zip(table["report_id"], table["status"], table["findings"], strict=True)
-    return {r: (status, [] if status == "failed" else list(findings)) for r, status, findings in rows}
-
-
 def _evidence(answers: Mapping[str, tuple], code: str, key: Callable[[str], str], text: str | None) -> str:
     """What each reader says of the label and in which sentence, then the whole `text`; without one, codes and no wording."""
     sections, evidence = [], []
     for reader, (status, findings) in answers.items():
+        findings = [] if status == "failed" else list(findings)
         own = [f for f in findings if key(f["code"]) == code]
         words = "<br>".join(_statement(f, quoted=text is not None) for f in own) or _SILENCE.get(status, SILENT)
         parts = [f"<h4>{escape(reader)}</h4><p>{words}</p>"]

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from radbook.core.findings import Presence
-from radbook.core.schema import ERRORS
 from radbook.evaluation.error_slices import BUCKETS, DECISION_COLUMNS, decisions, error_rows, traits
 from radbook.evaluation.error_transfer import fates, pairs
 from radbook.evaluation.unlabeled import has_reference
@@ -37,8 +36,6 @@ class Mistakes:
     @property
     def rows(self) -> pd.DataFrame:
         """Rows of the `errors` contract, of student and teacher."""
-        if self.decided.empty:
-            return pd.DataFrame(columns=list(ERRORS.columns))
         return error_rows(self.decided, self.held, self.fate, task=self.task)
 
     def wrong(self, source: str) -> pd.DataFrame:

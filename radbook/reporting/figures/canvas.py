@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from radbook.core.errors import RadbookError
 
-__all__ = ["MARKERS", "PALETTE", "ROW", "WIDTH", "about", "canvas", "curve", "legend", "mark", "nonempty", "only_one"]
+__all__ = ["MARKERS", "PALETTE", "ROW", "WIDTH", "about", "canvas", "legend", "nonempty", "only_one"]
 
 WIDTH = 7.5  # inches: the text width of a book page
 ROW = 0.34  # inches per row of a forest or of bars
@@ -31,29 +31,11 @@ def canvas(height: float, *, columns: int = 1) -> Iterator[tuple[Figure | Axes, 
         yield figure, *np.atleast_1d(axes)
 
 
-def curve(ax: Axes, x: pd.Series, rows: pd.DataFrame, position: int, label: str) -> None:
-    """Draw `rows["value"]` over `x` as a line with markers, in a band from low to high where `rows` has them."""
-    color = PALETTE[position % len(PALETTE)]
-    if "low" in rows:
-        ax.fill_between(x.astype(float), rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
-    ax.plot(x, rows["value"], color=color, marker=MARKERS[position % len(MARKERS)], label=label)
-
-
 def legend(figure: Figure, ax: Axes) -> None:
     """Put the legend of `ax` below the figure, where it covers no data however many sources there are."""
     handles, names = ax.get_legend_handles_labels()
     if names:
         figure.legend(handles, names, loc="outside lower center", ncols=2 if len(names) == 4 else 3, fontsize=11)
-
-
-def mark(ax: Axes, x: float, text: str) -> None:
-    """Draw a dashed upright line at `x` and write `text`, formatted with x, beside its top."""
-    ax.axvline(x, color="0.2", linestyle="--", linewidth=1.5)
-    # Head room above the data, so that the words cross no bar.
-    ax.set_ylim(top=1.18 * ax.get_ylim()[1])
-    right = x > np.mean(ax.get_xlim())
-    where = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
-    ax.annotate(text.format(x), (x, 1), xytext=(-5 if right else 5, -3), ha="right" if right else "left", **where)
 
 
 def nonempty(rows: pd.DataFrame, figure: str, what: str) -> None:

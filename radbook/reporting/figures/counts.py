@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from radbook.evaluation.error_transfer import FATES
-from radbook.reporting.figures.canvas import PALETTE, ROW, canvas, legend, mark, nonempty
+from radbook.reporting.figures.canvas import PALETTE, ROW, canvas, legend, nonempty
 
 __all__ = ["category_counts", "disagreement_heatmap", "fate_bars", "report_lengths", "token_lengths"]
 
@@ -31,7 +31,9 @@ def report_lengths(reports: pd.DataFrame) -> Figure:
     with canvas(3.4) as (figure, ax):
         ax.hist(np.minimum(written, top), bins=40, range=(0, top), color=PALETTE[0], edgecolor="white")
         if len(written):
-            mark(ax, float(np.median(written)), "median {:,.0f}")
+            median = np.median(written)
+            ax.axvline(median, color="0.2", linestyle="--", label=f"median {median:,.0f}")
+            legend(figure, ax)
         ax.set(xlabel=f"words per report (last bar: {top:,} or more)", ylabel="reports")
         ax.set_title(f"Length of {len(words):,} reports" + (f", {empty:,} of them empty" if empty else ""))
     return figure
@@ -45,7 +47,7 @@ def token_lengths(instructions: pd.DataFrame, limit: int) -> Figure:
         for color, (task, rows) in zip(PALETTE, total.groupby(instructions["task"]), strict=False):
             look = {"facecolor": (*color, 0.35), "edgecolor": color, "linewidth": 2, "histtype": "stepfilled"}
             ax.hist(rows, bins=edges, label=f"{task} ({len(rows):,})", **look)
-        mark(ax, limit, "limit {:,.0f}")
+        ax.axvline(limit, color="0.2", linestyle="--", label=f"limit {limit:,}")
         ax.set(xlabel="tokens per example (prompt and completion)", ylabel="examples", title="Length of examples")
         legend(figure, ax)
     return figure

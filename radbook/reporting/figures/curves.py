@@ -4,20 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from radbook.core.errors import RadbookError
-from radbook.reporting.figures.canvas import (
-    MARKERS,
-    PALETTE,
-    about,
-    canvas,
-    curve,
-    legend,
-    nonempty,
-    only_one,
-)
+from radbook.reporting.figures.canvas import MARKERS, PALETTE, about, canvas, legend, nonempty, only_one
 
 __all__ = ["growth_curve", "loss_curve", "power_curve", "quality_dial", "risk_curve", "sweep_curve"]
 
@@ -45,7 +37,7 @@ def growth_curve(grown: pd.DataFrame) -> Figure:
     nonempty(grown, "growth_curve", "training of the base")
     with canvas(3.6) as (figure, ax):
         for position, (name, rows) in enumerate(grown.groupby("reports", sort=False)):
-            curve(ax, rows["minutes"], rows.rename(columns={"f1": "value"}), position, name)
+            _curve(ax, rows["minutes"], rows.rename(columns={"f1": "value"}), position, name)
         ax.set(xlabel="minutes of training", ylabel="micro-F1, choice task", title="What the base can do untuned")
         ax.set_xlim(left=0)
         ax.set_ylim(np.floor(10 * grown["f1"].min()) / 10, 1)
@@ -67,7 +59,7 @@ def risk_curve(curves: pd.DataFrame, *, levels: Mapping[str, float]) -> Figure:
     with canvas(3.9) as (figure, ax):
         for position, (source, rows) in enumerate(curves.groupby("source", sort=False)):
             shown = rows.drop(columns=["low", "high"]) if position else rows
-            curve(ax, rows["coverage"], shown, position, source)
+            _curve(ax, rows["coverage"], shown, position, source)
         for position, (name, height) in enumerate(levels.items()):
             ax.axhline(height, color="0.3", linestyle=("--", ":")[position % 2], linewidth=1.5, label=name)
         ax.set(
@@ -99,7 +91,7 @@ def power_curve(tables: Mapping[str, pd.DataFrame], *, gap: float, n_reports: in
         for position, (name, rows) in enumerate(tables.items()):
             # A logarithmic axis has no zero: a band that starts there is cut at the axis.
             band = {"low": rows["width_low"].clip(lower=1e-3), "high": rows["width_high"]}
-            curve(ax, rows["n_reports"], rows.assign(value=rows["width"], **band), position, name)
+            _curve(ax, rows["n_reports"], rows.assign(value=rows["width"], **band), position, name)
         ax.axhline(2 * gap, color="0.2", linestyle="--", linewidth=1.5, label=f"twice {gap:.2f}")
         ax.axvline(n_reports, color="0.2", linestyle=":", linewidth=1.5, label=f"{n_reports:,} reports")
         ax.set(xscale="log", yscale="log", xlabel="test reports", title="What a test set of a given size can tell")
@@ -175,7 +167,7 @@ def sweep_curve(points: pd.DataFrame, x: str, *, lines: str = "", name: str = ""
             student = rows[rows["source"] == "student"]
             for position, (value, part) in enumerate(student.groupby(lines) if lines else [("", student)]):
                 setting = f"{value:g}" if pd.api.types.is_number(value) else value
-                curve(ax, part[x], part, position, f"student, {lines} {setting}" if lines else "student")
+                _curve(ax, part[x], part, position, f"student, {lines} {setting}" if lines else "student")
             for source, (label, style, color) in levels.items():
                 level = rows[rows["source"] == source].groupby(x)["value"].mean()
                 if len(level):
@@ -189,6 +181,14 @@ def sweep_curve(points: pd.DataFrame, x: str, *, lines: str = "", name: str = ""
         panels[0].set_ylabel("micro-F1 (fraction)")
         legend(figure, panels[0])
     return figure
+
+
+def _curve(ax: Axes, x: pd.Series, rows: pd.DataFrame, position: int, label: str) -> None:
+    """Draw `rows["value"]` over `x` as a line with markers, in a band from low to high where `rows` has them."""
+    color = PALETTE[position % len(PALETTE)]
+    if "low" in rows:
+        ax.fill_between(x.astype(float), rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
+    ax.plot(x, rows["value"], color=color, marker=MARKERS[position % len(MARKERS)], label=label)
 
 
 def _short(value: float) -> str:
