@@ -30,7 +30,7 @@ _STYLE = """
 .radbook-highlight .radbook-legend{white-space:normal;font-size:.85em;margin-top:.6em}
 .radbook-highlight p{margin:.3em 0}
 .radbook-highlight .radbook-codes{white-space:normal;padding-left:1.2em;margin:.3em 0}
-.radbook-fold{margin:.4em 0}.radbook-fold>summary{cursor:pointer;overflow-wrap:anywhere}
+.radbook-fold{margin:.4em 0;overflow-x:auto}.radbook-fold>summary{cursor:pointer;overflow-wrap:anywhere}
 """.replace("\n", "")
 SIGNS = {Presence.PRESENT: "+", Presence.UNCERTAIN: "?", Presence.ABSENT: "\u2212"}
 _LINES = {"present": "solid line", "uncertain": "dashed line", "absent": "dotted line"}

@@ -7,6 +7,7 @@ import pytest
 from radbook.core.findings import finding, label_row
 from radbook.core.ontology import CATEGORIES
 from radbook.evaluation import confidence
+from radbook.reporting.tables import side_by_side
 
 IDS = [f"r{k}" for k in range(40)]
 
@@ -58,7 +59,8 @@ def test_with_curated_labels_every_step_has_rows(tables):
     assert doubts["report"].str.startswith("Text of r").all() and len(doubts) == 3
     assert doubts["curated"].isin(["present", "not mentioned"]).all()
     kept_word = confidence.reliabilities(stated, curated, test, policy="certain")
-    assert kept_word["as stated"]["n"].sum() == kept_word["calibrated"]["n"].sum() == 20 * 13
+    shown = side_by_side(kept_word)
+    assert shown["as stated"]["decisions"].sum() == shown["calibrated"]["decisions"].sum() == 20 * 13
     curves = confidence.risks(stated, curated, [student], test, n_bootstrap=40)
     assert curves["coverage"].iloc[-1] == 1.0 and curves["value"].notna().all()
 

@@ -129,7 +129,7 @@ def test_a_case_has_the_evidence_of_each_reader_and_its_sentence():
 def test_other_labels_of_a_reader_are_named_but_not_those_it_denies():
     chat = [finding("Edema"), finding("Fracture"), finding("Pneumonia", "absent")]
     found = missed(1, chat=pd.DataFrame([label_row("r0", "chat:x", "choice", chat)]))
-    assert "also + Fracture" in case_list(found, shown="always", limit=1).html
+    assert "also + Fracture</small>" in case_list(found, shown="always", limit=1).html
 
 
 def test_what_is_not_shown_in_full_is_counted_and_named():

@@ -27,7 +27,7 @@ _STYLE = """
 .radbook-cases details:target>summary{list-style-type:disclosure-open}
 .radbook-cases summary{cursor:pointer;overflow-wrap:anywhere}
 .radbook-case{border-top:1px solid var(--pst-color-border,#bbb);margin-top:.6em}
-.radbook-cases p{margin:.2em 0}
+.radbook-cases p{margin:.2em 0}.radbook-cases .radbook-highlight{line-height:1.6}
 .radbook-cases h4{font-size:1em;margin:.35em 0 .1em}
 .radbook-sources{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(13rem,100%),1fr));gap:.3em 1.1em}
 .radbook-sources section{min-width:0;overflow-wrap:anywhere}
