@@ -76,8 +76,7 @@ def compare(
     b: Annotated[str, typer.Argument(help="The run to compare with it; differences are B minus A.")],
 ) -> None:
     """Say what changed between two runs: what they were made from, and their scores."""
-    from radbook.book.changes_page import as_text
-    from radbook.compare.differences import compare_runs
+    from radbook.compare import as_text, compare_runs
 
     print(as_text(compare_runs(a, b)))
 
