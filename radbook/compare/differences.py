@@ -4,6 +4,7 @@ Differences are B minus A, paired report by report with intervals over patients;
 the reason is given and the scores of both stand side by side, each with its own interval.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,24 +15,16 @@ from radbook.compare.record import Record
 from radbook.evaluation import paired_table
 from radbook.evaluation.unlabeled import has_reference
 from radbook.pipeline.parameters import UNPUBLISHED, public_value
-from radbook.reporting.text import interval, plain
+from radbook.reporting.text import interval
 from radbook.tasks import TASKS
 
 __all__ = ["NONE", "PARTS", "Change", "Changes", "compare_records", "compare_runs"]
 
 COMPARED = ("student", "base", "rules")
-PARTS = ("parameters", "code", "data", "package versions", "hardware")
+PARTS = ("parameters", "code", "notebooks", "data", "packages", "hardware")
 NONE = "not recorded"
-# Tables that name the run itself differ always; of those, the answers are compared one by one.
-_TABLES = {
-    "reports.parquet": "reports",
-    "labels/curated.parquet": "curated labels",
-    "labels/rules.parquet": "labels of the rules",
-    "labels/chat.parquet": "labels of a language model",
-    "labels/simulated.parquet": "labels of the simulated teacher",
-    "instructions.parquet": "instructions",
-    "student/adapter/adapter_model.safetensors": "weights of the student",
-}
+# Tables that name the run itself differ always; their answers are compared one by one.
+_NAMED = {"predictions.parquet", "scores.parquet", "scores_teachers.parquet", "errors.parquet", "student/losses.parquet"}
 
 
 @dataclass(frozen=True)
@@ -63,44 +56,22 @@ class Changes:
     why: str
     answers: tuple[Change, ...]
 
-    @property
-    def same_tables(self) -> bool:
-        """Whether every table that both recorded is the same, and every answer."""
-        data = self.settings[self.settings["part"] == "data"]
-        alike = len(data) and (data["state"] == "same").all() and not self.why
-        return bool(alike and self.answers and not any(c.changed for c in self.answers))
-
-    def summary(self, part: str) -> str:
-        """Say how many things of a part differ, and what only one side recorded."""
-        rows = self.settings[self.settings["part"] == part]
-        differing, lone = ((rows["state"] == state).sum() for state in ("differs", NONE))
-        if not differing + lone:
-            return f"all {len(rows)} are the same" if len(rows) else "nothing is recorded"
-        only = plain(rows.loc[rows["state"] == NONE, "name"].tolist())
-        return f"{differing or 'none'} of {len(rows)} differ" + (f"; {NONE} on one side: {only}" if lone else "")
-
-    def differing(self, part: str) -> pd.DataFrame:
-        """Return name, a and b of what differs in a part."""
-        rows = self.settings[(self.settings["part"] == part) & (self.settings["state"] == "differs")]
-        return rows[["name", "a", "b"]]
-
     def paired(self, change: Change, *, n_bootstrap: int = 2000) -> pd.DataFrame:
         """Return `radbook.evaluation.paired_table` of B minus A, under the policy of A."""
         tables = [r.labels(source, change.task) for r, source in ((self.b, change.b), (self.a, change.a))]
-        curated = _curated(self.a, self.b, change.task)
         options = {"task": change.task, "policy": self.a.policy, "reports": self.a.reports}
-        found = paired_table(curated, *tables, **options, n_bootstrap=n_bootstrap)
+        found = paired_table(_curated(self.a, self.b, change.task), *tables, **options, n_bootstrap=n_bootstrap)
         return found.rename(columns={"value_a": "value_b", "value_b": "value_a"})
 
     def side_by_side(self, change: Change) -> pd.DataFrame:
-        """Return label, a and b: F1 of each run under its own policy, with the interval that its chapters gave it, as text."""
+        """Return F1 by label of A and B, as text: each under its own policy, with the interval that its chapters gave it."""
         columns = {}
-        for name, record, source in (("a", self.a, change.a), ("b", self.b, change.b)):
+        for name, record, source in (("A", self.a, change.a), ("B", self.b, change.b)):
             s = record.scores
             own = (s["source"] == source) & (s["policy"] == record.policy)
             rows = s[own & (s["task"] == change.task) & (s["metric"] == "f1")]
             columns[name] = {row["label"]: interval(row) for _, row in rows.iterrows()}
-        return pd.DataFrame(columns, dtype=object).fillna(NONE).rename_axis("label").reset_index()
+        return pd.DataFrame(columns, dtype=object).fillna(NONE).rename_axis("label")
 
 
 def compare_runs(a: str, b: str, *, project: Path | None = None) -> Changes:
@@ -127,49 +98,44 @@ def compare_records(a: Record, b: Record) -> Changes:
     ...     none = pd.DataFrame(columns=["task", "source", "policy", "label", "metric"])
     ...     return Record(name, {"parameters": {"seed": len(name)}}, none, pd.DataFrame(rows, columns=columns))
     >>> changes = compare_records(record("one", "Edema"), record("other", "Fracture"))
-    >>> changes.summary("parameters"), changes.answers[0].role, changes.answers[0].changed
-    ('1 of 1 differ', 'rules', 1)
+    >>> changes.settings["state"].tolist(), changes.answers[0].role, changes.answers[0].changed
+    (['differs'], 'rules', 1)
     >>> float(changes.paired(changes.answers[0], n_bootstrap=20)["value"].iloc[0])
     -1.0
     """
     why, found = _unpaired(a, b), []
     for task in TASKS:
-        scored = has_reference(_curated(a, b, task), task)
+        unscored = "" if has_reference(_curated(a, b, task), task) else "there are no curated labels"
         for role in COMPARED:
             one, two = a.source(role, task), b.source(role, task)
-            if not (one or two):
-                continue
-            lone = "" if one and two else f"{(b if one else a).name} has no {role}"
-            unscored = "" if scored else "there are no curated labels"
-            changed = 0 if why or lone else _changed(a, b, one, two, task)
-            found.append(Change(task, role, one, two, changed, why or lone or unscored))
+            if one or two:
+                lone = "" if one and two else f"{(b if one else a).name} has no {role}"
+                changed = 0 if why or lone else _changed(a, b, one, two, task)
+                found.append(Change(task, role, one, two, changed, why or lone or unscored))
     return Changes(a, b, _settings(a, b), why, tuple(found))
 
 
 def _settings(a: Record, b: Record) -> pd.DataFrame:
     published = any(record.name.startswith("results/") for record in (a, b))
-    sides = []
-    for record in (a, b):
-        m, files = record.manifest, record.manifest.get("files", {})
-        notebooks = {f"chapter {name}": digest for name, digest in m.get("notebooks", {}).items()}
-        found = (
-            # Of a path only its last name was published, so only that can be compared.
-            {k: public_value(v) if published else v for k, v in record.parameters.items()},
-            {"version of radbook": m.get("radbook"), "the library": m.get("code"), **notebooks},
-            {"texts of the test reports": m.get("texts"), **{name: files.get(f) for f, name in _TABLES.items()}},
-            {"Python": m.get("python"), **m.get("packages", {})},
-            {k: plain(v) if k == "gpus" else v for k, v in m.get("hardware", {}).items()},
-        )
-        pairs = [(part, name, v) for part, values in zip(PARTS, found, strict=True) for name, v in values.items()]
-        sides.append({(part, name): v for part, name, v in pairs if v is not None})
+    one, two = _made_from(a.manifest, published), _made_from(b.manifest, published)
     rows = []
-    for part, name in dict.fromkeys([*sides[0], *sides[1]]):
-        values = [side.get((part, name)) for side in sides]
+    for part, name in dict.fromkeys([*one, *two]):
+        values = [side.get((part, name)) for side in (one, two)]
         # A parameter that only one of the two knows differs, unless it was not to be published.
         unknown = None in values and (part != "parameters" or name in UNPUBLISHED)
         state = NONE if unknown else "same" if values[0] == values[1] else "differs"
         rows.append((part, name, *(NONE if v is None else str(v) or "(empty)" for v in values), state))
     return pd.DataFrame(rows, columns=["part", "name", "a", "b", "state"])
+
+
+def _made_from(manifest: Mapping, published: bool) -> dict[tuple[str, str], object]:
+    parts = {part: dict(manifest.get(part, {})) for part in PARTS if part not in ("code", "data")}
+    if published:  # of a path only its last name was published, so only that can be compared
+        parts["parameters"] = {name: public_value(value) for name, value in parts["parameters"].items()}
+    parts["code"] = {name: manifest.get(name) for name in ("radbook", "code", "python")}
+    files = {name: digest for name, digest in manifest.get("files", {}).items() if name not in _NAMED}
+    parts["data"] = {"texts of the test reports": manifest.get("texts"), **files}
+    return {(part, name): v for part in PARTS for name, v in parts[part].items() if v is not None}
 
 
 def _unpaired(a: Record, b: Record) -> str:
