@@ -15,9 +15,14 @@ _PAGE = """\
 # What changed since the published run
 
 {}
-
 On the command line, `radbook compare {} {}` also pairs the answers of two runs, report by report.
-Such a {{term}}`paired difference` is much surer than two intervals side by side.
+"""
+_PUBLISHED = """\
+For the corpus `{corpus}` this project has a {{term}}`published run`, in `{a}`: A.
+The pages you are reading are of the run `{b}`: B.
+
+{body}
+A {{term}}`paired difference` is much surer than two intervals side by side.
 It says how far chance in the choice of patients could move it, not what another seed of the training would have changed:
 two single runs are evidence about two students, not about a parameter.
 """
@@ -37,11 +42,8 @@ def changes_page(run: Run, *, hidden: Mapping[str, str]) -> str:
     published = published_record(corpus, project=run.project)
     if published is None:
         what = f"the corpus {inline_code(corpus)}" if corpus else "a corpus without a name"
-        none = f"These pages are of a run on {what}, of which no run is published, so there is nothing to compare them with."
+        none = f"These pages are of a run on {what}, of which no run is published, so there is nothing to compare them with.\n"
         return _PAGE.format(none, "ONE", "OTHER")
-    head = (
-        f"For the corpus `{corpus}` this project has a {{term}}`published run`, in `{published.name}`: A.\n"
-        f"The pages you are reading are of the run `{run.name}`: B.\n\n"
-    )
-    body = as_markdown(compare_records(published, record_of(run)), paired=False)
-    return _PAGE.format(head + scrub(body, hidden), published.name, run.name)
+    body = scrub(as_markdown(compare_records(published, record_of(run)), paired=False), hidden)
+    told = _PUBLISHED.format(corpus=corpus, a=published.name, b=run.name, body=body)
+    return _PAGE.format(told, published.name, run.name)

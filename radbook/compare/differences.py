@@ -100,7 +100,7 @@ def compare_records(a: Record, b: Record) -> Changes:
     >>> changes = compare_records(record("one", "Edema"), record("other", "Fracture"))
     >>> changes.settings["state"].tolist(), changes.answers[0].role, changes.answers[0].changed
     (['differs'], 'rules', 1)
-    >>> float(changes.paired(changes.answers[0], n_bootstrap=20)["value"].iloc[0])
+    >>> float(changes.paired(changes.answers[0], n_bootstrap=40)["value"].iloc[0])
     -1.0
     """
     why, found = _unpaired(a, b), []
