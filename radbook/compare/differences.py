@@ -132,7 +132,8 @@ def _made_from(manifest: Mapping, published: bool) -> dict[tuple[str, str], obje
     parts = {part: dict(manifest.get(part, {})) for part in PARTS if part not in ("code", "data")}
     if published:  # of a path only its last name was published, so only that can be compared
         parts["parameters"] = {name: public_value(value) for name, value in parts["parameters"].items()}
-    parts["code"] = {name: manifest.get(name) for name in ("radbook", "code", "python")}
+    code = {"version of radbook": "radbook", "the library": "code", "Python": "python"}
+    parts["code"] = {name: manifest.get(key) for name, key in code.items()}
     files = {name: digest for name, digest in manifest.get("files", {}).items() if name not in _NAMED}
     parts["data"] = {"texts of the test reports": manifest.get("texts"), **files}
     return {(part, name): v for part in PARTS for name, v in parts[part].items() if v is not None}

@@ -62,7 +62,7 @@ def test_what_differs_is_named_with_both_values(project):
     edit_manifest(run, code="other", packages={**run.manifest()["packages"], "peft": "0.1"})
     changes = compare_runs("default", "worse", project=project)
     differing = changes.settings.query("state == 'differs'")
-    assert differing["name"].tolist() == ["learning_rate", "code", "peft"]
+    assert differing["name"].tolist() == ["learning_rate", "the library", "peft"]
     assert differing.iloc[0][["a", "b"]].tolist() == ["0.001", "0.01"] and differing.iloc[2]["b"] == "0.1"
     text = as_markdown(changes)
     assert re.search(r"\| parameters \| `learning_rate` \| `0\.001` +\| `0\.01` +\|", text)
