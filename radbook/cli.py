@@ -76,10 +76,9 @@ def compare(
     b: Annotated[str, typer.Argument(help="The run to compare with it; differences are B minus A.")],
 ) -> None:
     """Say what changed between two runs: what they were made from, and their scores."""
-    from radbook.book.changes_page import as_text
-    from radbook.compare.differences import compare_runs
+    from radbook.compare import as_markdown, compare_runs
 
-    print(as_text(compare_runs(a, b)))
+    print(f"Run A is {a}, run B is {b}.\n\n{as_markdown(compare_runs(a, b))}")
 
 
 @app.command()

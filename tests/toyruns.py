@@ -10,7 +10,7 @@ from radbook.core.files import write_json
 from radbook.corpora import load_corpus
 from radbook.evaluation import score_all
 from radbook.instructions import build_instructions
-from radbook.pipeline.chapters import CHAPTERS
+from radbook.pipeline.chapters import CHAPTERS, executed_notebook
 from radbook.pipeline.fingerprints import describe_machine, file_digest
 from radbook.pipeline.parameters import declared_parameters, load_profile, resolve_parameters
 from radbook.pipeline.run import Run, open_run
@@ -19,8 +19,6 @@ from radbook.teachers.rules import RuleTeacher
 from radbook.teachers.simulated import SimulatedTeacher
 
 ROOT = Path(__file__).parents[1]
-# Chapters whose tables a toy run holds; it executes none.
-FILLED = ("01_reports", "02_rule_labels", "03_llm_labels", "05_instructions", "06_lora_finetuning")
 
 
 @cache
@@ -57,15 +55,12 @@ def make_run(
     """Write a run: its student answers as well as `f1` says, its base is right in six of ten."""
     run = open_run(name, project=project)
     reports, curated, rules = cohort(seed)
-    student = (
-        SimulatedTeacher(curated, micro_f1=f1, seed=draw).label(reports).assign(source=f"student:{name}")
-    )
+    student = SimulatedTeacher(curated, micro_f1=f1, seed=draw).label(reports).assign(source=f"student:{name}")
     base = SimulatedTeacher(curated, micro_f1=0.6, seed=9).label(reports).assign(source="base:tiny")
     simulated = SimulatedTeacher(curated, micro_f1=0.93, seed=7).label(reports)
     test = reports[reports["split"] == "test"]
-    predictions = pd.concat(
-        [t[t["report_id"].isin(test["report_id"])] for t in (student, base)], ignore_index=True
-    )
+    predictions = pd.concat([student, base], ignore_index=True)
+    predictions = predictions[predictions["report_id"].isin(test["report_id"])].reset_index(drop=True)
     run.write("reports", reports)
     for kind, table in (("curated", curated), ("rules", rules), ("simulated", simulated)):
         run.write_labels(kind, table)
@@ -74,16 +69,12 @@ def make_run(
     run.write("predictions", predictions.assign(reply="a reply that must not be published"))
     run.write("scores", score_all(curated, [predictions, rules, simulated], reports=test, n_bootstrap=100))
     records = {}
-    for chapter in (c for c in CHAPTERS if c.name in FILLED):
-        digests = {f: file_digest(run.path / f) for f in chapter.writes}
-        written = {f: digest for f, digest in digests.items() if digest}
-        records[chapter.name] = {
-            "seconds": 1.0,
-            "parameters": {},
-            "notebook": "n1",
-            "reads": {},
-            "writes": written,
-        }
+    for chapter in CHAPTERS:  # none is executed; a chapter that wrote nothing has written it, and a notebook is no file
+        executed = executed_notebook(run, chapter)
+        executed.parent.mkdir(parents=True, exist_ok=True)
+        executed.touch()
+        reads, writes = ({f: file_digest(run.path / f) for f in files} for files in (chapter.reads, chapter.writes))
+        records[chapter.name] = {"seconds": 1.0, "parameters": {}, "notebook": "", "reads": reads, "writes": writes}
     head = {"run": name, "profile": "default", "parameters": parameters(**changed), **describe_machine()}
     write_json({**head, "chapters": records}, run.path / "manifest.json")
     return run

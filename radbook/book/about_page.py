@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from radbook.book.sanitize import scrub
+from radbook.compare.markdown import inline_code, markdown_table
 from radbook.reporting.text import duration
 
-__all__ = ["describe_run", "inline_code", "markdown_table", "run_line"]
+__all__ = ["describe_run", "run_line"]
 
 
 def run_line(manifest: Mapping, chapters: Sequence) -> str:
@@ -75,21 +76,5 @@ def describe_run(manifest: Mapping, chapters: Sequence, *, hidden: Mapping[str, 
     )
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table as lines of Markdown, with an empty one at its end.
-
-    >>> markdown_table(("part", "here"), [("CPU cores", "2")])
-    ['| part | here |', '| --- | --- |', '| CPU cores | 2 |', '']
-    """
-    lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
-
-
 def _section(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"## {title}", "", *markdown_table(header, rows)]
-
-
-def inline_code(value: str) -> str:
-    """Return a value as inline code of a table cell, whatever characters it holds."""
-    value = value.replace("`", "'").replace("|", "/").replace("\n", " ")
-    return f"`{value}`" if value.strip() else "(empty)"

@@ -1,7 +1,7 @@
 """The book of one run: stage cleaned notebooks and pages, build with warnings as errors, replace the old book.
 
-The finished pages load nothing from elsewhere: what the theme would fetch is taken out, and a content security policy in
-every page lets only the theme's own scripts run, and those that a cell tagged `trusted` printed, each by its hash.
+The finished pages load nothing from elsewhere, and a content security policy in every page lets only the book's own script
+files run, and the theme's inline scripts, each by its hash.
 """
 
 import base64
@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -20,35 +20,20 @@ import yaml
 
 from radbook.book.about_page import describe_run, run_line
 from radbook.book.changes_page import changes_page
-from radbook.book.claims_page import paper_figures
-from radbook.book.datatables import add_library
 from radbook.book.sanitize import clean_notebook, machine_paths
+from radbook.compare.claims import read_claims
 from radbook.core.errors import RadbookError
 from radbook.pipeline.chapters import CHAPTERS, Chapter, executed_notebook, stale_chapters
-from radbook.pipeline.fingerprints import file_digest, library_digest, tree_digest
+from radbook.pipeline.fingerprints import library_digest, tree_digest
 from radbook.pipeline.run import Run, hold, open_run
 
 __all__ = ["build_book"]
 
 _SCRIPT = re.compile(r"<script\b(?P<attributes>[^>]*)>(?P<body>.*?)</script>", re.DOTALL | re.IGNORECASE)
-_THEBE = re.compile(r"<script\b(?:(?!</script>).)*thebe(?:(?!</script>).)*</script>\s*", re.DOTALL)
-_THEBE_TAGS = re.compile(
-    r"<(?:script|link)\b[^>]*thebe[^>]*>(?:</script>)?\s*|<script>\s*kernelName = '[^']*';?\s*</script>\s*"
-)
 _OUTSIDE = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=[\"'](?:https?:)?//[^\"']*", re.IGNORECASE)
 _PAGE_NAME = re.compile(r"DOCUMENTATION_OPTIONS\.pagename = '[\w/.-]*';")
 # What the two buttons of the theme run when they are clicked: print, and full screen.
 _HANDLERS = ("window.print()", "toggleFullScreen()")
-_REDIRECT = """<!DOCTYPE html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta http-equiv="refresh" content="0; url={page}">
-    <title>radbook</title>
-  </head>
-  <body><p><a href="{page}">Open the book</a></p></body>
-</html>
-"""
 # Addresses that tell a search engine about the page; a browser does not fetch them.
 _UNFETCHED = re.compile(r"rel=[\"'](?:canonical|next|prev|author|license)")
 
@@ -92,22 +77,20 @@ def build_book(
 
 
 def _build(run: Run, chapters: tuple[Chapter, ...], echo: Callable[[str], None]) -> Path:
-    final, work = run.path / "book", run.path / ".book"
+    final, work, previous = (run.path / name for name in ("book", ".book", ".book.old"))
     shutil.rmtree(work, ignore_errors=True)
     echo("staging the pages")
     _stage(run, chapters, work)
     digest = f"{tree_digest(work)} {library_digest()}"  # the API page is made from the library's docstrings
-    if file_digest(final / "index.html") and (final / ".inputs").is_file() and (final / ".inputs").read_text() == digest:
+    if (final / ".inputs").is_file() and (final / ".inputs").read_text() == digest:
         shutil.rmtree(work)
         return final / "index.html"
     echo("building the book")
     _sphinx(run, work)
     made = work / "_build" / "html"
     echo("sealing the pages")
-    add_library(made)
-    _seal(made, trusted=_trusted_scripts(work))
+    _seal(made)
     (made / ".inputs").write_text(digest)
-    previous = run.path / ".book.old"
     shutil.rmtree(previous, ignore_errors=True)
     if final.exists():
         final.rename(previous)
@@ -121,18 +104,15 @@ def _stage(run: Run, chapters: tuple[Chapter, ...], work: Path) -> None:
     """Fill `work` with everything that jupyter-book reads: configuration, pages, cleaned notebooks, assets."""
     work.mkdir(parents=True)
     manifest = run.manifest()
-    for name in ("intro.md", "pages", "results"):
-        source = run.project / name
-        if source.is_dir():
-            shutil.copytree(source, work / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-        elif source.is_file():
-            shutil.copy(source, work / name)
-    if (work / "pages" / "_static").is_dir():
-        shutil.move(work / "pages" / "_static", work / "_static")
+    for name in ("pages", "results"):
+        if (run.project / name).is_dir():
+            shutil.copytree(run.project / name, work / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    shutil.move(work / "pages" / "_static", work / "_static")
+    shutil.copy(run.project / "intro.md", work)
     shutil.copy(run.project / "_toc.yml", work)
     config = yaml.safe_load((run.project / "_config.yml").read_text(encoding="utf-8"))
     config.setdefault("html", {})["extra_footer"] = f"<p>{html.escape(run_line(manifest, chapters))}</p>"
-    config.setdefault("parse", {})["myst_substitutions"] = paper_figures(run.project)
+    config.setdefault("parse", {})["myst_substitutions"] = read_claims(run.project)
     (work / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     (work / "notebooks").mkdir()
     hidden = machine_paths(manifest["parameters"], run.project)
@@ -140,7 +120,6 @@ def _stage(run: Run, chapters: tuple[Chapter, ...], work: Path) -> None:
         executed = nbformat.read(executed_notebook(run, chapter), as_version=4)
         cleaned = clean_notebook(executed, chapter.name, hidden=hidden)
         nbformat.write(cleaned, work / "notebooks" / f"{chapter.name}.ipynb")
-    (work / "pages").mkdir(exist_ok=True)
     (work / "pages" / "run.md").write_text(describe_run(manifest, chapters, hidden=hidden), encoding="utf-8")
     (work / "pages" / "changes.md").write_text(changes_page(run, hidden=hidden), encoding="utf-8")
 
@@ -162,36 +141,20 @@ def _sphinx(run: Run, work: Path) -> None:
         raise RadbookError(f"the book of run {run.name} did not build (the old one stays); log {log}\n  {shown}")
 
 
-def _trusted_scripts(work: Path) -> dict[str, set[str]]:
-    """Return, per page, the scripts that its cells tagged `trusted` printed."""
-    pages = {}
-    for path in (work / "notebooks").glob("*.ipynb"):
-        cells = nbformat.read(path, as_version=4).cells
-        outputs = [o for c in cells if "trusted" in c.metadata.get("tags", []) for o in c.get("outputs", [])]
-        printed = "\n".join(str(o.get("data", {}).get("text/html", "")) for o in outputs)
-        pages[f"notebooks/{path.stem}.html"] = {s.strip() for s in _inline_scripts(printed)}
-    return pages
-
-
-def _seal(site: Path, *, trusted: Mapping[str, set[str]]) -> None:
-    """Take out what loads from elsewhere and add the policy; refuse a page that still asks for something outside."""
-    static = site / "_static"
-    for left_over in [*static.glob("sphinx-thebe.*"), *static.glob("*webpack-macros.html")]:
-        left_over.unlink()
-    pages = sorted(site.rglob("*.html"))
-    texts = {p: _THEBE_TAGS.sub("", _THEBE.sub("", p.read_text(encoding="utf-8"))) for p in pages}
+def _seal(site: Path) -> None:
+    """Give every page its policy; refuse a page that asks for something outside."""
+    for template in (site / "_static").rglob("*.html"):  # the theme leaves one there
+        template.unlink()
+    texts = {page: page.read_text(encoding="utf-8") for page in sorted(site.rglob("*.html"))}
+    # No cell of a notebook reaches these two pages.
     theme = set(_inline_scripts(texts[site / "search.html"])) | set(_inline_scripts(texts[site / "genindex.html"]))
-    first = site / "index.html"
-    redirect = re.search(r"url=([\w./-]+)", texts[first]) if "<head>" not in texts[first] else None
-    if redirect:
-        texts[first] = _REDIRECT.format(page=redirect[1])
     for page, text in texts.items():
-        name = page.relative_to(site).as_posix()
         outside = [m[0] for m in _OUTSIDE.finditer(text) if not _UNFETCHED.search(m[0])]
         if outside:
-            raise RadbookError(f"page {name} would load something from outside: {outside[0]}")
-        printed = trusted.get(name, set())
-        own = {s for s in _inline_scripts(text) if s.strip() in printed or _PAGE_NAME.fullmatch(s)}
+            raise RadbookError(f"page {page.relative_to(site)} would load something from outside: {outside[0]}")
+        if "<head>" not in text:  # index.html, which only leads to the first page
+            text = f'<!DOCTYPE html>\n<html lang="en">\n  <head>\n    <title>radbook</title>{text}  </head>\n</html>\n'
+        own = {script for script in _inline_scripts(text) if _PAGE_NAME.fullmatch(script)}
         page.write_text(text.replace("<head>", f"<head>\n    {_policy(theme | own)}", 1), encoding="utf-8")
 
 

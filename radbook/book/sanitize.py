@@ -1,7 +1,7 @@
 """From an executed notebook to one that may be published: cleaned, checked, and free of the machine it ran on.
 
-Nothing here trusts an output: HTML that could run code is refused unless its cell is tagged `trusted`, a notebook with an
-error or a cell that never ran is refused, and paths of this machine are cut down to what lies inside the project.
+Nothing here trusts an output: HTML that could run code is refused, a notebook with an error or a cell that never ran is
+refused, and paths of this machine are cut down to what lies inside the project.
 """
 
 import re
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import nbformat
 
-from radbook.book.datatables import refer_to_library
 from radbook.core.errors import RadbookError
 
 __all__ = ["clean_notebook", "machine_paths", "scrub", "unsafe_html"]
@@ -38,7 +37,7 @@ def clean_notebook(notebook: nbformat.NotebookNode, name: str, *, hidden: Mappin
     Raises
     ------
     RadbookError
-        If it holds an error, a cell that did not run, or HTML that could run code in a cell not tagged `trusted`.
+        If it holds an error, a cell that did not run, or HTML that could run code.
     """
     notebook = nbformat.from_dict(notebook)
     notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in KEPT_METADATA}
@@ -49,7 +48,7 @@ def clean_notebook(notebook: nbformat.NotebookNode, name: str, *, hidden: Mappin
             continue
         if cell.source.strip() and cell.execution_count is None:
             raise RadbookError(f"{name}, cell {number}: did not run; execute the chapter again")
-        cell.outputs = _clean_outputs(cell.outputs, f"{name}, cell {number}", trusted="trusted" in tags)
+        cell.outputs = _clean_outputs(cell.outputs, f"{name}, cell {number}")
         for output in cell.outputs:
             _map_text(output, lambda text: scrub(text, hidden))
         if "parameters" in tags:
@@ -130,7 +129,7 @@ class _Finder(HTMLParser):
     handle_startendtag = handle_starttag
 
 
-def _clean_outputs(outputs: Iterable, where: str, *, trusted: bool) -> list:
+def _clean_outputs(outputs: Iterable, where: str) -> list:
     kept: list = []
     for output in outputs:
         if output.output_type == "error":
@@ -148,10 +147,8 @@ def _clean_outputs(outputs: Iterable, where: str, *, trusted: bool) -> list:
             bad = "JavaScript" if "javascript" in kind else ""
             if kind.endswith(("text/html", "text/markdown", "image/svg+xml")):
                 bad = unsafe_html(text)
-            if bad and not trusted:
-                raise RadbookError(f"{where}: its output holds {bad}; escape the text, or tag the cell trusted")
-            if bad and kind == "text/html":
-                output.data[kind] = refer_to_library(text)
+            if bad:
+                raise RadbookError(f"{where}: its output holds {bad}; escape the text")
         if output.data:
             kept.append(output)
     return kept

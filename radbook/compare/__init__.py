@@ -1,7 +1,8 @@
 """What changed between two runs, and how a run stands beside the published one and beside the paper."""
 
 from radbook.compare.differences import Changes, compare_records, compare_runs
+from radbook.compare.markdown import as_markdown
 from radbook.compare.published import open_record, published_record
 from radbook.compare.record import Record
 
-__all__ = ["Changes", "Record", "compare_records", "compare_runs", "open_record", "published_record"]
+__all__ = ["Changes", "Record", "as_markdown", "compare_records", "compare_runs", "open_record", "published_record"]

@@ -4,6 +4,7 @@ Differences are B minus A, paired report by report with intervals over patients;
 the reason is given and the scores of both stand side by side, each with its own interval.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,41 +15,31 @@ from radbook.compare.record import Record
 from radbook.evaluation import paired_table
 from radbook.evaluation.unlabeled import has_reference
 from radbook.pipeline.parameters import UNPUBLISHED, public_value
-from radbook.reporting.text import interval, plain
+from radbook.reporting.text import interval
 from radbook.tasks import TASKS
 
-__all__ = ["COMPARED", "NONE", "PARTS", "Changes", "ScoreChange", "compare_records", "compare_runs"]
+__all__ = ["NONE", "PARTS", "Change", "Changes", "compare_records", "compare_runs"]
 
 COMPARED = ("student", "base", "rules")
-PARTS = ("parameters", "code", "data", "package versions", "hardware")
+PARTS = ("parameters", "code", "notebooks", "data", "packages", "hardware")
 NONE = "not recorded"
-# Tables that name the run itself differ always; of those, the answers are compared one by one.
-_TABLES = {
-    "reports.parquet": "reports",
-    "labels/curated.parquet": "curated labels",
-    "labels/rules.parquet": "labels of the rules",
-    "labels/chat.parquet": "labels of a language model",
-    "labels/simulated.parquet": "labels of the simulated teacher",
-    "instructions.parquet": "instructions",
-    "student/adapter/adapter_model.safetensors": "weights of the student",
-}
+# Tables that name the run itself differ always; their answers are compared one by one.
+_NAMED = {"predictions.parquet", "scores.parquet", "scores_teachers.parquet", "errors.parquet", "student/losses.parquet"}
 
 
 @dataclass(frozen=True)
-class ScoreChange:
-    """One role in one task: the sources that play it, how many answers changed, and the scores.
+class Change:
+    """One role in one task: the sources that play it in A and in B, and how many answers changed.
 
-    `scores` has one row per label: label, value_a, value_b, value (B minus A), low, high, p, p_holm and n_positive; or, if
-    `why` says why the reports cannot be paired, label, a and b as text.
+    `why` says why the two cannot be paired report by report, or is empty.
     """
 
     task: str
     role: str
     a: str
     b: str
-    scores: pd.DataFrame
-    changed: int = 0
-    why: str = ""
+    changed: int
+    why: str
 
 
 @dataclass(frozen=True)
@@ -56,40 +47,31 @@ class Changes:
     """Two runs compared.
 
     `settings` has one row per thing they were made from: part, name, a, b (as text) and state ("same", "differs" or
-    "not recorded"); `why` says why their answers cannot be paired, or is empty; `scores` has one entry per task and role.
+    "not recorded"); `why` says why their answers cannot be paired, or is empty; `answers` has one entry per task and role.
     """
 
     a: Record
     b: Record
     settings: pd.DataFrame
     why: str
-    scores: tuple[ScoreChange, ...]
+    answers: tuple[Change, ...]
 
-    @property
-    def same_tables(self) -> bool:
-        """Whether every table that both recorded is the same, and every answer."""
-        data = self.settings[self.settings["part"] == "data"]
-        alike = len(data) and (data["state"] == "same").all() and not self.why
-        return bool(alike and len(self.scores) and not any(c.changed for c in self.scores))
+    def paired(self, change: Change, *, n_bootstrap: int = 2000) -> pd.DataFrame:
+        """Return `radbook.evaluation.paired_table` of B minus A, under the policy of A."""
+        tables = [r.labels(source, change.task) for r, source in ((self.b, change.b), (self.a, change.a))]
+        options = {"task": change.task, "policy": self.a.policy, "reports": self.a.reports}
+        found = paired_table(_curated(self.a, self.b, change.task), *tables, **options, n_bootstrap=n_bootstrap)
+        return found.rename(columns={"value_a": "value_b", "value_b": "value_a"})
 
-    def summary(self, part: str) -> str:
-        """Say in a sentence what of a part differs and what is the same."""
-        rows = self.settings[self.settings["part"] == part]
-        names = {s: rows.loc[rows["state"] == s, "name"].tolist() for s in ("differs", "same", NONE)}
-        if len(names["same"]) == len(rows):
-            what = f" ({_listed(names['same'])})" if part in ("code", "data") else ""
-            return f"all {len(rows)} are the same{what}" if len(rows) else "nothing is recorded"
-        told = {state: _listed(which) for state, which in names.items()}
-        if part not in ("code", "data"):
-            told["differs"] = f"{len(names['differs'])} of {len(rows)}"
-            told["same"] = f"{len(names['same'])}"
-        words = {"differs": "different", "same": "the same", NONE: f"{NONE} on one side"}
-        return "; ".join(f"{words[state]}: {told[state]}" for state in words if names[state])
-
-    def differing(self, part: str) -> pd.DataFrame:
-        """Return name, a and b of what differs in a part."""
-        rows = self.settings[(self.settings["part"] == part) & (self.settings["state"] == "differs")]
-        return rows[["name", "a", "b"]]
+    def side_by_side(self, change: Change) -> pd.DataFrame:
+        """Return F1 by label of A and B, as text: each under its own policy, with the interval that its chapters gave it."""
+        columns = {}
+        for name, record, source in (("A", self.a, change.a), ("B", self.b, change.b)):
+            s = record.scores
+            own = (s["source"] == source) & (s["policy"] == record.policy)
+            rows = s[own & (s["task"] == change.task) & (s["metric"] == "f1")]
+            columns[name] = {row["label"]: interval(row) for _, row in rows.iterrows()}
+        return pd.DataFrame(columns, dtype=object).fillna(NONE).rename_axis("label")
 
 
 def compare_runs(a: str, b: str, *, project: Path | None = None) -> Changes:
@@ -103,79 +85,64 @@ def compare_runs(a: str, b: str, *, project: Path | None = None) -> Changes:
     return compare_records(open_record(a, project=project), open_record(b, project=project))
 
 
-def compare_records(a: Record, b: Record, *, n_bootstrap: int = 2000) -> Changes:
-    """Compare two records: settings, then for every task and role of `COMPARED` the scores of B minus those of A.
+def compare_records(a: Record, b: Record) -> Changes:
+    """Compare two records: what they were made from, and the answers of students, bases and rules in every task.
 
-    The policy is that of A; scores that only stand side by side have that of their own run.
+    Nothing is drawn here; `Changes.paired` does that, role by role.
 
     Examples
     --------
-    >>> import pandas as pd
     >>> columns = ["report_id", "patient_id", "task", "source", "status", "present", "uncertain"]
     >>> def record(name, code):
     ...     rows = [("1", "p", "choice", s, "ok", [c], []) for s, c in (("curated", "Edema"), ("rules", code))]
     ...     none = pd.DataFrame(columns=["task", "source", "policy", "label", "metric"])
     ...     return Record(name, {"parameters": {"seed": len(name)}}, none, pd.DataFrame(rows, columns=columns))
-    >>> changes = compare_records(record("one", "Edema"), record("other", "Fracture"), n_bootstrap=40)
-    >>> changes.summary("parameters"), changes.scores[0].role, changes.scores[0].changed
-    ('different: 1 of 1', 'rules', 1)
+    >>> changes = compare_records(record("one", "Edema"), record("other", "Fracture"))
+    >>> changes.settings["state"].tolist(), changes.answers[0].role, changes.answers[0].changed
+    (['differs'], 'rules', 1)
+    >>> float(changes.paired(changes.answers[0], n_bootstrap=40)["value"].iloc[0])
+    -1.0
     """
-    why = _unpaired(a, b)
-    found = []
+    why, found = _unpaired(a, b), []
     for task in TASKS:
+        unscored = "" if has_reference(_curated(a, b, task), task) else "there are no curated labels"
         for role in COMPARED:
             one, two = a.source(role, task), b.source(role, task)
             if one or two:
-                found.append(_change(a, b, task, role, one, two, why, n_bootstrap))
+                lone = "" if one and two else f"{(b if one else a).name} has no {role}"
+                changed = 0 if why or lone else _changed(a, b, one, two, task)
+                found.append(Change(task, role, one, two, changed, why or lone or unscored))
     return Changes(a, b, _settings(a, b), why, tuple(found))
 
 
 def _settings(a: Record, b: Record) -> pd.DataFrame:
-    parts = []
     published = any(record.name.startswith("results/") for record in (a, b))
-    for record in (a, b):
-        m = record.manifest
-        # Of a path only its last name was published, so only that can be compared.
-        given = {k: public_value(v) if published else v for k, v in record.parameters.items()}
-        code = {"version of radbook": m.get("radbook"), "the library": m.get("code")}
-        code |= {f"chapter {name}": digest for name, digest in m.get("notebooks", {}).items()}
-        files = m.get("files", {})
-        data = {"texts of the test reports": m.get("texts")} | {
-            n: files[f] for f, n in _TABLES.items() if f in files
-        }
-        versions = {"Python": m.get("python"), **m.get("packages", {})}
-        hardware = {k: plain(v) if k == "gpus" else v for k, v in m.get("hardware", {}).items()}
-        found = zip(PARTS, (given, code, data, versions, hardware), strict=True)
-        parts.append({(part, name): value for part, values in found for name, value in values.items()})
+    one, two = _made_from(a.manifest, published), _made_from(b.manifest, published)
     rows = []
-    for key in dict.fromkeys([*parts[0], *parts[1]]):
-        one, two = (p.get(key) for p in parts)
-        state = NONE if one is None or two is None else "same" if one == two else "differs"
-        if key[0] == "parameters" and state == NONE and key[1] not in UNPUBLISHED:
-            state = "differs"  # a parameter that only one of the two knows
-        if one is not None or two is not None:
-            rows.append((*key, *(NONE if v is None else str(v) or "(empty)" for v in (one, two)), state))
+    for part, name in dict.fromkeys([*one, *two]):
+        values = [side.get((part, name)) for side in (one, two)]
+        # A parameter that only one of the two knows differs, unless it was not to be published.
+        unknown = None in values and (part != "parameters" or name in UNPUBLISHED)
+        state = NONE if unknown else "same" if values[0] == values[1] else "differs"
+        rows.append((part, name, *(NONE if v is None else str(v) or "(empty)" for v in values), state))
     return pd.DataFrame(rows, columns=["part", "name", "a", "b", "state"])
 
 
-def _listed(names: list[str]) -> str:
-    """Name things; chapters by their numbers.
-
-    >>> _listed(["the library", "chapter 01_reports", "chapter 02_rule_labels"])
-    'the library and chapters 1 and 2'
-    """
-    chapters = [n for n in names if n.startswith("chapter ")]
-    if len(chapters) > 1:
-        numbers = [str(int(n.removeprefix("chapter ")[:2])) for n in chapters]
-        names = [*(n for n in names if n not in chapters), f"chapters {plain(numbers)}"]
-    return plain(names) if names else ""
+def _made_from(manifest: Mapping, published: bool) -> dict[tuple[str, str], object]:
+    parts = {part: dict(manifest.get(part, {})) for part in PARTS if part not in ("code", "data")}
+    if published:  # of a path only its last name was published, so only that can be compared
+        parts["parameters"] = {name: public_value(value) for name, value in parts["parameters"].items()}
+    code = {"version of radbook": "radbook", "the library": "code", "Python": "python"}
+    parts["code"] = {name: manifest.get(key) for name, key in code.items()}
+    files = {name: digest for name, digest in manifest.get("files", {}).items() if name not in _NAMED}
+    parts["data"] = {"texts of the test reports": manifest.get("texts"), **files}
+    return {(part, name): v for part in PARTS for name, v in parts[part].items() if v is not None}
 
 
 def _unpaired(a: Record, b: Record) -> str:
     """Say why the answers of two records cannot be paired; "" if they can."""
-    for record in (a, b):
-        if record.missing:
-            return record.missing
+    if a.missing or b.missing:
+        return a.missing or b.missing
     corpora = [r.parameters.get("corpus") for r in (a, b)]
     if corpora[0] != corpora[1]:
         return f"the corpora are {corpora[0]} and {corpora[1]}"
@@ -187,27 +154,14 @@ def _unpaired(a: Record, b: Record) -> str:
     if None not in texts and texts[0] != texts[1]:
         return "the test reports have the same ids but other texts"
     changed = sum(_changed(a, b, "curated", "curated", task) for task in TASKS)
-    if changed:
-        return f"the curated labels are not the same: {changed} of {len(ids[0]) * len(TASKS)} answers differ"
-    return ""
+    answers = len(ids[0]) * len(TASKS)
+    return f"the curated labels are not the same: {changed} of {answers} answers differ" if changed else ""
 
 
-def _change(
-    a: Record, b: Record, task: str, role: str, one: str, two: str, why: str, n_bootstrap: int
-) -> ScoreChange:
-    lone = next((f"{r.name} has no {role}" for r, source in ((a, one), (b, two)) if not source), "")
-    known = sorted({c for r in (a, b) for c in r.manifest.get("vocabulary", {}).get(task, [])})
-    curated = replace(a, manifest={**a.manifest, "vocabulary": {task: known}}).labels("curated", task)
-    unscored = "" if has_reference(curated, task) else "there are no curated labels"
-    changed = 0 if why else _changed(a, b, one, two, task)
-    if why or lone or unscored:
-        scores = _side_by_side(a, b, task, one, two)
-        return ScoreChange(task, role, one, two, scores, changed, why or lone or unscored)
-    tables = [r.labels(source, task) for r, source in ((a, one), (b, two))]
-    options = {"task": task, "policy": a.policy, "reports": a.reports, "n_bootstrap": n_bootstrap}
-    scores = paired_table(curated, *reversed(tables), **options)
-    scores = scores.rename(columns={"value_a": "value_b", "value_b": "value_a"})
-    return ScoreChange(task, role, one, two, scores, changed)
+def _curated(a: Record, b: Record, task: str) -> pd.DataFrame:
+    """The reference of A, which knows the codes of both."""
+    known = {code for record in (a, b) for code in record.manifest.get("vocabulary", {}).get(task, [])}
+    return replace(a, manifest={**a.manifest, "vocabulary": {task: sorted(known)}}).labels("curated", task)
 
 
 def _changed(a: Record, b: Record, one: str, two: str, task: str) -> int:
@@ -218,15 +172,3 @@ def _changed(a: Record, b: Record, one: str, two: str, task: str) -> int:
         cells = zip(rows["status"] == "failed", rows["present"], rows["uncertain"], strict=True)
         said.append(dict(zip(rows["report_id"], cells, strict=True)))
     return sum(said[0].get(i) != said[1].get(i) for i in said[0].keys() | said[1].keys())
-
-
-def _side_by_side(a: Record, b: Record, task: str, one: str, two: str) -> pd.DataFrame:
-    columns = {}
-    for name, record, source in (("a", a, one), ("b", b, two)):
-        s, policy = record.scores, record.policy
-        rows = s[
-            (s["task"] == task) & (s["source"] == source) & (s["policy"] == policy) & (s["metric"] == "f1")
-        ]
-        columns[name] = {r["label"]: interval(r) for _, r in rows.iterrows()}
-    frame = pd.DataFrame(columns, dtype=object).fillna(NONE)
-    return frame.rename_axis("label").reset_index()

@@ -1,7 +1,7 @@
-"""Publish the figures of finished runs: small tables without report text in `results/`, and the README's table from them.
+"""Publish the figures of finished runs: small tables without report text in `results/`, and whatever quotes them.
 
-`python -m radbook.compare.publish default openi` copies what those runs measured and rewrites the README's results block, so that
-no figure in it is typed by hand.
+`python -m radbook.compare.publish default openi` copies what those runs measured, rewrites the README's results block, and
+measures the paper's claims anew (`radbook.compare.claims`), so that no figure in them is typed by hand.
 Of corpora that anyone may read it also publishes the answers on the test reports, as codes alone, so that another run can
 be compared with them report by report (`radbook compare results/default mine`).
 A sweep's name copies its table, which the chapter on ablations reads.
@@ -13,27 +13,51 @@ from pathlib import Path
 
 import pandas as pd
 
+from radbook.compare.claims import write_claims
 from radbook.compare.published import write_answers
-from radbook.compare.record import record_of
+from radbook.compare.record import Record, record_of
 from radbook.core.errors import RadbookError
-from radbook.core.files import write_json, write_text
+from radbook.core.files import read_json, write_json, write_text
 from radbook.evaluation import paired_difference
 from radbook.evaluation.unlabeled import has_reference
 from radbook.instructions import taught_by
+from radbook.pipeline.chapters import stale_chapters
 from radbook.pipeline.parameters import UNPUBLISHED, public_parameters, public_value
 from radbook.pipeline.run import Run, open_run, project_root
 from radbook.reporting.text import interval, plain
 
-__all__ = ["publish", "publish_sweep", "readme_block", "update_readme"]
+__all__ = ["main", "publish", "publish_sweep", "readme_block", "update_readme"]
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 _FLOATS = "%.6f"  # what is shown has three places; with four here it would be rounded twice
-_MANIFEST = ("run", "profile", "parameters", "radbook", "code", "python", "packages", "hardware")
+_MANIFEST = (
+    *("run", "profile", "parameters", "radbook", "code", "python", "packages", "hardware"),
+    *("seconds", "files", "notebooks", "instructions"),
+)
 _HEAD = (
     "| corpus | task | source | micro-F1 (95% interval) | macro-F1 "
     "| difference to the rules (95% interval) | test reports | run |\n|---|---|---|---|---|---|---|---|\n"
 )
 _COMPARED = "| corpus | task | source | compared with | difference (95% interval) | run |\n|---|---|---|---|---|---|\n"
+
+
+def main(names: list[str]) -> None:
+    """Publish runs and sweeps of the project around the current folder, then rewrite what quotes `results/`.
+
+    Raises
+    ------
+    RadbookError
+        If a run is not up to date; then nothing is written.
+    """
+    runs = [open_run(name) for name in names]
+    for run in runs:
+        stale = {} if (run.path / "sweep.json").is_file() else stale_chapters(run)
+        for chapter, why in stale.items():
+            raise RadbookError(f"run {run.name}, {chapter}: {why}; bring it up to date, then publish it")
+    for run in runs:
+        publish(run)
+    update_readme(project_root())
+    write_claims(project_root())
 
 
 def publish(run: Run) -> Path:
@@ -56,17 +80,17 @@ def publish(run: Run) -> Path:
                 f"runs/{run.name} holds a run and a sweep: take sweep.json and sweep.csv out of it to publish the run"
             )
         return publish_sweep(run)
-    scores, manifest, record = run.read("scores"), run.manifest(), record_of(run)
-    differences = _differences(run, manifest["parameters"])
-    kept = {k: manifest[k] for k in _MANIFEST if k in manifest}
-    kept["parameters"] = public_parameters(kept["parameters"])
-    kept["seconds"] = {name: chapter["seconds"] for name, chapter in manifest["chapters"].items()}
+    run.read("predictions")  # or it says which chapter has to write them
+    scores, record = run.read("scores"), record_of(run)
+    differences = _differences(record, taught_by(run.read("instructions")))
+    manifest = dict(record.manifest)
+    manifest["parameters"] = public_parameters(record.parameters)
+    manifest["seconds"] = {name: chapter["seconds"] for name, chapter in manifest["chapters"].items()}
     folder = run.project / "results" / run.name
     folder.mkdir(parents=True, exist_ok=True)
     why = write_answers(record, folder)
-    added = ("files", "notebooks", "instructions") + (() if why else ("texts", "vocabulary"))
-    kept |= {k: record.manifest[k] for k in added if k in record.manifest} | ({"answers": why} if why else {})
-    write_json(kept, folder / "manifest.json")
+    kept = {k: manifest[k] for k in (*_MANIFEST, *(() if why else ("texts", "vocabulary"))) if k in manifest}
+    write_json(kept | ({"answers": why} if why else {}), folder / "manifest.json")
     differences.to_csv(folder / "differences.csv", index=False, float_format=_FLOATS)
     scores.to_csv(folder / "scores.csv", index=False, float_format=_FLOATS)  # last: a published run is known by it
     return folder
@@ -102,20 +126,18 @@ def readme_block(project: Path) -> str:
     """Return the README's results from the tables in `results/`: a row per run, task and source, then the other comparisons."""
     rows, compared = [], []
     for folder in sorted(p.parent for p in (project / "results").glob("*/scores.csv")):
-        scores = pd.read_csv(folder / "scores.csv")
-        gaps = pd.read_csv(folder / "differences.csv")
-        differences = gaps[gaps["reference"] == "rules"].set_index(["task", "source"])
-        parameters = pd.read_json(folder / "manifest.json", typ="series")["parameters"]
-        corpus = parameters["corpus"]
-        for _, row in gaps[gaps["reference"] != "rules"].iterrows():
+        parameters = read_json(folder / "manifest.json")["parameters"]
+        corpus, scores, gaps = parameters["corpus"], *(pd.read_csv(folder / f"{n}.csv") for n in ("scores", "differences"))
+        rules = gaps["reference"] == "rules"
+        to_rules = gaps[rules].set_index(["task", "source"])
+        for _, row in gaps[~rules].iterrows():
             names = " | ".join(row[["task", "source", "reference"]])
             compared.append(f"| {corpus} | {names} | {interval(row, signed=True)} | {folder.name} |\n")
-        scores = scores[scores["policy"] == parameters.get("policy", "certain")]
-        f1 = scores[scores["metric"] == "f1"].set_index(["task", "source", "label"])
-        for task, source in dict.fromkeys(zip(scores["task"], scores["source"], strict=True)):
+        f1 = scores[(scores["policy"] == parameters["policy"]) & (scores["metric"] == "f1")]
+        f1 = f1.set_index(["task", "source", "label"])
+        for task, source in dict.fromkeys(key[:2] for key in f1.index):
             micro, macro = f1.loc[(task, source, "micro")], f1.loc[(task, source, "macro")]
-            known = (task, source) in differences.index
-            gap = interval(differences.loc[(task, source)], signed=True) if known else ""
+            gap = interval(to_rules.loc[(task, source)], signed=True) if (task, source) in to_rules.index else ""
             rows.append(
                 f"| {corpus} | {task} | {source} | {interval(micro)} | {plain(macro['value'])} "
                 f"| {gap} | {micro['n_reports']:.0f} | {folder.name} |\n"
@@ -134,34 +156,26 @@ def update_readme(project: Path) -> None:
     write_text(head + readme_block(project) + rest.partition(END)[2], path)
 
 
-def _differences(run: Run, parameters: dict) -> pd.DataFrame:
-    reports, curated = run.read("reports"), run.read_labels("curated")
-    test, taught = reports[reports["split"] == "test"], taught_by(run.read("instructions"))
-    tables = [run.read("predictions").drop(columns="reply"), run.read_labels("rules")]
-    tables += [run.read_labels(kind) for kind in ("chat", "simulated") if run.has(f"labels/{kind}")]
-    said = dict(list(pd.concat(tables).groupby(["source", "task"])))
-    rows = []
-    for (source, task), labels in said.items():
-        references = ["rules"]
+def _differences(record: Record, taught: dict[str, str]) -> pd.DataFrame:
+    p, rows = record.parameters, []
+    options = {"policy": p["policy"], "n_bootstrap": p["n_bootstrap"], "seed": p["seed"], "reports": record.reports}
+    answered = sorted(set(zip(record.answers["source"], record.answers["task"], strict=True)))
+    for source, task in answered:
+        references = ["rules"] if source != "curated" else []
         if source.startswith("student:"):
-            references += [taught.get(task), *(s for s, t in said if t == task and s.startswith("base:"))]
+            references += [taught.get(task), *(s for s, t in answered if t == task and s.startswith("base:"))]
+        curated = record.labels("curated", task)
         for reference in dict.fromkeys(references):
-            if reference == source or (reference, task) not in said or not has_reference(curated, task, reports=test):
-                continue
-            rows.append(
-                paired_difference(
-                    curated, labels, said[reference, task], task=task, policy=parameters["policy"], reports=test,
-                    n_bootstrap=parameters["n_bootstrap"], seed=parameters["seed"],
-                ) | {"source": source, "reference": reference}
-            )  # fmt: skip
+            known = (reference, task) in answered and has_reference(curated, task, reports=record.reports)
+            if reference != source and known:
+                pair = (record.labels(name, task) for name in (source, reference))
+                rows.append(paired_difference(curated, *pair, task=task, **options) | {"source": source, "reference": reference})
     columns = ["task", "source", "reference", "policy", "value", "low", "high", "p", "n_reports", "n_patients"]
     return pd.DataFrame(rows, columns=columns)
 
 
 if __name__ == "__main__":
     try:
-        for name in sys.argv[1:]:
-            publish(open_run(name))
-        update_readme(project_root())
+        main(sys.argv[1:])
     except RadbookError as error:
         sys.exit(str(error))

@@ -4,7 +4,6 @@ Only corpora that anyone may read have their answers there.
 """
 
 import json
-import math
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +20,7 @@ PUBLISHED_RUNS = {"synthetic": "default", "openi": "openi"}
 """The published run of each corpus that has one, in `results/`."""
 
 FILE = "answers.parquet"
+_AGAIN = "publish it again with python -m radbook.compare.publish"
 
 
 def read_record(folder: Path) -> Record:
@@ -28,22 +28,14 @@ def read_record(folder: Path) -> Record:
     name = f"results/{folder.name}"
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        scores = pd.read_csv(folder / "scores.csv")
-    except (OSError, ValueError) as error:
-        raise RadbookError(
-            f"{name} is not a published run ({error}): publish it with python -m radbook.compare.publish"
-        ) from None
-    # Another version may have written fewer columns: what they said is unknown.
-    lacking = {c: "" if kind == SCORES.columns["label"] else math.nan for c, kind in SCORES.columns.items() if c not in scores}
-    scores = scores.assign(**lacking)
+        scores = pd.read_csv(folder / "scores.csv")[list(SCORES.columns)]
+    except (OSError, ValueError, KeyError) as error:
+        raise RadbookError(f"{name} is not a published run ({error}): {_AGAIN}") from None
     if not (folder / FILE).is_file():
-        why = (
-            manifest.get("answers")
-            or f"{name} holds no answers: publish it again with python -m radbook.compare.publish"
-        )
+        why = manifest.get("answers", f"{name} holds no answers: {_AGAIN}")
         return Record(name, manifest, scores, no_answers(), why)
     answers = read_table(folder / FILE, ANSWERS)
-    answers = answers.assign(**{c: [list(codes) for codes in answers[c]] for c in ("present", "uncertain")})
+    answers = answers.assign(**{c: answers[c].map(list) for c in ("present", "uncertain")})
     return Record(name, manifest, scores, answers)
 
 
@@ -65,10 +57,8 @@ def open_record(name: str, *, project: Path | None = None) -> Record:
         If there is none of that name; the message names the nearest that there is.
     """
     project = project or project_root()
-    published = {
-        f"results/{p.parent.name}": p.parent for p in sorted((project / "results").glob("*/scores.csv"))
-    }
-    own = {p.parent.name: p.parent for p in sorted((project / "runs").glob("*/manifest.json"))}
+    published = {f"results/{p.parent.name}": p.parent for p in sorted((project / "results").glob("*/scores.csv"))}
+    own = [p.parent.name for p in sorted((project / "runs").glob("*/manifest.json"))]
     short = name.rstrip("/").removeprefix("runs/")
     if short in published:
         return read_record(published[short])

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from radbook.core.errors import RadbookError
 from radbook.core.findings import Presence, finding, label_row
-from radbook.core.schema import SCORES, STATUSES, Contract
+from radbook.core.schema import LABELS, SCORES, STATUSES, Contract
 from radbook.pipeline.run import Run
 
 __all__ = ["ANSWERS", "ROLES", "Record", "no_answers", "record_of"]
@@ -112,31 +112,28 @@ def record_of(run: Run) -> Record:
     RadbookError
         If there is no such run.
     """
-    manifest = run.manifest()
+    manifest, name = run.manifest(), f"runs/{run.name}"
     if not manifest:
         raise RadbookError(f"run {run.name} does not exist: execute it with radbook run --run {run.name}")
     chapters = manifest.get("chapters", {})
-    manifest = manifest | {
-        "files": {f: digest for c in chapters.values() for f, digest in c["writes"].items()},
-        "notebooks": {name: c["notebook"] for name, c in chapters.items()},
-    }
+    manifest["files"] = {f: digest for c in chapters.values() for f, digest in c["writes"].items()}
+    manifest["notebooks"] = {chapter: c["notebook"] for chapter, c in chapters.items()}
     if run.has("instructions"):
         manifest["instructions"] = run.read("instructions")["task"].value_counts().sort_index().to_dict()
     scores = run.read("scores") if run.has("scores") else pd.DataFrame(columns=list(SCORES.columns))
-    name = f"runs/{run.name}"
     if not run.has("reports"):
         return Record(name, manifest, scores, no_answers(), f"{name} holds no reports")
     reports = run.read("reports")
-    labels = [run.read_labels(kind) for kind in run.sources()]
-    if run.has("predictions"):
-        labels.append(run.read("predictions").drop(columns="reply"))
-    tables = pd.concat([t for t in labels if len(t)]) if any(map(len, labels)) else None
     test = reports[reports["split"] == "test"]
     manifest |= {"texts": _digest(test), "corpora": sorted(reports["corpus"].unique())}
-    if tables is None or not len(test):
-        return Record(name, manifest, scores, no_answers(), f"{name} holds no answers on test reports")
-    manifest["vocabulary"] = {"open": _codes(tables[tables["source"] == "curated"], "open")}
-    return Record(name, manifest, scores, _answers(test, tables))
+    tables = [run.read_labels(kind) for kind in run.sources()]
+    tables += [run.read("predictions").drop(columns="reply")] if run.has("predictions") else []
+    labels = pd.concat(tables) if tables else pd.DataFrame(columns=list(LABELS.columns))
+    curated = labels[(labels["source"] == "curated") & (labels["task"] == "open")]
+    manifest["vocabulary"] = {"open": sorted({f["code"] for row in curated["findings"] for f in row})}
+    answers = _answers(test, labels)
+    missing = "" if len(answers) else f"{name} holds no answers on test reports"
+    return Record(name, manifest, scores, answers, missing)
 
 
 def no_answers() -> pd.DataFrame:
@@ -144,25 +141,17 @@ def no_answers() -> pd.DataFrame:
     return pd.DataFrame(columns=list(ANSWERS.columns))
 
 
-def _answers(test: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
-    patient_of = test.set_index("report_id")["patient_id"]
+def _answers(test: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     # The order of the reports stays: draws of patients then give the very intervals that the chapters give.
-    rows = tables[tables["report_id"].isin(patient_of.index)].sort_values(["task", "source"], kind="stable")
-    columns = {
-        c: [sorted({f["code"] for f in row if f["presence"] == p}) for row in rows["findings"]]
-        for c, p in (("present", Presence.PRESENT), ("uncertain", Presence.UNCERTAIN))
-    }
-    made = rows.assign(patient_id=rows["report_id"].map(patient_of), **columns)
-    return made[list(ANSWERS.columns)].reset_index(drop=True)
+    rows = labels.merge(test[["report_id", "patient_id"]], on="report_id")
+    rows = rows.sort_values(["task", "source"], kind="stable", ignore_index=True)
+    for column, presence in (("present", Presence.PRESENT), ("uncertain", Presence.UNCERTAIN)):
+        rows[column] = [sorted({f["code"] for f in row if f["presence"] == presence}) for row in rows["findings"]]
+    return rows[list(ANSWERS.columns)]
 
 
 def _findings(row: object) -> list[dict]:
     return [finding(c) for c in row.present] + [finding(c, Presence.UNCERTAIN) for c in row.uncertain]
-
-
-def _codes(curated: pd.DataFrame, task: str) -> list[str]:
-    rows = curated[curated["task"] == task]
-    return sorted({f["code"] for findings in rows["findings"] for f in findings})
 
 
 def _digest(test: pd.DataFrame) -> str:

@@ -3,12 +3,14 @@
 import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 from toyruns import edit_manifest, make_project, make_run
 
 from radbook import cli
-from radbook.book.changes_page import as_markdown, as_text, changes_page
+from radbook.book.changes_page import changes_page
+from radbook.compare import as_markdown
 from radbook.compare.differences import compare_records, compare_runs
 from radbook.compare.publish import publish
 from radbook.compare.published import open_record, read_record
@@ -16,6 +18,7 @@ from radbook.compare.record import record_of
 from radbook.core.errors import RadbookError
 from radbook.core.findings import finding
 from radbook.evaluation import paired_difference
+from radbook.pipeline.chapters import CHAPTERS
 from radbook.pipeline.run import open_run
 
 
@@ -31,49 +34,45 @@ def project(tmp_path_factory):
 
 
 def change(changes, task="choice", role="student"):
-    return next(c for c in changes.scores if (c.task, c.role) == (task, role))
+    return next(c for c in changes.answers if (c.task, c.role) == (task, role))
+
+
+def names(changes, state, part):
+    rows = changes.settings
+    return rows.loc[(rows["state"] == state) & (rows["part"] == part), "name"].tolist()
 
 
 def test_a_run_is_the_same_as_what_was_published_of_it(project):
     changes = compare_runs("results/default", "default", project=project)
-    assert changes.same_tables and not changes.why
-    assert changes.summary("code") == "all 7 are the same (version of radbook, the library and chapters 1, 2, 3, 5 and 6)"
-    assert changes.summary("data").startswith(
-        "all 6 are the same (texts of the test reports, reports, curated labels,"
-    )
-    assert changes.summary("parameters").endswith("; not recorded on one side: corpus_path and chat_url")
-    assert "The same tables: no report, label or answer differs" in as_text(changes)
+    assert not changes.why and [c.changed for c in changes.answers] == [0] * 6
+    assert not (changes.settings["state"] == "differs").any()
+    assert names(changes, "not recorded", "parameters") == ["corpus_path", "chat_url"]
+    assert names(changes, "same", "notebooks") == [c.name for c in CHAPTERS]
+    assert names(changes, "same", "data")[:3] == ["texts of the test reports", "reports.parquet", "labels/curated.parquet"]
+    assert "###" not in as_markdown(changes), "nothing changed, so there is nothing to pair"
 
 
 def test_runs_of_other_names_with_the_same_answers_are_the_same(project):
     changes = compare_runs("default", "again", project=project)
-    assert changes.same_tables and [c.changed for c in changes.scores] == [0] * 6
+    assert set(changes.settings["state"]) == {"same"} and [c.changed for c in changes.answers] == [0] * 6
 
 
 def test_what_differs_is_named_with_both_values(project):
     run = open_run("worse", project=project)
     edit_manifest(run, code="other", packages={**run.manifest()["packages"], "peft": "0.1"})
     changes = compare_runs("default", "worse", project=project)
-    assert changes.differing("parameters").values.tolist() == [["learning_rate", "0.001", "0.01"]]
-    assert changes.summary("code") == "different: the library; the same: version of radbook and chapters 1, 2, 3, 5 and 6"
-    assert changes.summary("data").startswith(
-        "all 6 are the same (texts of the test reports, reports, curated labels,"
-    )
-    assert changes.summary("hardware") == "all 5 are the same"
-    assert changes.differing("package versions")["b"].tolist() == ["0.1"]
-    text = as_text(changes)
-    assert (
-        "  learning_rate: 0.001 -> 0.01\n" in text
-        and "choice, student (A: student:default, B: student:worse)" in text
-    )
-    assert (
-        "Every answer is the same, and so is every score: choice, base (base:tiny); choice, rules; open, base"
-        in text
-    )
+    differing = changes.settings.query("state == 'differs'")
+    assert differing["name"].tolist() == ["learning_rate", "the library", "peft"]
+    assert differing.iloc[0][["a", "b"]].tolist() == ["0.001", "0.01"] and differing.iloc[2]["b"] == "0.1"
+    text = as_markdown(changes)
+    assert re.search(r"\| parameters \| `learning_rate` \| `0\.001` +\| `0\.01` +\|", text)
+    assert "### Task choice, student (A: student:default, B: student:worse)" in text
+    assert "### Task choice, base" not in text and re.search(r"\| choice \| base \(base:tiny\) +\| 0 ", text)
 
 
 def test_differences_are_b_minus_a_with_the_interval_of_the_paired_test(project):
-    found = change(compare_runs("default", "worse", project=project), "open")
+    changes = compare_runs("default", "worse", project=project)
+    found, scores = change(changes, "open"), changes.paired(change(changes, "open"))
     one, two = (open_run(n, project=project) for n in ("default", "worse"))
     tables = [r.read("predictions").drop(columns="reply") for r in (two, one)]
     own = [t[t["source"].str.startswith("student:")] for t in tables]
@@ -81,12 +80,12 @@ def test_differences_are_b_minus_a_with_the_interval_of_the_paired_test(project)
     expected = paired_difference(
         one.read_labels("curated"), *own, task="open", reports=reports, n_bootstrap=2000
     )
-    micro = found.scores.set_index("label").loc["micro"]
+    micro = scores.set_index("label").loc["micro"]
     assert micro["value"] < 0 and micro["value"] == pytest.approx(micro["value_b"] - micro["value_a"])
     assert micro[["value", "low", "high", "p"]].tolist() == pytest.approx(
         [expected[k] for k in ("value", "low", "high", "p")]
     )
-    assert found.scores["p_holm"].notna().any()
+    assert scores["p_holm"].notna().any()
     same = sum(
         a == b
         for a, b in zip(
@@ -108,11 +107,12 @@ def test_other_reports_are_not_paired_and_the_reason_is_told(project):
     changes = compare_runs("default", "others", project=project)
     assert changes.why.startswith("the test reports are not the same:")
     found = change(changes)
-    assert found.why == changes.why and set(found.scores) == {"label", "a", "b"}
-    assert found.scores["a"].str.match(r"\d\.\d{3} \(|not known").all()
-    assert f"Scores stand side by side, each with its own interval, because {changes.why}." in as_text(
-        changes
-    )
+    scores = changes.side_by_side(found)
+    assert found.why == changes.why and scores.index[0] == "micro"
+    assert scores["A"].str.match(r"\d\.\d{3} \(|not known").all()
+    text = as_markdown(changes)
+    assert f"The answers cannot be compared report by report, because {changes.why}." in text
+    assert "B - A (95% interval)" not in text and "| not known " in text
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_a_role_that_one_run_lacks_is_not_paired(project, tmp_path):
     run.write("scores", scores[scores["source"] != "base:tiny"])
     changes = compare_runs("default", "again", project=copy)
     found = change(changes, role="base")
-    assert found.why == "runs/again has no base" and set(found.scores["b"]) == {"not recorded"}
-    assert not change(changes).why and not changes.same_tables
+    assert found.why == "runs/again has no base" and set(changes.side_by_side(found)["B"]) == {"not recorded"}
+    assert not change(changes).why
 
 
 def without(findings: list[dict]) -> list[dict]:
@@ -162,13 +162,9 @@ def test_a_score_that_only_one_run_has_is_not_called_the_same(project, tmp_path)
         answers.loc[own, "findings"] = answers.loc[own, "findings"].map(lambda found, new=invented: [*without(found), *new])
         run.write("predictions", answers)
         run.write_labels("curated", curated.assign(findings=curated["findings"].map(without)))
-    text = as_text(compare_runs("default", "again", project=copy))
-    same, unknown, one = re.search(
-        r"The same score in both: (.*?)\. Unknown in both: (.*?)\. Known in one of them only: (.*?)\.", text
-    ).groups()
-    assert "Edema" in same and "Pneumothorax" in unknown and one == "Fracture"
-    assert "Fracture" not in same + unknown and "Pneumothorax" not in same
-    assert re.search(r"Fracture +0\*? +not known +0\.000 +not known", text)
+    text = as_markdown(compare_runs("default", "again", project=copy))
+    assert re.search(r"\| Fracture +\| 0 +\| not known \| 0\.000 +\| not known ", text)
+    assert re.search(r"\| Pneumothorax +\| 0 +\| not known \| not known \| not known ", text)
 
 
 def test_scores_side_by_side_are_those_of_each_runs_own_policy(project, tmp_path):
@@ -177,8 +173,8 @@ def test_scores_side_by_side_are_those_of_each_runs_own_policy(project, tmp_path
     run.write("scores", run.read("scores").assign(policy="u-one"))
     edit_manifest(run, parameters={**run.manifest()["parameters"], "policy": "u-one"})
     changes = compare_runs("default", "others", project=copy)
-    assert not (change(changes).scores["b"] == "not recorded").any()
-    assert "Side by side, A is scored by policy certain and B by u-one." in as_text(changes)
+    assert not (changes.side_by_side(change(changes))["B"] == "not recorded").any()
+    assert "(policies certain and u-one)" in as_markdown(changes)
 
 
 def test_of_a_local_base_the_name_is_compared_with_what_was_published(project, tmp_path):
@@ -190,15 +186,7 @@ def test_of_a_local_base_the_name_is_compared_with_what_was_published(project, t
     said = (folder / "manifest.json").read_text()
     assert '"base_model": "llama"' in said and "/home" not in said and "hospital" not in said
     changes = compare_runs("results/default", "default", project=copy)
-    assert not len(changes.differing("parameters"))
-
-
-def test_a_published_table_without_a_column_says_that_its_scores_are_not_recorded(project, tmp_path):
-    copy = shutil.copytree(project, tmp_path / "project")
-    file = copy / "results" / "default" / "scores.csv"
-    pd.read_csv(file).drop(columns="policy").to_csv(file, index=False)
-    found = change(compare_runs("results/default", "others", project=copy))
-    assert set(found.scores["a"]) == {"not recorded"} and found.scores["b"].str.startswith("0.").any()
+    assert not names(changes, "differs", "parameters")
 
 
 def test_a_run_without_answers_compares_what_it_has(project, tmp_path):
@@ -206,9 +194,9 @@ def test_a_run_without_answers_compares_what_it_has(project, tmp_path):
     begun = open_run("begun", project=copy)
     edit_manifest(begun, profile="default", parameters={"corpus": "synthetic"}, chapters={})
     changes = compare_records(record_of(begun), open_record("default", project=copy))
-    assert changes.why == "runs/begun holds no reports" and "learning_rate: not recorded -> 0.001" in as_text(
-        changes
-    )
+    assert changes.why == "runs/begun holds no reports"
+    rate = changes.settings.set_index("name").loc["learning_rate"]
+    assert rate[["a", "b", "state"]].tolist() == ["not recorded", "0.001", "differs"]
 
 
 @pytest.mark.parametrize(
@@ -249,17 +237,21 @@ def test_the_command_prints_the_comparison(project, monkeypatch, capsys):
         cli.main(["compare", "results/default", "worse"])
     assert caught.value.code == 0
     out = capsys.readouterr().out
-    assert out.startswith("A  results/default  (corpus synthetic, profile default)\nB  runs/worse")
+    assert out.startswith("Run A is results/default, run B is worse.\n\n## What they were made from\n")
     assert "B - A (95% interval)" in out and max(map(len, out.splitlines())) < 400
 
 
 def test_the_page_compares_with_the_published_run_of_the_corpus(project):
     page = changes_page(open_run("worse", project=project), hidden={"0.01": "scrubbed"})
     assert page.startswith("(what-changed)=\n# What changed since the published run\n")
-    assert "| `learning_rate` | `0.001` | `scrubbed` |" in page
-    assert "### Task choice, student (A: student:default, B: student:worse)" in page and "| micro |" in page
-    same = changes_page(open_run("again", project=project), hidden={})
-    assert "The same tables: no report, label or answer differs" in same and "### Task" not in same
+    assert re.search(r"\| `learning_rate` \| `0\.001` +\| `scrubbed` +\|", page)
+    assert re.search(r"\| choice \| student \(A: student:default, B: student:worse\) \| [1-9]", page)
+    assert "`radbook compare results/default worse`" in page
+
+
+def test_the_page_draws_nothing(project, monkeypatch):
+    monkeypatch.setattr(np.random, "default_rng", None)
+    assert "micro-F1, A" in changes_page(open_run("worse", project=project), hidden={})
 
 
 def test_the_page_says_where_nothing_is_published(project, tmp_path):
@@ -274,5 +266,5 @@ def test_markdown_keeps_a_cell_a_cell(project, tmp_path):
     copy = shutil.copytree(project, tmp_path / "project")
     run = open_run("worse", project=copy)
     edit_manifest(run, parameters={**run.manifest()["parameters"], "chat_model": "a | `b`\nc"})
-    text = as_markdown(compare_runs("default", "worse", project=copy), hidden={})
-    assert "| `chat_model` | `(empty)` | `a / 'b' c` |" in text
+    text = as_markdown(compare_runs("default", "worse", project=copy), paired=False)
+    assert re.search(r"\| `chat_model` +\| `\(empty\)` +\| `a / 'b' c` +\|", text)

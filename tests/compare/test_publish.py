@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from toyruns import edit_manifest, make_project, make_run
 
-from radbook.compare.publish import BEGIN, END, publish, readme_block, update_readme
+from radbook.compare.publish import BEGIN, END, main, publish, readme_block, update_readme
 from radbook.compare.published import read_record
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import CATEGORIES
@@ -173,12 +173,28 @@ def test_a_sweep_over_what_is_not_published_is_refused(tmp_path: Path) -> None:
 def test_the_command_publishes_and_fills_the_readme(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     make_run(project, "default")
+    (project / "pages").mkdir()
+    (project / "pages" / "paper.md").write_text("{{ synthetic_choice_student }} and {{ openi_choice_student }}\n")
     command = [sys.executable, "-m", "radbook.compare.publish", "default"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    claims = (project / "results" / "claims.csv").read_text().splitlines()
+    assert claims[1].startswith("synthetic_choice_student,0.") and claims[2] == "openi_choice_student,not measured"
     names = {p.name for p in (project / "results" / "default").iterdir()}
     assert names == {"scores.csv", "differences.csv", "manifest.json", "answers.parquet"}
     assert "| synthetic | choice | student:default | 0." in (project / "README.md").read_text()
+
+
+def test_a_stale_run_is_refused_before_anything_is_published(tmp_path: Path, monkeypatch) -> None:
+    project = make_project(tmp_path / "project")
+    make_run(project, "fresh")
+    stale = make_run(project, "stale")
+    monkeypatch.setenv("RADBOOK_HOME", str(project))
+    reports = stale.read("reports")
+    stale.write("reports", reports.assign(text=reports["text"] + " "))
+    with pytest.raises(RadbookError, match=r"run stale, .*: reports\.parquet has changed since; bring it up to date"):
+        main(["fresh", "stale"])
+    assert not list((project / "results").iterdir())
 
 
 def test_update_fills_the_block(tmp_path: Path) -> None:
@@ -192,7 +208,7 @@ def test_update_fills_the_block(tmp_path: Path) -> None:
     )
     empty = pd.DataFrame(columns=["task", "source", "reference", "policy", "value", "low", "high", "p"])
     empty.to_csv(folder / "differences.csv", index=False)
-    (folder / "manifest.json").write_text('{"parameters": {"corpus": "synthetic"}}', encoding="utf-8")
+    (folder / "manifest.json").write_text('{"parameters": {"corpus": "synthetic", "policy": "certain"}}', encoding="utf-8")
     update_readme(tmp_path)
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "| synthetic | choice | rules | 0.500 (0.250 to 0.750) | 0.500 |  | 4 | r |" in text

@@ -1,7 +1,5 @@
 """The table of every error to sort: it links to cases, holds only escaped words, and names no report of a closed corpus."""
 
-import re
-
 import pandas as pd
 
 from radbook.evaluation.error_slices import BUCKETS
@@ -27,10 +25,7 @@ def test_the_sortable_table_links_to_cases_and_escapes_everything():
     rows, reports = errors(), pd.DataFrame({"report_id": [f"r1{EVIL}"]})
     html = sortable(rows, reports, linked={"choice": rows}, shown="always").html
     assert EVIL not in html and "&lt;script&gt;alert" in html
-    assert (
-        html.count("#cases-choice-edema-present-not-mentioned") == 2
-    )  # in the data, and in the preview without a script
-    assert html == sortable(rows, reports, linked={"choice": rows}, shown="always").html
+    assert html.count('<td><a href="#cases-choice-edema-present-not-mentioned">') == 1
     unlinked = sortable(rows, reports, linked={"choice": rows.iloc[:0]}, shown="always").html
     assert "#cases-" not in unlinked
 
@@ -38,6 +33,4 @@ def test_the_sortable_table_links_to_cases_and_escapes_everything():
 def test_the_sortable_table_of_a_closed_corpus_has_numbers_for_names():
     rows, reports = errors(), pd.DataFrame({"report_id": ["r0", f"r1{EVIL}"]})
     html = sortable(rows, reports, linked={"choice": rows}, shown="never").html
-    assert (
-        "r1" not in re.sub(r"&lt;.*?&gt;", "", html.split("data_json")[1].split("\n")[0]) and ">2</a>" in html
-    )
+    assert "r1" not in html and ">2</a>" in html

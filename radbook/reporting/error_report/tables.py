@@ -1,6 +1,6 @@
 """Every error as a table to sort and filter, and the names by which tables and cases of errors refer to each other.
 
-`sortable` needs a script, and shows its first rows without one.
+Only sorting and filtering need a script, the book's own (`pages/_static/tables.js`); without it every row is shown.
 """
 
 import re
@@ -16,14 +16,6 @@ from radbook.reporting.highlight import Highlight
 __all__ = ["anchor", "buckets_of", "named", "sortable"]
 
 _PAIR = ["curated", "predicted"]
-# The library's own look is made for pages of another color and width.
-_SORTABLE_STYLE = """
-div.dt-container{--dt-html-background:transparent;font-family:var(--rb-sans,sans-serif);font-size:.85rem;color:inherit}
-.bd-article table#errors-to-sort{font-size:.8rem;margin:0!important}
-.bd-article table#errors-to-sort tr>*{padding:.3rem .45rem;white-space:nowrap}
-table#errors-to-sort thead input{width:5.6em;min-width:0;font:inherit;color:inherit;background:transparent}
-table#errors-to-sort thead input{border:1px solid var(--pst-color-border,#bbb)}
-""".replace("\n", "")
 
 
 def sortable(
@@ -31,7 +23,7 @@ def sortable(
 ) -> Highlight:
     """Show rows of the `errors` contract as a table to sort and filter, each with a link to its cases where there are some.
 
-    Needs `itables.init_notebook_mode(connected=False)` before it in the same notebook; the cell must be tagged `trusted`.
+    A page of the book sorts and filters it; a notebook, and a page without scripts, shows the plain table.
 
     Parameters
     ----------
@@ -42,45 +34,27 @@ def sortable(
     linked
         Task to those decisions whose cells `case_list` shows.
     """
-    from itables import to_html_datatable
-
     number = {r: i for i, r in enumerate(reports["report_id"], start=1)}
-    cells = {
+    linked_cells = {
         (task, *row)
         for task, rows in linked.items()
         for row in rows[["source", "report_id", "code", *_PAIR]].itertuples(index=False)
     }
+    names = ["report", "task", "source", "label", "kind", "curated", "predicted", "fate", "buckets"]
     lines = []
     for row in errors.to_dict("records"):
         what = (row["task"], row["source"], row["report_id"], row["code"], row["curated"], row["predicted"])
         target = anchor(row["task"], row["code"], row["curated"], row["predicted"])
-        report = escape(row["report_id"]) if shown == "always" else number[row["report_id"]]
-        lines.append(
-            {
-                "report": f'<a href="#{target}">{report}</a>' if what in cells else report,
-                **{name: escape(row[name]) for name in ("task", "source")},
-                "label": escape(row["code"]),
-                **{name: escape(row[name]) for name in ("kind", "curated", "predicted", "fate")},
-                "buckets": buckets_of(row),
-            }
-        )
-    names = ["report", "task", "source", "label", "kind", "curated", "predicted", "fate", "buckets"]
+        report = escape(row["report_id"]) if shown == "always" else str(number[row["report_id"]])
+        told = row | {"label": row["code"], "buckets": buckets_of(row)}
+        cells = [f'<a href="#{target}">{report}</a>' if what in linked_cells else report]
+        cells += [escape(str(told[name])) for name in names[1:]]
+        lines.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     return Highlight(
-        f"<style>{_SORTABLE_STYLE}</style>"
-        + to_html_datatable(
-            pd.DataFrame(lines, columns=names, dtype=object),
-            connected=False,
-            # Every value above is escaped; the only tags are the links.
-            allow_html=True,
-            maxBytes=0,
-            table_id="errors-to-sort",
-            showIndex=False,
-            display_logo_when_loading=False,
-            column_filters="header",
-            autoWidth=False,
-            classes="display compact",
-            lengthMenu=[10, 25, 100],
-        )
+        '<div class="radbook-rows" tabindex="0" role="region" aria-label="All errors, to sort and filter">'
+        f'<table class="dataframe radbook-sortable" id="errors-to-sort"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
