@@ -8,16 +8,12 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from radbook.core.errors import RadbookError
 from radbook.core.findings import Presence
-from radbook.core.ontology import CATEGORIES, FINDINGS
+from radbook.core.ontology import FINDINGS
 from radbook.corpora.label_names import category_of, folded, sense
 from radbook.icd10 import descriptor, is_leaf, map_phrase, normalize_code
 
-__all__ = [
-    *("EDGES", "Item", "Read", "by_mention", "canonical", "read_choice", "read_item", "read_open", "short"),
-    *("write_choice", "write_open"),
-]
+__all__ = ["EDGES", "Item", "Read", "read_choice", "read_item", "read_open", "short", "write_open"]
 
 EDGES = " \t\"'`*.:-\u2022\u2013"  # quotes, bullets and stops around an item
 MAX_WORDS = 8  # evidence longer than this is no "shortest phrase": the standard name is written instead
@@ -68,14 +64,6 @@ def short(item: str) -> str:
     return repr(item if len(item) <= 40 else item[:37] + "...")
 
 
-def write_choice(entry: dict) -> str:
-    """Write one finding of the choice task: the name of its category."""
-    if entry["code"] not in CATEGORIES:
-        known = ", ".join(CATEGORIES)
-        raise RadbookError(f"choice label {entry['code']!r} is none of the 13 categories: {known}")
-    return entry["code"]
-
-
 def read_choice(item: str, strict: bool) -> tuple[str | None, str | None, str]:
     """Read one item of the choice task as (category, None, remark); in prose (`strict`) no otherwise than in brackets."""
     name, _, aside = item.partition("(")
@@ -115,13 +103,3 @@ def read_open(item: str, strict: bool) -> tuple[str | None, str | None, str]:
         return None, None, ""
     reason = f" ({raw.upper()} is no valid leaf code)" if raw else ""
     return mapped, phrase, f"{short(item)} coded {mapped}{reason}"
-
-
-def canonical(entry: dict) -> tuple:
-    """Sort findings in the order of the categories."""
-    return (CATEGORIES.index(entry["code"]) if entry["code"] in CATEGORIES else -1,)
-
-
-def by_mention(entry: dict) -> tuple:
-    """Sort findings by where the report names them, those without a place last."""
-    return entry["start"] is None, entry["start"] or 0, entry["code"]

@@ -1,4 +1,4 @@
-"""Label reports by rules: a lexicon, negspacy, and an uncertainty pass, with the evidence for every label.
+"""Label reports by rules: a lexicon and the words that deny, doubt or date, with the evidence for every label.
 
 The unit of work is the sentence. Reports repeat themselves ("No pleural effusion."), so each distinct sentence is read once
 per call and process, and its mentions are placed wherever it stands.
@@ -8,28 +8,32 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import fields
 from functools import cache
 from multiprocessing import get_context
 
 import pandas as pd
 import spacy
 from spacy.attrs import NORM
-from spacy.language import Language
+from spacy.tokenizer import Tokenizer
 
 from radbook.core.errors import RadbookError
 from radbook.core.findings import Presence, finding, label_row, strongest
-from radbook.core.ontology import FINDINGS
+from radbook.core.ontology import FINDINGS, Finding
 from radbook.core.schema import LABELS, check, check_reports
 from radbook.corpora.sections import body_spans, correction_spans, is_empty
+from radbook.tasks import TASKS
 from radbook.teachers.rules.lexicon import Speller, load_lexicon
-from radbook.teachers.rules.matcher import SPAN_KEY, MentionFinder
-from radbook.teachers.rules.negation import ClauseNegex, judge
+from radbook.teachers.rules.matcher import MentionFinder
+from radbook.teachers.rules.negation import Judge
 from radbook.teachers.rules.sentences import normalize, split_sentences
 
 __all__ = ["RuleTeacher", "find_mentions"]
 
 # Texts of fewer characters than this in all (some 4,000 reports) are labeled as soon here as by more processes.
 _WORTH_PROCESSES = 1_500_000
+# What the ontology, and so the lexicon, knows of a finding; a task that names others is none for rules.
+_KNOWN = frozenset(field.name for field in fields(Finding))
 
 # A denial of some of a thing only.
 _PARTIAL = re.compile(
@@ -41,39 +45,25 @@ _PARTIAL = re.compile(
 Reading = tuple[str, str, str, int, int, bool]
 
 
-@Language.factory("radbook_mentions")
-def _make_finder(nlp: Language, name: str) -> MentionFinder:
-    return MentionFinder(nlp)
-
-
-@Language.factory("radbook_negex")
-def _make_negex(nlp: Language, name: str) -> ClauseNegex:
-    return ClauseNegex(nlp)
-
-
 @cache
-def _pipeline() -> Language:
+def _engine() -> tuple[Tokenizer, MentionFinder, Judge]:
     nlp = spacy.blank("en")
     nlp.vocab.lex_attr_getters[NORM] = Speller()
-    nlp.add_pipe("radbook_mentions")
-    nlp.add_pipe("radbook_negex")
-    return nlp
+    return nlp.tokenizer, MentionFinder(nlp), Judge(nlp)
 
 
-def _read(sentences: list[str]) -> list[list[Reading]]:
+def _read(sentence: str) -> list[Reading]:
+    tokenizer, finder, judge = _engine()
     rules = load_lexicon().rules
+    doc = tokenizer(sentence)
+    words = [token.norm_ for token in doc]
     readings = []
-    for doc in _pipeline().pipe(sentences, batch_size=256):
-        if SPAN_KEY not in doc.user_data:
-            readings.append([])
-            continue
-        found = []
-        for mention, presence, why in judge(doc):
-            rule = rules[mention.rule]
-            evidence = doc[mention.first : mention.last]
-            name = f"{rule.finding}/{rule.id}" + (f"|{why}" if why else "")
-            found.append((rule.finding, presence, name, evidence.start_char, evidence.end_char, rule.choice))
-        readings.append(found)
+    mentions = finder.find(doc, words)
+    for mention, presence, why in judge.judge(doc, words, mentions) if mentions else ():
+        rule = rules[mention.rule]
+        evidence = doc[mention.first : mention.last]
+        name = f"{rule.finding}/{rule.id}" + (f"|{why}" if why else "")
+        readings.append((rule.finding, presence, name, evidence.start_char, evidence.end_char, rule.choice))
     return readings
 
 
@@ -119,7 +109,7 @@ class RuleTeacher:
         size = len(reports) // (4 * self.n_process) + 1
         parts = [reports[i : i + size] for i in range(0, len(reports), size)]
         # A fork shares the loaded pipeline; loading it anew takes a worker longer than reading 10,000 sentences.
-        _pipeline()
+        _engine()
         method = "fork" if sys.platform == "linux" else "spawn"
         with ProcessPoolExecutor(self.n_process, mp_context=get_context(method)) as pool:
             return [row for part in pool.map(_label_part, parts) for row in part]
@@ -133,24 +123,24 @@ def find_mentions(texts: Iterable[str]) -> list[list[dict]]:
     """
     texts = list(texts)
     placed = [[(a, *normalize(text[a:b])) for a, b in _sentences(text)] for text in texts]
-    distinct = list(dict.fromkeys(sentence for report in placed for _, sentence, _ in report))
-    readings = dict(zip(distinct, _read(distinct), strict=True))
+    readings = {sentence: _read(sentence) for sentence in {s: None for report in placed for _, s, _ in report}}
     return [_place(text, sentences, readings) for text, sentences in zip(texts, placed, strict=True)]
 
 
 def _label_part(reports: list[tuple[str, str]]) -> list[dict]:
     rows = []
+    attributes = {task.name: task.attribute for task in TASKS.values() if task.attribute in _KNOWN}
     found = find_mentions(text for _, text in reports)
     for (report_id, text), mentions in zip(reports, found, strict=True):
         # What was found stands in the body of the report: there is one.
         if not mentions and is_empty(text):
             rows += [
-                label_row(report_id, RuleTeacher.source, t, [], status="failed", note="empty report")
-                for t in LABELS.allowed["task"]
+                label_row(report_id, RuleTeacher.source, task, [], status="failed", note="empty report")
+                for task in attributes
             ]
             continue
-        rows.append(label_row(report_id, RuleTeacher.source, "choice", _findings(mentions, "category")))
-        rows.append(label_row(report_id, RuleTeacher.source, "open", _findings(mentions, "icd10")))
+        for task, attribute in attributes.items():
+            rows.append(label_row(report_id, RuleTeacher.source, task, _findings(mentions, attribute)))
     return rows
 
 
