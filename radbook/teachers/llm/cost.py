@@ -1,4 +1,4 @@
-"""What it would take to ask a language model: calls, tokens, money and time, counted before anything is sent.
+"""What it would take to ask a language model, counted before anything is sent; and what may be spent while it is asked.
 
 Tokens are estimated from characters, on the high side, for the tokenizer of a model behind an endpoint is not ours to ask.
 """
@@ -8,11 +8,62 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from radbook.core.errors import RadbookError
-from radbook.teachers.llm.scheduler import Budget, most_tokens
+from radbook.teachers.llm.cache import Reply
 
-__all__ = ["Plan", "plan_calls"]
+__all__ = ["Budget", "Plan", "most_tokens", "plan_calls"]
 
 _SECONDS_PER_CALL = 3.0  # until this model has answered something
+_CHARACTERS_PER_TOKEN = 3.5  # of English clinical text, on the low side, so that estimates are on the high side
+_MESSAGE_TOKENS = 8  # what a chat template adds to each message
+
+
+class Budget:
+    """What may be spent: money is set aside before a call and settled after it, so that calls in flight count.
+
+    >>> budget = Budget(0.01, prices=(1.0, 2.0))
+    >>> budget.reserve(4000, 2000), budget.reserve(4000, 2000)
+    (True, False)
+    >>> budget.settle(4000, 2000, Reply("[none]", 3000, 500))
+    >>> budget.spent, budget.reserve(4000, 500)
+    (0.004, True)
+    """
+
+    def __init__(self, limit: float, *, prices: tuple[float, float]) -> None:
+        self.limit, self.prices = limit, prices
+        self.spent = 0.0
+        self._set_aside = 0.0
+
+    def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """Return the cost of so many tokens; prices are per million."""
+        return (prompt_tokens * self.prices[0] + completion_tokens * self.prices[1]) / 1e6
+
+    def reserve(self, prompt_tokens: int, completion_tokens: int) -> bool:
+        """Set aside the most that a call may cost; False where the limit does not allow it."""
+        most = self.cost(prompt_tokens, completion_tokens)
+        if self.limit and self.spent + self._set_aside + most > self.limit + 1e-12:
+            return False
+        self._set_aside += most
+        return True
+
+    def settle(self, prompt_tokens: int, completion_tokens: int, reply: Reply | None) -> None:
+        """Replace what was set aside by what the reply took; a server that counts no tokens is taken at the most."""
+        most = self.cost(prompt_tokens, completion_tokens)
+        self._set_aside -= most
+        if reply is not None:
+            counted = reply.prompt_tokens or reply.completion_tokens
+            self.spent += self.cost(reply.prompt_tokens, reply.completion_tokens) if counted else most
+
+
+def most_tokens(request: Mapping[str, object]) -> tuple[int, int]:
+    """Estimate the tokens that a request reads, on the high side, and return the most it may write.
+
+    >>> most_tokens({"messages": [{"content": "Name the findings of: clear lungs."}], "max_tokens": 400})
+    (18, 400)
+    """
+    lengths = [
+        math.ceil(len(m["content"]) / _CHARACTERS_PER_TOKEN) + _MESSAGE_TOKENS for m in request["messages"]
+    ]
+    return sum(lengths), request["max_tokens"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ Every row comes out: a request that got no usable reply has status "failed" and 
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,19 +15,20 @@ import pandas as pd
 
 from radbook.core.errors import RadbookError, choose
 from radbook.core.findings import label_row
+from radbook.core.progress import Progress
 from radbook.core.schema import PREDICTIONS, check, check_reports
 from radbook.corpora.sections import body_of
-from radbook.tasks import STYLES, TASKS
+from radbook.tasks import STYLES, TASKS, task_of
 from radbook.teachers.llm.cache import Reply, ReplyCache, request_key
-from radbook.teachers.llm.client import Endpoint
-from radbook.teachers.llm.cost import Plan, plan_calls
+from radbook.teachers.llm.cost import Budget, Plan, plan_calls
 from radbook.teachers.llm.privacy import check_destination
 from radbook.teachers.llm.prompts import build_messages, read_reply, response_schema
-from radbook.teachers.llm.scheduler import Budget, answer_all
 
 __all__ = ["ChatTeacher"]
 
-Progress = Callable[[str], None]
+_LEAST = {"concurrency": 1, "max_new_tokens": 1} | dict.fromkeys(
+    ("max_reports", "max_cost", "price_prompt", "price_completion"), 0
+)
 
 
 class _Job(NamedTuple):
@@ -36,6 +38,7 @@ class _Job(NamedTuple):
     body: str
 
 
+@dataclass
 class ChatTeacher:
     """Label findings with a language model behind an OpenAI-compatible endpoint.
 
@@ -88,64 +91,49 @@ class ChatTeacher:
     (2, 1, 400)
     """
 
-    def __init__(
-        self,
-        model: str,
-        *,
-        base_url: str,
-        cache: str | Path,
-        key_variable: str = "OPENAI_API_KEY",
-        style: str = "full",
-        seed: int = 0,
-        max_new_tokens: int = 400,
-        concurrency: int = 8,
-        max_reports: int = 0,
-        max_cost: float = 0.0,
-        price_prompt: float = 0.0,
-        price_completion: float = 0.0,
-        time_limit: float = math.inf,
-        timeout: float = 60.0,
-        allow_remote: bool = False,
-        agreement: str = "",
-    ) -> None:
-        if not model.strip():
+    model: str
+    _: KW_ONLY
+    base_url: str
+    cache: str | Path
+    key_variable: str = "OPENAI_API_KEY"
+    style: str = "full"
+    seed: int = 0
+    max_new_tokens: int = 400
+    concurrency: int = 8
+    max_reports: int = 0
+    max_cost: float = 0.0
+    price_prompt: float = 0.0
+    price_completion: float = 0.0
+    time_limit: float = math.inf
+    timeout: float = 60.0
+    allow_remote: bool = False
+    agreement: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.model.strip():
             raise RadbookError("chat_model is empty: name the model that the endpoint serves")
-        choose(style, STYLES, "style")
-        for name, value, least in (
-            ("concurrency", concurrency, 1), ("max_new_tokens", max_new_tokens, 1),
-            ("max_reports", max_reports, 0), ("max_cost", max_cost, 0), ("price_prompt", price_prompt, 0),
-            ("price_completion", price_completion, 0),
-        ):  # fmt: skip
-            if value < least:
-                raise RadbookError(f"{name} is {value}: give {least} or more")
-        for name, value in (("time_limit", time_limit), ("timeout", timeout)):
-            if not value > 0:
-                raise RadbookError(f"{name} is {value}: give a number of seconds above 0")
-        if max_cost and not (price_prompt or price_completion):
+        choose(self.style, STYLES, "style")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise RadbookError(f"{name} is {getattr(self, name)}: give {least} or more")
+        for name in ("time_limit", "timeout"):
+            if not getattr(self, name) > 0:
+                raise RadbookError(f"{name} is {getattr(self, name)}: give a number of seconds above 0")
+        if self.max_cost and not (self.price_prompt or self.price_completion):
             raise RadbookError(
                 "max_cost needs prices: give price_prompt and price_completion, per million tokens"
             )
-        self.model, self.base_url = model, base_url
         # A model served from a folder is called by the folder's name: paths of a machine are nobody's business.
-        self.source = f"chat:{Path(model).name if Path(model).is_absolute() else model}"
-        self.style, self.seed = style, seed
-        self.max_new_tokens, self.concurrency, self.timeout = max_new_tokens, concurrency, timeout
-        self.max_reports, self.max_cost, self.time_limit = max_reports, max_cost, time_limit
-        self.prices = (price_prompt, price_completion)
-        self.allow_remote, self.agreement, self.key_variable = allow_remote, agreement, key_variable
-        self._cache = ReplyCache(cache)
+        model = Path(self.model)
+        self.source = f"chat:{model.name if model.is_absolute() else self.model}"
+        self._replies = ReplyCache(self.cache)
 
     def request(self, task: str, body: str, *, structured: bool = True) -> dict[str, object]:
         """Return the request that asks for one report: what would be sent, field by field."""
         structured = structured and self.style == "full"
-        asked = build_messages(TASKS[task], body, style=self.style, structured=structured, seed=self.seed)
-        fields = {
-            "model": self.model,
-            "messages": asked,
-            "temperature": 0.0,
-            "max_tokens": self.max_new_tokens,
-        }
-        return {**fields, "response_format": response_schema(TASKS[task])} if structured else fields
+        messages = build_messages(task_of(task), body, style=self.style, structured=structured, seed=self.seed)
+        fields = {"model": self.model, "messages": messages, "temperature": 0.0, "max_tokens": self.max_new_tokens}
+        return {**fields, "response_format": response_schema(task_of(task))} if structured else fields
 
     def plan(self, reports: pd.DataFrame, *, tasks: Sequence[str] = tuple(TASKS)) -> Plan:
         """Count what labeling these reports would take; calls nothing, needs no key."""
@@ -158,9 +146,9 @@ class ChatTeacher:
             [self.request(*job) for job in jobs if job not in kept],
             n_reports=n_reports,
             n_cached=len(kept),
-            prices=self.prices,
+            prices=(self.price_prompt, self.price_completion),
             concurrency=self.concurrency,
-            seconds_per_call=self._cache.usual_seconds(self.model),
+            seconds_per_call=self._replies.usual_seconds(self.model),
         )
 
     def label(
@@ -186,23 +174,14 @@ class ChatTeacher:
         jobs = _jobs(bodies, tasks)
         kept = self._kept(jobs)
         plan = self._plan(len(reports), jobs, kept)
-        tell = progress or (lambda line: None)
-        tell(str(plan))
+        report_progress = progress or (lambda line: None)
+        report_progress(str(plan))
         plan.refuse_beyond(max_reports=self.max_reports, max_cost=self.max_cost)
-        written = dict(zip(bodies, texts, strict=True))
-        outcomes = kept | answer_all(
-            [job for job in jobs if job not in kept],
-            request=lambda job, structured: self.request(*job, structured=structured),
-            complaint=lambda job, reply: self._complaint(job, reply, written[job.body]),
-            endpoint=lambda: Endpoint(self.base_url, key_variable=self.key_variable, timeout=self.timeout),
-            cache=self._cache,
-            budget=Budget(self.max_cost, prices=self.prices),
-            structured=self.style == "full",
-            concurrency=self.concurrency,
-            time_limit=self.time_limit,
-            n_before=len(kept),
-            progress=tell,
-        )
+        outcomes: dict[_Job, Reply | str] = dict(kept)
+        if waiting := [job for job in jobs if job not in kept]:
+            self._ask(waiting, dict(zip(bodies, texts, strict=True)), outcomes, report_progress)
+        else:
+            report_progress(f"{len(kept):,} of {len(kept):,} requests, all answered before, 0 s left")
         rows = [
             self._row(report_id, task, text, outcomes[_Job(task, body)] if body else "empty report")
             for task in tasks
@@ -210,16 +189,40 @@ class ChatTeacher:
         ]
         return check(pd.DataFrame(rows, columns=list(PREDICTIONS.columns)), PREDICTIONS)
 
+    def _ask(
+        self,
+        jobs: Sequence[_Job],
+        text_of: Mapping[str, str],
+        outcomes: dict[_Job, Reply | str],
+        progress: Progress,
+    ) -> None:
+        # Only who asks waits for OpenAI's client to load.
+        from radbook.teachers.llm.client import Endpoint
+        from radbook.teachers.llm.scheduler import Calls
+
+        Calls(
+            request=lambda job, structured: self.request(*job, structured=structured),
+            complaint=lambda job, reply: self._complaint(job, reply, text_of[job.body]),
+            endpoint=Endpoint(self.base_url, key_variable=self.key_variable, timeout=self.timeout),
+            cache=self._replies,
+            budget=Budget(self.max_cost, prices=(self.price_prompt, self.price_completion)),
+            structured=self.style == "full",
+            concurrency=self.concurrency,
+            time_limit=self.time_limit,
+            progress=progress,
+            outcomes=outcomes,
+        ).answer_all(jobs)
+
     def _complaint(self, job: _Job, reply: Reply, text: str) -> str:
         _, status, note = read_reply(TASKS[job.task], reply.text, text, quoted=self.style == "full")
         return note if status == "failed" else ""
 
-    def _kept(self, jobs: Sequence[_Job]) -> dict[_Job, Reply | str]:
+    def _kept(self, jobs: Sequence[_Job]) -> dict[_Job, Reply]:
         """Return the replies kept for these jobs, in whichever form they were once asked for."""
-        kept: dict[_Job, Reply | str] = {}
+        kept: dict[_Job, Reply] = {}
         for structured in (False, True) if self.style == "full" else (False,):
             for job in jobs:
-                if reply := self._cache.get(request_key(self.request(*job, structured=structured))):
+                if reply := self._replies.get(request_key(self.request(*job, structured=structured))):
                     kept[job] = reply
         return kept
 
