@@ -109,11 +109,11 @@ class Endpoint:
                 return await self.complete(request)
             self._refuse(error.status_code, message, sent)
         except APITimeoutError:
-            raise CallFailed(f"no answer within {self.timeout:.0f} s") from None
+            raise CallFailed(f"no reply: no answer within {self.timeout:.0f} s") from None
         except APIConnectionError as error:
             if not self._reached:
                 raise RadbookError(f"{self.host} cannot be reached: is a server running at chat_url?") from None
-            raise CallFailed(self._clean(f"no answer ({error.__cause__ or error})")) from None
+            raise CallFailed(self._clean(f"no reply: no answer ({error.__cause__ or error})")) from None
         self.retries += answer.retries_taken
         return _read(answer.http_response, time.monotonic() - started)
 
@@ -143,7 +143,7 @@ class Endpoint:
             raise RadbookError(
                 f"{self.host} has no such model or address (status {status}): {message}. Check chat_model and chat_url"
             ) from None
-        raise CallFailed(f"status {status}: {message}") from None
+        raise CallFailed(f"no reply: status {status}: {message}") from None
 
     def _message(self, error: APIStatusError) -> str:
         body = error.body if isinstance(error.body, Mapping) else {}
@@ -178,7 +178,7 @@ def _read(response: httpx2.Response, seconds: float) -> Reply:
     answer = response.json()
     choice, usage = answer["choices"][0], answer.get("usage") or {}
     if choice.get("finish_reason") == "content_filter":
-        raise CallFailed("the server's content filter held the reply back")
+        raise CallFailed("no reply: the server's content filter held the reply back")
     # A refusal is a reply, too: it is read, fails, and says so.
     text = choice["message"].get("content") or choice["message"].get("refusal") or ""
     tokens = (int(usage.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion"))

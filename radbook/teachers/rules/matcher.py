@@ -14,17 +14,11 @@ from radbook.teachers.rules.lexicon import load_lexicon, load_words
 
 __all__ = ["Mention", "MentionFinder"]
 
-# A site and its state belong to one statement unless one of these stands between them.
-_BARRIERS = frozenset(
-    (";", "but", "although", "however", "though", "which", "without", "with", "while", "despite", "by")
+_WORDS = load_words()
+_BARRIERS, _ELLIPSES, _VERBS, _PLACES = (
+    _WORDS[k] for k in ("barriers", "ellipses", "copulas", "prepositions")
 )
-_ELLIPSES = frozenset(
-    ("is", "are", "was", "remains", "appears", "may", "has", "not", "now", "still", "probably")
-)
-_DEGREES = load_words()["degrees"] | load_words()["adjectives"]
-_VERBS = frozenset(("is", "are", "was", "were"))
-# "Degenerative changes are present in the spine": a verb between does not part state and site where a place follows.
-_PLACES = frozenset(("in", "of", "within", "along", "throughout", "at", "over", "involving"))
+_DEGREES = _WORDS["degrees"] | _WORDS["adjectives"]
 
 
 @dataclass(slots=True)

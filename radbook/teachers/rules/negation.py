@@ -34,8 +34,7 @@ __all__ = ["Judge"]
 _AFTER = frozenset(("negation_after", "hedge_after", "hedge_near", "probable_after"))
 _WORDS = load_words()
 _LISTS, _SIGHT, _PERSISTING, _ANSWERS = (_WORDS[k] for k in ("lists", "sight", "persisting", "answers"))
-_ARTICLES = frozenset(("the", "a", "an"))
-_STILL = frozenset(("persists", "persist", "remains", "remain", "still", "continues", "continue", "not"))
+_ARTICLES, _STILL = _WORDS["articles"], _WORDS["going_on"]
 _SENTENCE_JOINTS = JOINTS | _WORDS["verbs"]
 # How many tokens may lie between a trigger and its finding; the others reach to the end of their clause.
 _REACH = {"history_before": 5, "hedge_near": 4}

@@ -16,41 +16,15 @@ from radbook.corpora.sections import body_spans
 from radbook.teachers.rules.lexicon import load_lexicon, load_triggers, load_words
 from radbook.teachers.rules.sentences import normalize, split_sentences
 
-__all__ = ["NOTHING", "PHENOMENA", "TRAITS", "UNKNOWN", "cells", "phenomenon", "sentence_traits"]
+__all__ = ["NOTHING", "TRAITS", "UNKNOWN", "cells", "phenomenon", "sentence_traits"]
 
 TRAITS = ("negation", "hedge", "comparison")
 UNKNOWN = "unknown wording"
 NOTHING = "nothing said"
-# Phenomenon -> the groups of the trap suite it stands for; a group under two names is accepted as either.
-# Groups that mix phenomena (typing habits, notes of intensive care, turns of a sentence) or in which nothing is found have none.
-PHENOMENA: dict[str, tuple[str, ...]] = {
-    "plain mention": ("plain_mention", "convention"),
-    "site and state": ("compositional", "compositional_normal", "convention"),
-    "device": ("devices", "convention"),
-    "list": ("lists",),
-    "negation before": ("negation_before", "compositional_normal"),
-    "negation after": ("negation_after",),
-    "pseudo-negation": ("pseudo_negation", "double_negation", "resolved"),
-    "end of a reach": ("scope_end", "lists"),
-    "resolved or removed": ("resolved", "removed"),
-    "stable or old": ("stability",),
-    "hedge": ("hedge_before", "hedge_after", "double_negation"),
-    "hedge and denial": ("hedge_and_negation", "double_negation"),
-    "likely": ("probable",),
-    "request or history": ("recommendation", "history"),
-    UNKNOWN: (),
-}
-# What ends a thing, by its course or by a hand, and what says that it goes on.
-_ENDED = frozenset(
-    ("resolution", "resolved", "resolving", "cleared", "clearing", "clearance", "gone", "disappeared", "longer",
-     "improving", "improved", "improvement", "decreased", "decreasing", "smaller",
-     "removed", "removal", "removing", "withdrawn", "withdrawal", "discontinued", "extubated", "explanted")
-)
-_LASTING = load_words()["persisting"] | frozenset(
-    ("chronic", "old", "healed", "known", "prior", "previously", "persistent", "persisting", "continued", "changed")
-)
-# What sets a study against an earlier one.
-_COMPARED = _ENDED | _LASTING | frozenset(("compared", "comparison", "earlier", "interval", "new", "newly", "previous", "since"))
+_WORDS = load_words()
+_ENDED = _WORDS["ended"]
+_LASTING = _WORDS["lasting"] | _WORDS["persisting"]
+_COMPARED = _WORDS["compared"] | _ENDED | _LASTING
 _NEGATIONS = frozenset(("negation_before", "negation_after"))
 _HEDGES = frozenset(("hedge_before", "hedge_after"))
 
@@ -70,7 +44,9 @@ def phenomenon(text: str, entry: Mapping | None, *, among: Iterable[Mapping] = (
     Returns
     -------
     str
-        A name of `PHENOMENA`.
+        "plain mention", "site and state", "device", "list", "negation before", "negation after", "pseudo-negation", "end of
+        a reach", "resolved or removed", "stable or old", "hedge", "hedge and denial", "likely", "request or history", or
+        "unknown wording".
 
     Examples
     --------
@@ -102,7 +78,7 @@ def cells(labels: pd.DataFrame, reports: pd.DataFrame, curated: pd.DataFrame) ->
     Returns
     -------
     pandas.Series
-        Indexed by report_id and code, 13 rows per report: a name of `PHENOMENA`, or "nothing said".
+        Indexed by report_id and code, 13 rows per report: a name that `phenomenon` gives, or "nothing said".
 
     Examples
     --------

@@ -6,7 +6,7 @@ per call and process, and its mentions are placed wherever it stands.
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
 from functools import cache
@@ -41,8 +41,8 @@ _PARTIAL = re.compile(
     re.IGNORECASE,
 )
 
-# One mention of a sentence: finding id, presence, rule id, start and end of the evidence in the sentence as matched.
-Reading = tuple[str, str, str, int, int, bool]
+# One mention of a sentence: start and end of the evidence in the sentence as matched, and the other fields of a mention.
+Reading = tuple[int, int, dict[str, object]]
 
 
 @cache
@@ -54,16 +54,16 @@ def _engine() -> tuple[Tokenizer, MentionFinder, Judge]:
 
 def _read(sentence: str) -> list[Reading]:
     tokenizer, finder, judge = _engine()
-    rules = load_lexicon().rules
     doc = tokenizer(sentence)
     words = [token.norm_ for token in doc]
-    readings = []
     mentions = finder.find(doc, words)
+    readings = []
     for mention, presence, why in judge.judge(doc, words, mentions) if mentions else ():
-        rule = rules[mention.rule]
+        rule = load_lexicon().rules[mention.rule]
         evidence = doc[mention.first : mention.last]
         name = f"{rule.finding}/{rule.id}" + (f"|{why}" if why else "")
-        readings.append((rule.finding, presence, name, evidence.start_char, evidence.end_char, rule.choice))
+        fields = {"id": rule.finding, "choice": rule.choice, "presence": presence, "rule": name}
+        readings.append((evidence.start_char, evidence.end_char, fields))
     return readings
 
 
@@ -91,7 +91,7 @@ class RuleTeacher:
         self.n_process = n_process
 
     def label(self, reports: pd.DataFrame) -> pd.DataFrame:
-        """Return a `labels` table with two rows per report, one for each task.
+        """Return a `labels` table with one row per report and task; a task whose codes the ontology lacks is left out.
 
         A report with nothing to label (`radbook.corpora.sections.is_empty`) gets status "failed" and the note
         "empty report".
@@ -122,9 +122,20 @@ def find_mentions(texts: Iterable[str]) -> list[list[dict]]:
     [('blunted_angle', 'present'), ('pulmonary_edema', 'absent')]
     """
     texts = list(texts)
-    placed = [[(a, *normalize(text[a:b])) for a, b in _sentences(text)] for text in texts]
-    readings = {sentence: _read(sentence) for sentence in {s: None for report in placed for _, s, _ in report}}
-    return [_place(text, sentences, readings) for text, sentences in zip(texts, placed, strict=True)]
+    placed = [
+        [
+            (a, *normalize(text[a:b]))
+            for start, end in body_spans(text)
+            for a, b in split_sentences(text, start, end)
+        ]
+        for text in texts
+    ]
+    distinct = dict.fromkeys(sentence for report in placed for _, sentence, _ in report)
+    readings = {sentence: _read(sentence) for sentence in distinct}
+    return [
+        _corrected(text, list(_found(text, sentences, readings)))
+        for text, sentences in zip(texts, placed, strict=True)
+    ]
 
 
 def _label_part(reports: list[tuple[str, str]]) -> list[dict]:
@@ -133,61 +144,38 @@ def _label_part(reports: list[tuple[str, str]]) -> list[dict]:
     found = find_mentions(text for _, text in reports)
     for (report_id, text), mentions in zip(reports, found, strict=True):
         # What was found stands in the body of the report: there is one.
-        if not mentions and is_empty(text):
-            rows += [
-                label_row(report_id, RuleTeacher.source, task, [], status="failed", note="empty report")
-                for task in attributes
-            ]
-            continue
+        empty = {"status": "failed", "note": "empty report"} if not mentions and is_empty(text) else {}
         for task, attribute in attributes.items():
-            rows.append(label_row(report_id, RuleTeacher.source, task, _findings(mentions, attribute)))
+            rows.append(label_row(report_id, RuleTeacher.source, task, _findings(mentions, attribute), **empty))
     return rows
 
 
-def _sentences(text: str) -> Iterator[tuple[int, int]]:
-    for start, end in body_spans(text):
-        yield from split_sentences(text, start, end)
+def _found(text: str, sentences: list, readings: Mapping[str, list[Reading]]) -> Iterator[dict]:
+    for offset, sentence, origin in sentences:
+        for start, end, fields in readings[sentence]:
+            if origin is not None:
+                start, end = origin[start], origin[end - 1] + 1
+            start, end = offset + start, offset + end
+            yield {**fields, "start": start, "end": end, "phrase": text[start:end]}
 
 
-def _place(text: str, sentences: list, readings: dict[str, list[Reading]]) -> list[dict]:
-    mentions = list(_found(text, sentences, readings))
-    late = correction_spans(text)
-    return _corrected(text, mentions, late) if late else mentions
-
-
-def _corrected(text: str, mentions: list[dict], late: list[tuple[int, int]]) -> list[dict]:
+def _corrected(text: str, mentions: list[dict]) -> list[dict]:
     # "ADDENDUM: There is no pneumothorax." takes back the pneumothorax read before. A denial of one kind or place
     # ("no new effusion", "on the left") takes nothing back, and one device removed says nothing of the others.
     def group(mention: dict) -> str:
         category = FINDINGS[mention["id"]].category
-        return mention["id"] if category in ("", "Support Devices") else category
+        return mention["id"] if category in (None, "Support Devices") else category
 
-    said: dict[str, set[str]] = {}
-    for m in mentions:
+    stated: dict[str, set[str]] = {}
+    late = correction_spans(text)
+    for m in mentions if late else ():
         if any(a <= m["start"] < b for a, b in late):
             before, after = text[max(0, m["start"] - 60) : m["start"]], text[m["end"] : m["end"] + 60]
-            whole = before.rpartition(".")[2] + after.partition(".")[0]
-            partial = m["presence"] == Presence.ABSENT and _PARTIAL.search(whole)
-            said.setdefault(group(m), set()).add("part" if partial else m["presence"])
-    gone = {g for g, presences in said.items() if presences == {Presence.ABSENT}}
+            sentence = before.rpartition(".")[2] + after.partition(".")[0]
+            partial = m["presence"] == Presence.ABSENT and _PARTIAL.search(sentence)
+            stated.setdefault(group(m), set()).add("part" if partial else m["presence"])
+    gone = {g for g, presences in stated.items() if presences == {Presence.ABSENT}}
     return [m for m in mentions if m["presence"] == Presence.ABSENT or group(m) not in gone]
-
-
-def _found(text: str, sentences: list, readings: dict[str, list[Reading]]) -> Iterator[dict]:
-    for offset, sentence, origin in sentences:
-        for finding_id, presence, rule, start, end, choice in readings[sentence]:
-            if origin is not None:
-                start, end = origin[start], origin[end - 1] + 1
-            start, end = offset + start, offset + end
-            yield {
-                "id": finding_id,
-                "choice": choice,
-                "presence": presence,
-                "rule": rule,
-                "start": start,
-                "end": end,
-                "phrase": text[start:end],
-            }
 
 
 def _findings(mentions: list[dict], attribute: str) -> list[dict]:
@@ -196,8 +184,6 @@ def _findings(mentions: list[dict], attribute: str) -> list[dict]:
         for m in mentions
         if (m["choice"] or attribute != "category") and (code := getattr(FINDINGS[m["id"]], attribute))
     )
-    found = [
-        finding(code, **{k: m[k] for k in ("presence", "phrase", "start", "end", "rule")})
-        for code, m in best.items()
-    ]
+    keys = ("presence", "phrase", "start", "end", "rule")
+    found = [finding(code, **{key: m[key] for key in keys}) for code, m in best.items()]
     return sorted(found, key=lambda f: (f["start"], f["end"], f["code"]))

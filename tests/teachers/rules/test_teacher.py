@@ -115,7 +115,7 @@ def test_processes_change_nothing(monkeypatch):
     reports = pd.DataFrame({"report_id": [str(i) for i in range(90)]})
     reports["text"] = [f"No effusion on film {i}. Nodule {i}." for i in range(90)]
     alone = RuleTeacher().label(reports)
-    monkeypatch.setattr("radbook.teachers.rules._WORTH_PROCESSES", 100)
+    monkeypatch.setattr("radbook.teachers.rules.teacher._WORTH_PROCESSES", 100)
     pd.testing.assert_frame_equal(alone, RuleTeacher(n_process=2).label(reports))
 
 
