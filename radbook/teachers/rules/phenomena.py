@@ -6,7 +6,7 @@ The names stand for groups of the trap suite in `tests/traps.yaml`.
 """
 
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 import pandas as pd
 
@@ -27,6 +27,7 @@ _LASTING = _WORDS["lasting"] | _WORDS["persisting"]
 _COMPARED = _WORDS["compared"] | _ENDED | _LASTING
 _NEGATIONS = frozenset(("negation_before", "negation_after"))
 _HEDGES = frozenset(("hedge_before", "hedge_after"))
+_BY_TRIGGER = {"asked": "request or history", "history": "request or history", "likely": "likely"}
 
 
 def phenomenon(text: str, entry: Mapping | None, *, among: Iterable[Mapping] = ()) -> str:
@@ -59,7 +60,23 @@ def phenomenon(text: str, entry: Mapping | None, *, among: Iterable[Mapping] = (
     >>> named("Possible pneumonia. Effusion is not seen.")
     {'Pneumonia': 'hedge', 'Pleural Effusion': 'negation after'}
     """
-    return _named(text, _bounds(text), entry, among)
+    if entry is None or not entry.get("rule") or entry.get("start") is None:
+        return UNKNOWN
+    name, _, why = entry["rule"].partition("|")
+    kind, _, trigger = why.partition(":")
+    if kind in _BY_TRIGGER:
+        return _BY_TRIGGER[kind]
+    first, last = entry["start"], entry["end"]
+    start, end = next(((a, b) for a, b in _bounds(text) if a <= first < b), (0, len(text)))
+    beside = [e for e in among if e["code"] != entry["code"] and e.get("start") is not None and start <= e["start"] < end]
+    before, evidence, after = (normalize(part)[0] for part in (text[start:first], text[first:last], text[last:end]))
+    words = f"{before} {evidence} {after}".split()
+    kinds = _kinds_in(words)
+    if kind == "hedge":
+        return "hedge" if kinds.isdisjoint(_NEGATIONS) else "hedge and denial"
+    if kind == "neg":
+        return _denied(trigger, before, evidence, kinds, beside)
+    return _stated(name, entry, kinds, {w.strip(".,:()") for w in words}, beside)
 
 
 def cells(labels: pd.DataFrame, reports: pd.DataFrame, curated: pd.DataFrame) -> pd.Series:
@@ -100,8 +117,7 @@ def cells(labels: pd.DataFrame, reports: pd.DataFrame, curated: pd.DataFrame) ->
             if entry["presence"] != Presence.ABSENT:
                 named[report_id, entry["code"]] = UNKNOWN
         found = read.get(report_id, [])
-        bounds = _bounds(text) if len(found) else []
-        named.update({(report_id, e["code"]): _named(text, bounds, e, found) for e in found})
+        named.update({(report_id, e["code"]): phenomenon(text, e, among=found) for e in found})
     index = pd.MultiIndex.from_tuples(named, names=["report_id", "code"])
     return pd.Series(list(named.values()), index=index, name="phenomenon", dtype=object)
 
@@ -131,66 +147,37 @@ def _rows(labels: pd.DataFrame) -> dict[str, list[dict]]:
     return dict(zip(usable["report_id"], usable["findings"], strict=True))
 
 
+@lru_cache(maxsize=1)  # the findings of one report are named in turn
 def _bounds(text: str) -> list[tuple[int, int]]:
     return [bound for a, b in body_spans(text) for bound in split_sentences(text, a, b)]
 
 
-def _named(text: str, bounds: list[tuple[int, int]], entry: Mapping | None, among: Iterable[Mapping]) -> str:
-    if entry is None or not entry.get("rule") or entry.get("start") is None:
-        return UNKNOWN
-    start, end = next(((a, b) for a, b in bounds if a <= entry["start"] < b), (0, len(text)))
-    name, _, why = entry["rule"].partition("|")
-    kind, _, trigger = why.partition(":")
-    others = [
-        e for e in among if start <= (-1 if e.get("start") is None else e["start"]) < end and e["code"] != entry["code"]
-    ]
-    if kind in ("asked", "history"):
-        return "request or history"
-    if kind == "likely":
-        return "likely"
-    before, evidence, after = (
-        normalize(part)[0]
-        for part in (text[start : entry["start"]], text[entry["start"] : entry["end"]], text[entry["end"] : end])
-    )
-    words = f"{before} {evidence} {after}".split()
-    kinds = _kinds_in(words)
-    if kind == "hedge":
-        return "hedge" if kinds.isdisjoint(_NEGATIONS) else "hedge and denial"
-    if kind == "neg":
-        return _denied(trigger, before, evidence, kinds, others)
-    return _stated(name, entry, kinds, {w.strip(".,:()") for w in words}, others)
-
-
-def _denied(trigger: str, before: str, evidence: str, kinds: set[str], others: list[Mapping]) -> str:
+def _denied(trigger: str, before: str, evidence: str, kinds: set[str], beside: list[Mapping]) -> str:
     if not _ENDED.isdisjoint(trigger.split()):
         return "resolved or removed"
     if not kinds.isdisjoint(_HEDGES):
         return "hedge and denial"
-    if _holds(evidence, trigger):
+    if f" {trigger} " in f" {evidence} ":
         return "site and state"
-    if any(e["presence"] != Presence.ABSENT for e in others):
+    if any(e["presence"] != Presence.ABSENT for e in beside):
         return "end of a reach"
-    if others:
+    if beside:
         return "list"
-    return "negation before" if _holds(before, trigger) else "negation after"
+    return "negation before" if f" {trigger} " in f" {before} " else "negation after"
 
 
-def _holds(words: str, phrase: str) -> bool:
-    return f" {phrase} " in f" {words} "
-
-
-def _stated(name: str, entry: Mapping, kinds: set[str], words: set[str], others: list[Mapping]) -> str:
+def _stated(name: str, entry: Mapping, kinds: set[str], words: set[str], beside: list[Mapping]) -> str:
     if entry["presence"] == Presence.ABSENT:
         return "site and state" if _ENDED.isdisjoint(words) else "resolved or removed"
     if "pseudo" in kinds:
         return "pseudo-negation"
-    if any("|neg:" in (e.get("rule") or "") for e in others) or not kinds.isdisjoint(_NEGATIONS):
+    if any("|neg:" in (e.get("rule") or "") for e in beside) or not kinds.isdisjoint(_NEGATIONS):
         return "end of a reach"
     if entry["code"] == "Support Devices":
         return "device"
     if not _ENDED.isdisjoint(words):
         return "resolved or removed"
-    if len(others) > 1:
+    if len(beside) > 1:
         return "list"
     if name in _patterns():
         return "site and state"
