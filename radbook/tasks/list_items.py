@@ -6,12 +6,15 @@ What an item says besides its name ("no ...", "possible ...", "none") is read as
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from radbook.core.findings import Presence
 from radbook.core.ontology import FINDINGS
 from radbook.corpora.label_names import category_of, folded, sense
 from radbook.icd10 import descriptor, is_leaf, map_phrase, normalize_code
+
+if TYPE_CHECKING:
+    from radbook.tasks.task import Task
 
 __all__ = ["EDGES", "Item", "Read", "read_choice", "read_item", "read_open", "short", "write_open"]
 
@@ -40,19 +43,20 @@ class Item(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def read_item(text: str, read: Read, *, strict: bool = False) -> Item:
+def read_item(text: str, task: "Task", *, strict: bool = False) -> Item:
     """Read one item; a denied or unknown one is left out, and its note says so.
 
-    >>> read_item("possible edema", read_choice).presence, read_item("no edema", read_choice).notes
+    >>> from radbook.tasks import CHOICE
+    >>> read_item("possible edema", CHOICE).presence, read_item("no edema", CHOICE).notes
     (<Presence.UNCERTAIN: 'uncertain'>, ("negated item 'no edema' left out",))
     """
     item = re.sub(r"\s+", " ", text).strip(EDGES)
     presence, bare = sense(item)
-    if presence is None:
+    if presence is None or folded(item) == task.empty.lower():
         return Item(nothing=True)
     if presence == Presence.ABSENT:
         return Item(notes=(f"negated item {short(item)} left out",))
-    code, phrase, remark = read(bare, strict)
+    code, phrase, remark = task.read(bare, strict)
     if code is None:
         return Item(notes=(f"unknown item {short(item)} left out",))
     hedge = f"hedged item {short(item)} read as uncertain" if presence == Presence.UNCERTAIN else ""

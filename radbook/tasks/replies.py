@@ -60,7 +60,7 @@ def _read_items(task: "Task", inside: str, text: str | None, *, strict: bool) ->
     for raw in _ITEM_BREAK.split(inside):
         if not raw.strip(EDGES + "\n"):
             continue
-        item = read_item(raw, task.read, strict=strict)
+        item = read_item(raw, task, strict=strict)
         empty = empty or item.nothing
         if item.code in found:
             notes.append(f"{item.code} named twice")

@@ -181,7 +181,7 @@ def _from_json(task: Task, items: list, text: str) -> tuple[list[dict], list[str
         if not written:
             notes.append(f"unknown item {json.dumps(item, ensure_ascii=False)[:60]} left out")
             continue
-        read = read_item(written, task.read)
+        read = read_item(written, task)
         nothing = nothing or read.nothing
         if read.code in findings:
             # Two phrases may share a code; the first one stands.

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import pandas as pd
 
 from radbook.core.errors import RadbookError, choose
-from radbook.core.findings import label_row
 from radbook.core.progress import Progress
 from radbook.core.schema import PREDICTIONS, check, check_reports
 from radbook.corpora.sections import body_of

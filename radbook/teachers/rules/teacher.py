@@ -62,8 +62,8 @@ def _read(sentence: str) -> list[Reading]:
         rule = load_lexicon().rules[mention.rule]
         evidence = doc[mention.first : mention.last]
         name = f"{rule.finding}/{rule.id}" + (f"|{why}" if why else "")
-        fields = {"id": rule.finding, "choice": rule.choice, "presence": presence, "rule": name}
-        readings.append((evidence.start_char, evidence.end_char, fields))
+        about = {"id": rule.finding, "choice": rule.choice, "presence": presence, "rule": name}
+        readings.append((evidence.start_char, evidence.end_char, about))
     return readings
 
 
@@ -152,11 +152,11 @@ def _label_part(reports: list[tuple[str, str]]) -> list[dict]:
 
 def _found(text: str, sentences: list, readings: Mapping[str, list[Reading]]) -> Iterator[dict]:
     for offset, sentence, origin in sentences:
-        for start, end, fields in readings[sentence]:
+        for start, end, mention in readings[sentence]:
             if origin is not None:
                 start, end = origin[start], origin[end - 1] + 1
             start, end = offset + start, offset + end
-            yield {**fields, "start": start, "end": end, "phrase": text[start:end]}
+            yield {**mention, "start": start, "end": end, "phrase": text[start:end]}
 
 
 def _corrected(text: str, mentions: list[dict]) -> list[dict]:
