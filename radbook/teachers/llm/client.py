@@ -125,7 +125,7 @@ class Endpoint:
         if response.is_success:
             try:
                 _read(response, 0.0)
-            except (ValueError, TypeError, AttributeError, LookupError):
+            except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError):
                 raise httpx2.RemoteProtocolError("it is no chat completion") from None
 
     def _refuse(self, status: int, message: str, sent: Mapping[str, object]) -> NoReturn:
