@@ -90,7 +90,7 @@ def _work(step: str, reports: pd.DataFrame, curated: pd.DataFrame) -> Callable[[
         first = set(train["report_id"].head(1))
         few = curated[curated["report_id"].isin(first)]
         return lambda part: build_instructions(
-            reports, *(few if len(part) == 1 else curated,) * 2, tokenizer=tokenizer
+            reports, dict.fromkeys(("choice", "open"), few if len(part) == 1 else curated), tokenizer=tokenizer
         )
     if step == "training":
         from radbook.instructions import build_instructions
@@ -98,8 +98,7 @@ def _work(step: str, reports: pd.DataFrame, curated: pd.DataFrame) -> Callable[[
         from radbook.student.training.finetune import finetune
 
         prepare_training("tiny", "auto")  # Unsloth wants to be imported before the tokenizer's library
-        choice = curated[curated["task"] == "choice"]
-        rows, _ = build_instructions(reports, choice, None, tokenizer=load_tokenizer("tiny"))
+        rows, _ = build_instructions(reports, {"choice": curated}, tokenizer=load_tokenizer("tiny"))
 
         def train(part: pd.DataFrame) -> None:
             own = rows.head(2) if len(part) == 1 else rows[rows["report_id"].isin(part["report_id"])]

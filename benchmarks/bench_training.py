@@ -31,8 +31,7 @@ SIDES = {
 def measure(*, n_reports: int = 400, rounds: int = 3) -> list[tuple[str, float, str]]:
     """Train each side once a round on the same rows; a rate is the median of its rounds in CPU time."""
     reports, curated = load_corpus("synthetic", n_reports=n_reports, seed=1)
-    choice, opened = (curated[curated["task"] == task] for task in ("choice", "open"))
-    table, _ = build_instructions(reports, choice, opened, tokenizer=load_tokenizer("tiny"))
+    table, _ = build_instructions(reports, {"choice": curated, "open": curated}, tokenizer=load_tokenizer("tiny"))
     tokens = int(table["prompt_tokens"].sum() + table["completion_tokens"].sum()) + 2 * len(table)
     script = Path(__file__).with_name("train_side.py")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:

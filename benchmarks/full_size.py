@@ -66,16 +66,13 @@ def rows_of(folder: Path, n_rows: int) -> Any:
     from radbook.student.base import load_tokenizer
 
     reports, curated = load_corpus("synthetic", n_reports=max(60, 2 * n_rows), seed=1)
-    choice, opened = (curated[curated["task"] == task] for task in ("choice", "open"))
-    counts = {"n_choice": n_rows // 3, "n_open": n_rows - n_rows // 3}
     table, _ = build_instructions(
         reports,
-        choice,
-        opened,
+        {"choice": curated, "open": curated},
+        n={"choice": n_rows // 3, "open": n_rows - n_rows // 3},
         tokenizer=load_tokenizer(str(folder)),
         style="full",
         max_prompt_tokens=4000,
-        **counts,
     )
     return table
 

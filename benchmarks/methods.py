@@ -62,7 +62,7 @@ class Bench:
         """Train a student on `labels`, or find it trained; `other` replaces parameters of `finetune`."""
         p = self.parameters
         rows, _ = build_instructions(
-            self.reports, labels.get("choice"), labels.get("open"), tokenizer=load_tokenizer(p["base_model"]),
+            self.reports, labels, tokenizer=load_tokenizer(p["base_model"]),
             style=prompt_style(p["base_model"]), max_prompt_tokens=p["max_prompt_tokens"], second_opinion=opinion,
             seed=p["seed"],
         )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 
 __all__ = ["examine"]
 
-PACKAGES = ("torch", "transformers", "trl", "peft", "spacy", "negspacy", "papermill", "jupyter-book")
+PACKAGES = ("torch", "transformers", "trl", "peft", "spacy", "papermill", "jupyter-book")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 

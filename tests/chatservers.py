@@ -59,7 +59,7 @@ class Server:
         found = [f for f in labels.loc[task, "findings"] if f["presence"] == Presence.PRESENT]
         if "response_format" not in request:
             return TASKS[task].render(found, style="full")
-        name = "category" if task == "choice" else "icd10"
+        name = TASKS[task].attribute
         return json.dumps({"findings": [{name: f["code"], "quote": f["phrase"]} for f in found]})
 
     def completion(self, request: dict, content: str) -> dict:
@@ -105,6 +105,12 @@ class FaultyProxy:
                 {"error": {"message": "busy"}},
                 {"Retry-After": formatdate(time.time() + 1, usegmt=True)},
             )
+        elif fault == "429 with a pause of nan":
+            send(handler, 429, {"error": {"message": "slow down"}}, {"retry-after-ms": "nan", "Retry-After": "nan"})
+        elif fault == "no completion":
+            send(handler, 200, {"hello": "world"})
+        elif fault == "endless":
+            send_for_ever(handler)
         elif fault == "500":
             send(handler, 500, {"error": {"message": "broken"}})
         elif fault == "reset":
@@ -161,6 +167,18 @@ def send(
         handler.send_header(name, value)
     handler.end_headers()
     handler.wfile.write(body)
+
+
+def send_for_ever(handler: BaseHTTPRequestHandler, *, size: int = 1 << 16, pause: float = 0.0) -> None:
+    """Send an answer that begins as it should and has no end, until the other side hangs up."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.end_headers()
+    handler.close_connection = True
+    handler.wfile.write(b'{"choices": [')
+    while True:
+        handler.wfile.write(b" " * size)
+        time.sleep(pause)
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def make_run(
     run.write("reports", reports)
     for kind, table in (("curated", curated), ("rules", rules), ("simulated", simulated)):
         run.write_labels(kind, table)
-    instructions, _ = build_instructions(reports, rules, simulated, tokenizer=tokenizer())
+    instructions, _ = build_instructions(reports, {"choice": rules, "open": simulated}, tokenizer=tokenizer())
     run.write("instructions", instructions)
     run.write("predictions", predictions.assign(reply="a reply that must not be published"))
     run.write("scores", score_all(curated, [predictions, rules, simulated], reports=test, n_bootstrap=100))

@@ -13,5 +13,5 @@ __all__ = ["agreed_reports"]
 
 def agreed_reports(labels: pd.DataFrame, opinion: pd.DataFrame, task: Task) -> set[str]:
     """Return the reports of which both say that the same is present; what has failed says nothing."""
-    said, other = (present_codes(table, task=task.name) for table in (labels, opinion))
-    return {report_id for report_id, codes in said.items() if other.get(report_id) == codes}
+    ours, other = (present_codes(table, task=task.name) for table in (labels, opinion))
+    return {report_id for report_id, codes in ours.items() if other.get(report_id) == codes}

@@ -28,7 +28,7 @@ __all__ = [
 
 PACKAGE = Path(radbook.__file__).parent
 REPORTED = (
-    *("torch", "transformers", "trl", "peft", "datasets", "accelerate", "unsloth", "spacy", "negspacy", "pandas"),
+    *("torch", "transformers", "trl", "peft", "datasets", "accelerate", "unsloth", "spacy", "pandas"),
     *("numpy", "pyarrow", "rapidfuzz", "simple-icd-10-cm", "papermill", "jupyter-book"),
 )
 

@@ -1,15 +1,5 @@
 """The tasks a labeler is given: what it is asked, how it answers, and how any reply is read."""
 
-from radbook.tasks.task import (
-    CHOICE,
-    LEVELS,
-    OPEN,
-    STYLES,
-    TASKS,
-    Task,
-    present_codes,
-    task_of,
-    worked_examples,
-)
+from radbook.tasks.task import CHOICE, LEVELS, OPEN, STYLES, TASKS, Task, present_codes, task_of
 
-__all__ = ["CHOICE", "LEVELS", "OPEN", "STYLES", "TASKS", "Task", "present_codes", "task_of", "worked_examples"]
+__all__ = ["CHOICE", "LEVELS", "OPEN", "STYLES", "TASKS", "Task", "present_codes", "task_of"]

@@ -6,18 +6,17 @@ What an item says besides its name ("no ...", "possible ...", "none") is read as
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from radbook.core.errors import RadbookError
 from radbook.core.findings import Presence
-from radbook.core.ontology import CATEGORIES, FINDINGS
+from radbook.core.ontology import FINDINGS
 from radbook.corpora.label_names import category_of, folded, sense
 from radbook.icd10 import descriptor, is_leaf, map_phrase, normalize_code
 
-__all__ = [
-    *("EDGES", "Item", "Read", "by_mention", "canonical", "read_choice", "read_item", "read_open", "short"),
-    *("write_choice", "write_open"),
-]
+if TYPE_CHECKING:
+    from radbook.tasks.task import Task
+
+__all__ = ["EDGES", "Item", "Read", "read_choice", "read_item", "read_open", "short", "write_open"]
 
 EDGES = " \t\"'`*.:-\u2022\u2013"  # quotes, bullets and stops around an item
 MAX_WORDS = 8  # evidence longer than this is no "shortest phrase": the standard name is written instead
@@ -44,19 +43,20 @@ class Item(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def read_item(text: str, read: Read, *, strict: bool = False) -> Item:
+def read_item(text: str, task: "Task", *, strict: bool = False) -> Item:
     """Read one item; a denied or unknown one is left out, and its note says so.
 
-    >>> read_item("possible edema", read_choice).presence, read_item("no edema", read_choice).notes
+    >>> from radbook.tasks import CHOICE
+    >>> read_item("possible edema", CHOICE).presence, read_item("no edema", CHOICE).notes
     (<Presence.UNCERTAIN: 'uncertain'>, ("negated item 'no edema' left out",))
     """
     item = re.sub(r"\s+", " ", text).strip(EDGES)
     presence, bare = sense(item)
-    if presence is None:
+    if presence is None or folded(item) == task.empty.lower():
         return Item(nothing=True)
     if presence == Presence.ABSENT:
         return Item(notes=(f"negated item {short(item)} left out",))
-    code, phrase, remark = read(bare, strict)
+    code, phrase, remark = task.read(bare, strict)
     if code is None:
         return Item(notes=(f"unknown item {short(item)} left out",))
     hedge = f"hedged item {short(item)} read as uncertain" if presence == Presence.UNCERTAIN else ""
@@ -66,14 +66,6 @@ def read_item(text: str, read: Read, *, strict: bool = False) -> Item:
 def short(item: str) -> str:
     """Quote an item in a note, cut to 40 characters."""
     return repr(item if len(item) <= 40 else item[:37] + "...")
-
-
-def write_choice(entry: dict) -> str:
-    """Write one finding of the choice task: the name of its category."""
-    if entry["code"] not in CATEGORIES:
-        known = ", ".join(CATEGORIES)
-        raise RadbookError(f"choice label {entry['code']!r} is none of the 13 categories: {known}")
-    return entry["code"]
 
 
 def read_choice(item: str, strict: bool) -> tuple[str | None, str | None, str]:
@@ -115,13 +107,3 @@ def read_open(item: str, strict: bool) -> tuple[str | None, str | None, str]:
         return None, None, ""
     reason = f" ({raw.upper()} is no valid leaf code)" if raw else ""
     return mapped, phrase, f"{short(item)} coded {mapped}{reason}"
-
-
-def canonical(entry: dict) -> tuple:
-    """Sort findings in the order of the categories."""
-    return (CATEGORIES.index(entry["code"]) if entry["code"] in CATEGORIES else -1,)
-
-
-def by_mention(entry: dict) -> tuple:
-    """Sort findings by where the report names them, those without a place last."""
-    return entry["start"] is None, entry["start"] or 0, entry["code"]

@@ -1,49 +1,33 @@
 """The two tasks as text: the prompt a model reads, the reply it should write, and a parser for what it did write.
 
 `CHOICE` asks which of the 13 categories a report states; `OPEN` asks for every finding with its ICD-10-CM code.
-Both replies start with a one-line list in square brackets, so one parser serves both; a third task is one more
-`Task`.
-`Task.parse` accepts any string: it returns what it could read, says how sure it was (ok, repaired, failed) and
-notes every item it changed or left out.
+Both replies start with a one-line list in square brackets, so one parser serves both; a third task is one more `Task`
+in `TASKS`.
 """
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
+from operator import itemgetter
 
 import pandas as pd
 import yaml
 
-from radbook.core.errors import choose
+from radbook.core.errors import RadbookError, choose
 from radbook.core.findings import Presence
 from radbook.core.ontology import CATEGORIES, NORMAL
 from radbook.icd10 import block
 from radbook.tasks.grounding import locate, with_phrase
-from radbook.tasks.list_items import (
-    EDGES,
-    Read,
-    by_mention,
-    canonical,
-    read_choice,
-    read_item,
-    read_open,
-    short,
-    write_choice,
-    write_open,
-)
+from radbook.tasks.list_items import Read, read_choice, read_open, write_open
+from radbook.tasks.replies import parse_reply
 
-__all__ = ["CHOICE", "LEVELS", "OPEN", "STYLES", "TASKS", "Task", "present_codes", "task_of", "worked_examples"]
+__all__ = ["CHOICE", "LEVELS", "OPEN", "STYLES", "TASKS", "Task", "present_codes", "task_of"]
 
 STYLES = ("short", "full")
 LEVELS = ("block", "category", "code")
-_BRACKETED = re.compile(r"\[([^\[\]]*)\]")
-_ITEM_BREAK = re.compile(r"[,;\n](?![^()\n]*\))")  # not inside parentheses
-_EVIDENCE = re.compile(r"^[\s\-*\u2022]*(?P<name>[^:\n]{3,40}?)\s*:\s*(?P<quote>\S.*)$")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
     """One thing to ask of a report.
 
@@ -53,28 +37,31 @@ class Task:
         The task word: it opens the short prompt and fills the `task` column of every table.
     empty
         The word between the brackets when nothing is found.
-    order
-        Key by which `render` sorts the present findings.
-    write
-        Turns one finding into one list item.
+    attribute
+        What a code is called: the field of `radbook.core.ontology.FINDINGS` that holds it, and its name in a JSON answer.
     read
         Turns one list item into (code, phrase, remark); told `strict` where the item stood outside brackets.
-    quotes
-        Whether the full style adds one line of evidence per finding below the list.
+    instructions
+        What to do, in words, by the form of the answer: "list" in square brackets, or "json".
+    write
+        Turns one finding into one list item.
     codes
         All codes that an answer may name, in canonical order; empty where any ICD-10-CM code may stand.
-    attribute
-        The field of `radbook.core.ontology.FINDINGS` that holds a finding's code in this task.
+    quotes
+        Whether the full style adds one line of evidence per finding below the list.
+    examples
+        Invented reports and their findings. The full prompt of a task without `quotes` shows the first three.
     """
 
     name: str
     empty: str
-    order: Callable[[dict], tuple]
-    write: Callable[[dict], str]
-    read: Read
-    quotes: bool
-    codes: tuple[str, ...]
     attribute: str
+    read: Read
+    instructions: Mapping[str, str]
+    write: Callable[[dict], str] = itemgetter("code")
+    codes: tuple[str, ...] = ()
+    quotes: bool = False
+    examples: tuple[tuple[str, list[dict]], ...] = ()
 
     def key(self, level: str = "category") -> Callable[[str], str]:
         """How two codes are compared: by the block of ICD-10 they are in, its category (three characters), or as they are.
@@ -90,13 +77,16 @@ class Task:
             return lambda code: code
         return (lambda code: block(code) or code) if level == "block" else (lambda code: code[:3])
 
-    def instruction(self, form: str = "list") -> str:
-        """Return what to do, in words: `form` says whether the answer is a bracketed list or a JSON object.
+    def order(self, entry: dict) -> tuple:
+        """Sort findings by this: a closed set in its own order, others by where the report names them.
 
-        >>> OPEN.instruction().splitlines()[0] == OPEN.instruction("json").splitlines()[0]
-        True
+        >>> from radbook.core.findings import finding
+        >>> [f["code"] for f in sorted([finding("Fracture"), finding("Edema")], key=CHOICE.order)]
+        ['Edema', 'Fracture']
         """
-        return _instruction(self.name if form == "list" else f"{self.name}_{form}")
+        if self.codes:
+            return (self.codes.index(entry["code"]) if entry["code"] in self.codes else -1,)
+        return entry["start"] is None, entry["start"] or 0, entry["code"]
 
     def prefix(self, style: str = "short") -> str:
         """Return the constant text before the report, which generation may prefill once for all reports.
@@ -107,12 +97,12 @@ class Task:
         choose(style, STYLES, "style")
         if style == "short":
             return f"{self.name}\n"
-        shown = [] if self.quotes else worked_examples()[:3]
+        shown = [] if self.quotes else self.examples[:3]
         examples = "".join(
-            f"\n\nExample {n}\nReport: {text}\nAnswer: {self.render(found[self.name], text)}"
-            for n, (text, found) in enumerate(shown, start=1)
+            f"\n\nExample {n}\nReport: {text}\nAnswer: {self.render(findings, text)}"
+            for n, (text, findings) in enumerate(shown, start=1)
         )
-        return f"### Instruction:\n{self.instruction()}{examples}\n\n### Report:\n"
+        return f"### Instruction:\n{self.instructions['list']}{examples}\n\n### Report:\n"
 
     def prompt(self, report_body: str, style: str = "short") -> str:
         """Return what the model reads: the task, then the report, then the cue to answer.
@@ -141,6 +131,9 @@ class Task:
         chosen: dict[str, dict] = {}
         present = [with_phrase(f, text) for f in findings if f["presence"] == Presence.PRESENT]
         for entry in sorted(present, key=self.order):
+            if self.codes and entry["code"] not in self.codes:
+                known = f"{len(self.codes)} categories: {', '.join(self.codes)}"
+                raise RadbookError(f"{self.name} label {entry['code']!r} is none of the {known}")
             chosen.setdefault(entry["code"], entry)
         items = [self.write(f) for f in chosen.values()]
         lines = [f"[{', '.join(items) or self.empty}]"]
@@ -149,7 +142,7 @@ class Task:
         return "\n".join(lines)
 
     def parse(self, reply: str, text: str | None = None) -> tuple[list[dict], str, str]:
-        """Read any reply.
+        """Read any reply; items that were changed or left out are noted.
 
         Returns
         -------
@@ -168,103 +161,25 @@ class Task:
         >>> CHOICE.parse("I cannot tell.")
         ([], 'failed', 'no bracketed list and no known name')
         """
-        for match in _BRACKETED.finditer(reply):
-            read = self._read_items(match[1], text, strict=False)
-            if read is not None:
-                return self._finish(read, reply[: match.start()], reply[match.end() :], text)
-        if _BRACKETED.search(reply):
-            items = ", ".join(m[1].strip() for m in _BRACKETED.finditer(reply))
-            return [], "failed", f"nothing in the list is known: {short(items)}"
-        before, opened, inside = reply.partition("[")
-        pieces = [(before, inside, "")] if opened else _lines_in_context(reply)
-        for before, piece, after in pieces:
-            piece = re.sub(r"^\s*(findings|answer|response)\s*:\s*", "", piece, flags=re.I).strip("[] ")
-            read = self._read_items(piece, text, strict=not opened) if piece else None
-            if read is not None:
-                return self._finish((read[0], ["missing bracket", *read[1]]), before, after, text)
-        return [], "failed", "no bracketed list and no known name"
-
-    def _read_items(
-        self, inside: str, text: str | None, *, strict: bool
-    ) -> tuple[list[dict], list[str]] | None:
-        """Read the items of one list; None if it holds items and not one of them is known."""
-        found: dict[str, dict] = {}
-        notes: list[str] = []
-        empty = not inside.strip()
-        for raw in _ITEM_BREAK.split(inside):
-            if not raw.strip(EDGES + "\n"):
-                continue
-            item = read_item(raw, self.read, strict=strict)
-            empty = empty or item.nothing
-            if item.code in found:
-                notes.append(f"{item.code} named twice")
-                continue
-            if item.code:
-                found[item.code] = locate(item.code, item.phrase, text, presence=item.presence)
-            notes += item.notes
-        if not found and (not empty or notes):
-            return None
-        if found and empty:
-            notes.append(f"{self.empty} left out beside findings")
-        if not found and not inside.strip():
-            notes.append(f"empty list read as {self.empty}")
-        return list(found.values()), notes
-
-    def _finish(
-        self, read: tuple[list[dict], list[str]], before: str, after: str, text: str | None
-    ) -> tuple[list[dict], str, str]:
-        findings, notes = read
-        prose = bool(re.search(r"\w", before))
-        for line in after.splitlines():
-            match = _EVIDENCE.match(line) if self.quotes else None
-            name = match["name"].strip().lower() if match else ""
-            quoted = [i for i, f in enumerate(findings) if f["code"].lower() == name]
-            if quoted:
-                quote = match["quote"].strip(" \"'")
-                old = findings[quoted[0]]
-                findings[quoted[0]] = locate(old["code"], quote, text, presence=old["presence"])
-            else:
-                prose = prose or bool(re.search(r"\w", line))
-        if prose:
-            notes.append("extra prose beside the list")
-        return sorted(findings, key=self.order), "repaired" if notes else "ok", "; ".join(notes)
+        return parse_reply(self, reply, text)
 
 
-@cache
-def _instruction(name: str) -> str:
-    return (files("radbook") / "resources" / "prompts" / f"{name}.txt").read_text(encoding="utf-8").strip()
+def _packaged(name: str) -> dict:
+    """Read the instructions and worked examples of a task from the package's resources."""
+    folder = files("radbook") / "resources"
+    forms = {"list": f"{name}.txt", "json": f"{name}_json.txt"}
+    instructions = {
+        form: (folder / "prompts" / file).read_text(encoding="utf-8").strip() for form, file in forms.items()
+    }
+    entries = yaml.safe_load((folder / "worked_examples.yaml").read_text(encoding="utf-8"))
+    examples = [
+        (e["report"], [locate(code, quote, e["report"]) for code, quote in e[name].items()]) for e in entries
+    ]
+    return {"instructions": instructions, "examples": tuple(examples)}
 
 
-@cache
-def worked_examples() -> tuple[tuple[str, dict[str, list[dict]]], ...]:
-    """Return invented reports with their findings per task, as examples for a language model.
-
-    >>> text, found = worked_examples()[1]
-    >>> OPEN.render(found["open"], text)
-    '[calcified granuloma (J98.4), scoliosis (M41.9)]'
-    """
-    stream = (files("radbook") / "resources" / "worked_examples.yaml").read_text(encoding="utf-8")
-    return tuple(
-        (
-            entry["report"],
-            {
-                "choice": [locate(code, quote, entry["report"]) for code, quote in entry["choice"].items()],
-                "open": [locate(code, quote, entry["report"]) for quote, code in entry["open"].items()],
-            },
-        )
-        for entry in yaml.safe_load(stream)
-    )
-
-
-def _lines_in_context(reply: str) -> list[tuple[str, str, str]]:
-    lines = reply.splitlines()
-    return [("\n".join(lines[:i]), line, "\n".join(lines[i + 1 :])) for i, line in enumerate(lines[:20])]
-
-
-CHOICE = Task(
-    "choice", NORMAL, canonical, write_choice, read_choice, quotes=True, codes=CATEGORIES, attribute="category"
-)
-OPEN = Task("open", "none", by_mention, write_open, read_open, quotes=False, codes=(), attribute="icd10")
+CHOICE = Task("choice", NORMAL, "category", read_choice, codes=CATEGORIES, quotes=True, **_packaged("choice"))
+OPEN = Task("open", "none", "icd10", read_open, write=write_open, **_packaged("open"))
 TASKS = {task.name: task for task in (CHOICE, OPEN)}
 """The tasks by name; whoever adds a third one here has it in labels, instructions, replies and scores."""
 
@@ -288,6 +203,6 @@ def present_codes(labels: pd.DataFrame, *, task: str) -> dict[str, set[str]]:
     key = task_of(task).key()
     rows = labels[(labels["task"] == task) & (labels["status"] != "failed")]
     return {
-        report_id: {key(f["code"]) for f in said if f["presence"] == Presence.PRESENT}
-        for report_id, said in zip(rows["report_id"], rows["findings"], strict=True)
+        report_id: {key(f["code"]) for f in findings if f["presence"] == Presence.PRESENT}
+        for report_id, findings in zip(rows["report_id"], rows["findings"], strict=True)
     }

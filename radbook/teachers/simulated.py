@@ -8,7 +8,7 @@ real teachers do not; whatever is learned from it must say so.
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ from radbook.core.errors import RadbookError
 from radbook.core.findings import Presence, finding, label_row
 from radbook.core.schema import LABELS, check, check_reports
 from radbook.corpora.sections import is_empty
-from radbook.tasks import TASKS
+from radbook.tasks import TASKS, task_of
 
 __all__ = ["SimulatedTeacher"]
 
@@ -29,7 +29,7 @@ class SimulatedTeacher:
     Parameters
     ----------
     curated
-        A `labels` table with the truth of both tasks. Rows with status "failed" stay failed.
+        A `labels` table with the truth of every task. Rows with status "failed" stay failed.
     micro_f1
         Fraction in (0, 1], reached for each task over all of `curated` up to rounding; the open task counts
         ICD-10 categories (three characters), as its score does. A part of the reports scatters around it.
@@ -91,8 +91,10 @@ class SimulatedTeacher:
         return check(pd.DataFrame(rows, columns=list(LABELS.columns)), LABELS)
 
     def _corrupt(self, truth: dict[str, list[dict]], task: str, micro_f1: float) -> dict[str, list[dict]]:
-        present = {i: _units(findings, task, Presence.PRESENT) for i, findings in truth.items()}
-        hedged = {i: _units(findings, task, Presence.UNCERTAIN) for i, findings in truth.items()}
+        # What a score counts once per report: the category name, or the ICD-10 category of a code.
+        unit_of = task_of(task).key()
+        present = {i: _units(findings, unit_of, Presence.PRESENT) for i, findings in truth.items()}
+        hedged = {i: _units(findings, unit_of, Presence.UNCERTAIN) for i, findings in truth.items()}
         positives = [(i, unit) for i, units in present.items() for unit in sorted(units)]
         prevalence = Counter(unit for _, unit in positives)
         free = [(i, unit) for i in truth for unit in sorted(prevalence) if unit not in present[i] | hedged[i]]
@@ -104,9 +106,9 @@ class SimulatedTeacher:
         n_hedges = round(_HEDGED * n_missed)
         fate = {cell: "hedge" if n < n_hedges else "miss" for n, cell in enumerate(missed)}
         invented = self._first(free, "invention", task, n_invented, weights=prevalence)
-        codes = _codes_by_unit(truth.values(), task)
+        codes = _codes_by_unit(truth.values(), unit_of)
         changed = {
-            i: [left for f in findings if (left := _after(f, fate.get((i, _unit(f["code"], task)))))]
+            i: [left for f in findings if (left := _after(f, fate.get((i, unit_of(f["code"])))))]
             for i, findings in truth.items()
         }
         for i, unit in invented:
@@ -132,20 +134,15 @@ class SimulatedTeacher:
         return (int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "big") + 0.5) / 2**48
 
 
-def _unit(code: str, task: str) -> str:
-    """Return what a score counts once per report: the category name, or the ICD-10 category of a code."""
-    return code[:3] if task == "open" else code
+def _units(findings: list[dict], unit_of: Callable[[str], str], presence: Presence) -> set[str]:
+    return {unit_of(f["code"]) for f in findings if f["presence"] == presence}
 
 
-def _units(findings: list[dict], task: str, presence: Presence) -> set[str]:
-    return {_unit(f["code"], task) for f in findings if f["presence"] == presence}
-
-
-def _codes_by_unit(rows: Iterable[list[dict]], task: str) -> dict[str, list[str]]:
+def _codes_by_unit(rows: Iterable[list[dict]], unit_of: Callable[[str], str]) -> dict[str, list[str]]:
     """List the present codes of each unit, repeated as often as they occur, in a fixed order."""
     codes: dict[str, list[str]] = {}
     for code in sorted(f["code"] for fs in rows for f in fs if f["presence"] == Presence.PRESENT):
-        codes.setdefault(_unit(code, task), []).append(code)
+        codes.setdefault(unit_of(code), []).append(code)
     return codes
 
 
@@ -153,6 +150,5 @@ def _after(entry: dict, fate: str | None) -> dict | None:
     """Return what is left of one finding: itself, a hedge, or nothing."""
     if fate is None or entry["presence"] != Presence.PRESENT:
         return entry
-    return (
-        {**entry, "presence": str(Presence.UNCERTAIN), "rule": "simulated hedge"} if fate == "hedge" else None
-    )
+    hedged = {**entry, "presence": str(Presence.UNCERTAIN), "rule": "simulated hedge"}
+    return hedged if fate == "hedge" else None

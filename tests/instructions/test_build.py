@@ -42,7 +42,8 @@ def make_labels(reports, task, *, source="rules", status="ok"):
 
 
 def build(reports, choice=None, open_=None, **options):
-    return build_instructions(reports, choice, open_, tokenizer=WordTokenizer(), **options)
+    labels = {task: table for task, table in (("choice", choice), ("open", open_)) if table is not None}
+    return build_instructions(reports, labels, tokenizer=WordTokenizer(), **options)
 
 
 def test_rows_hold_prompt_completion_and_token_counts():
@@ -87,13 +88,13 @@ def test_a_patient_in_train_and_test_is_named():
 def test_draws_are_nested_and_do_not_depend_on_the_order_of_rows():
     reports = make_reports([f"Edema {i}." for i in range(40)])
     labels = make_labels(reports, "choice")
-    small, _ = build(reports, labels, n_choice=10, seed=3)
-    large, counts = build(reports[::-1], labels.sample(frac=1, random_state=1), n_choice=20, seed=3)
+    small, _ = build(reports, labels, n={"choice": 10}, seed=3)
+    large, counts = build(reports[::-1], labels.sample(frac=1, random_state=1), n={"choice": 20}, seed=3)
     assert set(small["report_id"]) < set(large["report_id"])
     assert counts["not_drawn"] == 20
-    again, _ = build(reports.sample(frac=1, random_state=2), labels[::-1], n_choice=10, seed=3)
+    again, _ = build(reports.sample(frac=1, random_state=2), labels[::-1], n={"choice": 10}, seed=3)
     pd.testing.assert_frame_equal(small, again)
-    other, _ = build(reports, labels, n_choice=10, seed=4)
+    other, _ = build(reports, labels, n={"choice": 10}, seed=4)
     assert set(other["report_id"]) != set(small["report_id"])
 
 
@@ -119,8 +120,9 @@ def test_the_full_style_ends_in_its_cue():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n_choice": 9000}, "n_choice asks for 9000 rows, but 2 are available"),
-        ({"n_choice": -1}, "n_choice is -1"),
+        ({"n": {"choice": 9000}}, "n_choice asks for 9000 rows, but 2 are available"),
+        ({"n": {"choice": -1}}, "n_choice is -1"),
+        ({"n": {"chioce": 5}}, "task='chioce' is none of choice, open; did you mean choice"),
         ({"max_prompt_tokens": 1}, "no instruction row is left of 2 label rows"),
     ],
 )
@@ -176,7 +178,7 @@ def checked(reports, **options):
 
 def test_checked_reports_take_their_labels_from_people_in_both_tasks_and_are_drawn_first():
     reports = make_reports([f"Edema {i}." for i in range(20)], splits=["train"] * 18 + ["dev", "test"])
-    frame, counts = checked(reports, n_checked=3, n_choice=5)
+    frame, counts = checked(reports, n_checked=3, n={"choice": 5})
     own = frame[frame["source"] == "curated"]
     assert own.groupby("task")["report_id"].nunique().to_dict() == {"choice": 3, "open": 3}
     assert own.groupby("report_id").size().tolist() == [2, 2, 2]
@@ -185,7 +187,7 @@ def test_checked_reports_take_their_labels_from_people_in_both_tasks_and_are_dra
     assert (counts["checked"], counts["choice"], counts["open"], counts["label_rows"]) == (6, 5, 18, 40)
     assert taught_by(frame) == {"choice": "rules", "open": "rules"}
     assert rival_of(taught_by(frame), "choice") == ("rules", "the rules")
-    more, _ = checked(reports, n_checked=6, n_choice=8)
+    more, _ = checked(reports, n_checked=6, n={"choice": 8})
     assert set(own["report_id"]) < set(more.loc[more["source"] == "curated", "report_id"])
 
 

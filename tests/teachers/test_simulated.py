@@ -7,7 +7,7 @@ import pytest
 from radbook.core.errors import RadbookError
 from radbook.core.findings import finding, label_row
 from radbook.core.ontology import CATEGORIES
-from radbook.core.schema import TASKS
+from radbook.tasks import TASKS
 from radbook.teachers.simulated import SimulatedTeacher
 
 OPEN_CODES = ("J90", "J98.11", "J98.4", "M41.9", "S22.39XA", "S22.49XA", "I51.7", "K44.9")

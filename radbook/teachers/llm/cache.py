@@ -8,11 +8,7 @@ is first with a request claims it, and the others wait for the reply. The claim 
 import hashlib
 import json
 import os
-import platform
 import sqlite3
-import statistics
-import threading
-import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,12 +22,15 @@ from radbook.core.errors import RadbookError
 __all__ = ["Reply", "ReplyCache", "encodable", "request_key"]
 
 _LAYOUT = 1
-_TABLES = """
+_TABLES = f"""
+begin immediate;
 create table if not exists replies (
     key text primary key, model text not null, text text not null, prompt_tokens integer not null,
     completion_tokens integer not null, seconds real not null, created text not null
 );
-create table if not exists claims (key text primary key, owner text not null, until real not null);
+create table if not exists in_flight (key text primary key, process text not null);
+pragma user_version={_LAYOUT};
+commit;
 """
 
 
@@ -69,7 +68,7 @@ def request_key(request: Mapping[str, object]) -> str:
 
 
 class ReplyCache:
-    """A file of replies, shared by threads and processes.
+    """A file of replies, shared by the processes of one machine.
 
     Parameters
     ----------
@@ -80,7 +79,7 @@ class ReplyCache:
     --------
     >>> import tempfile
     >>> cache = ReplyCache(Path(tempfile.mkdtemp()) / "replies.sqlite")
-    >>> cache.claim("k", seconds=60), cache.claim("k", seconds=60)
+    >>> cache.claim("k"), cache.claim("k")
     (True, False)
     >>> cache.put("k", "model", Reply("[none]", 90, 4, 0.5))
     >>> cache.get("k").text, len(cache)
@@ -90,17 +89,17 @@ class ReplyCache:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._owner = f"{_HERE} {os.getpid()} {psutil.Process().create_time():.2f}"
-        self._lock = threading.Lock()
+        self._process = f"{os.getpid()} {psutil.Process().create_time():.2f}"
         try:
+            # One thread at a time uses it: the caller's, or that of the calls while the caller waits for them.
             self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
             weakref.finalize(self, self._db.close)
-            # Readers do not wait for writers, and a committed reply survives a kill of the process.
-            self._db.execute("pragma journal_mode=wal")
-            layout = self._db.execute("pragma user_version").fetchone()[0]
-            if layout == 0:
-                self._db.executescript(f"begin immediate; {_TABLES} pragma user_version={_LAYOUT}; commit;")
-            self.path.chmod(0o600)
+            layout = self._one("pragma user_version")[0]
+            if layout in (0, _LAYOUT):
+                # Readers do not wait for writers, and a committed reply survives a kill of the process.
+                self._db.execute("pragma journal_mode=wal")
+                self._db.executescript(_TABLES)
+                self.path.chmod(0o600)
         except (sqlite3.DatabaseError, OSError) as error:
             raise RadbookError(
                 f"{self.path} is no file of replies ({error}): move it away or name another"
@@ -127,67 +126,44 @@ class ReplyCache:
                 "insert or ignore into replies values (?, ?, ?, ?, ?, ?, datetime('now'))",
                 (key, model, reply.text, reply.prompt_tokens, reply.completion_tokens, reply.seconds),
             )
-            self._db.execute("delete from claims where key=?", (key,))
+            self._db.execute("delete from in_flight where key=?", (key,))
 
-    def claim(self, key: str, *, seconds: float) -> bool:
-        """Take a request for `seconds`; False where its reply is there or somebody else has it."""
-        now = time.time()
+    def claim(self, key: str) -> bool:
+        """Take a request; False where its reply is there or somebody else has it."""
         with self._writing():
-            taken = self._db.execute("select 1 from replies where key=?", (key,)).fetchone()
-            holder = self._db.execute(
-                "select owner from claims where key=? and until>?", (key, now)
-            ).fetchone()
-            free = not taken and (holder is None or _died(holder[0]))
-            if free:
-                self._db.execute(
-                    "insert or replace into claims values (?, ?, ?)", (key, self._owner, now + seconds)
-                )
-        return free
+            if self._one("select 1 from replies where key=?", key):
+                return False
+            holder = self._one("select process from in_flight where key=?", key)
+            if holder and _lives(holder[0]):
+                return False
+            self._db.execute("insert or replace into in_flight values (?, ?)", (key, self._process))
+            return True
 
     def release(self, key: str) -> None:
         """Give up a claim without a reply: a failure is not kept."""
-        with self._lock:
-            self._db.execute("delete from claims where key=? and owner=?", (key, self._owner))
+        self._db.execute("delete from in_flight where key=? and process=?", (key, self._process))
 
     def usual_seconds(self, model: str) -> float | None:
-        """Return the median seconds of this model's newest replies; None without any."""
-        with self._lock:
-            rows = self._db.execute(
-                "select seconds from replies where model=? order by created desc limit 500",
-                (model,),
-            ).fetchall()
-        return statistics.median(r[0] for r in rows) if rows else None
+        """Return the mean seconds of this model's newest replies; None without any."""
+        newest = "select seconds from replies where model=? order by created desc limit 500"
+        return self._one(f"select avg(seconds) from ({newest})", model)[0]
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._lock:
-            self._db.execute("begin immediate")
-            try:
-                yield
-                self._db.execute("commit")
-            except BaseException:
-                # An open transaction would refuse every later one.
-                if self._db.in_transaction:
-                    self._db.execute("rollback")
-                raise
+        self._db.execute("begin immediate")
+        # An open transaction would refuse every later one: sqlite3 ends it, whatever happens.
+        with self._db:
+            yield
 
     def _one(self, query: str, *values: object) -> tuple | None:
-        with self._lock:
-            return self._db.execute(query, values).fetchone()
+        return self._db.execute(query, values).fetchone()
 
 
-# Tells machines apart that share a folder, without writing their names into it.
-_HERE = hashlib.sha256(platform.node().encode()).hexdigest()[:12]
-
-
-def _died(owner: str) -> bool:
-    """Say whether a claim's process is known to be gone; of other machines nothing is known."""
-    machine, pid, started = owner.split()
-    if machine != _HERE:
-        return False
+def _lives(process: str) -> bool:
+    pid, started = process.split()
     try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" != started
+        return f"{psutil.Process(int(pid)).create_time():.2f}" == started
     except psutil.NoSuchProcess:
-        return True
-    except psutil.AccessDenied:
         return False
+    except psutil.AccessDenied:
+        return True

@@ -1,19 +1,19 @@
-"""One OpenAI-compatible endpoint, called until it answers: OpenAI, Azure, vLLM, Ollama, transformers serve.
+"""One OpenAI-compatible endpoint: OpenAI, Azure, vLLM, Ollama, transformers serve.
 
-A call that fails for a passing reason (429, 5xx, a reset, a stall, a truncated body) is repeated after a pause with
-jitter, or the one that `Retry-After` asks for; one that cannot succeed (a wrong key, an unknown model) stops everything.
+OpenAI's client repeats a call that fails for a passing reason (429, 5xx, a reset, a stall, a truncated body), after the
+pause that the server asks for or a growing one; a call that cannot succeed (a wrong key, an unknown model) stops everything.
 The key comes from the environment and appears in no message.
 """
 
 import os
-import random
 import re
-import threading
 import time
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import NoReturn
 from urllib.parse import urlsplit
+
+import httpx2
+from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, DefaultAsyncHttpxClient
 
 from radbook.core.errors import RadbookError
 from radbook.teachers.llm.cache import Reply
@@ -21,10 +21,10 @@ from radbook.teachers.llm.privacy import is_local
 
 __all__ = ["CallFailed", "Endpoint", "SchemaRefused"]
 
-_TRIES_TO_REACH = 4  # without any answer ever, the server is taken for not running
-_ATTEMPTS = 8  # the pauses between them add up to half a minute or so, or more where the server asks for it
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
-_PASSING = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529))
+_RETRIES = 7
+_RETRIES_TO_REACH = 3  # without any answer ever, the server is taken for not running
+_LARGEST = 4 << 20  # bytes of an answer
+_LONGEST = 10  # timeouts from the first byte of an answer to its last
 _FORMAT = re.compile(r"response_format|json_schema|structured output|guided|grammar", re.IGNORECASE)
 
 
@@ -63,162 +63,123 @@ class Endpoint:
         self._key = os.environ.get(key_variable, "").strip()
         if not self._key and not is_local(base_url):
             raise RadbookError(f"{parts.hostname} needs a key: set the environment variable {key_variable}")
-        from openai import DefaultHttpxClient, OpenAI
-
         # Text that may only go to this machine must not take a detour over a proxy, nor follow a redirect elsewhere.
-        http = DefaultHttpxClient(follow_redirects=False, trust_env=not is_local(base_url))
-        self._client = OpenAI(
-            base_url=base_url, api_key=self._key or "none", max_retries=0, timeout=timeout, http_client=http
+        http = DefaultAsyncHttpxClient(
+            follow_redirects=False, trust_env=not is_local(base_url), event_hooks={"response": [self._check]}
         )
-        self.host = parts.hostname
-        self.timeout = timeout
+        self._client = AsyncOpenAI(
+            base_url=base_url, api_key=self._key or "none", timeout=timeout, max_retries=_RETRIES, http_client=http
+        )
+        self.host, self.timeout = parts.hostname, timeout
         self.retries = 0
         self._limit_name = "max_tokens"
-        self._resume = 0.0
-        self._closed = self._reached = False
-        self._lock = threading.Lock()
+        self._reached = False
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Break off every call in flight."""
-        self._closed = True
-        self._client.close()
+        await self._client.close()
 
-    def complete(self, request: Mapping[str, object], *, deadline: float) -> Reply:
+    async def complete(self, request: Mapping[str, object]) -> Reply:
         """Send one chat request until it is answered.
 
         Parameters
         ----------
         request
             Fields of a chat completion: model, messages, temperature, max_tokens and, with a schema, response_format.
-        deadline
-            Value of `time.monotonic()` at which to give up.
 
         Raises
         ------
         CallFailed
-            If there is no reply in time, or the server refuses this request.
+            If there is no reply, or the server refuses this request.
         SchemaRefused
             If the server refuses the schema.
         RadbookError
             If no request to this server can succeed.
         """
-        import openai
-
-        why = "no time was left"
-        for attempt in range(_ATTEMPTS):
-            self._wait(deadline)
-            started = time.monotonic()
-            left = deadline - started
-            if left <= 0 or self._closed:
-                break
-            sent = self._adapted(request)
-            try:
-                answer = self._client.chat.completions.create(**sent, timeout=min(self.timeout, left))
-                self._reached = True
-                return _reply(answer, time.monotonic() - started)
-            except openai.APIStatusError as error:
-                self._reached = True
-                why = self._refused(error, sent)
-                pause = _asked_pause(error.response.headers)
-            except openai.APITimeoutError:
-                why, pause = f"no answer within {min(self.timeout, left):.0f} s", 0.0
-            except openai.APIConnectionError as error:
-                why, pause = f"the connection failed ({type(error.__cause__ or error).__name__})", 0.0
-                if not self._reached and attempt + 1 >= _TRIES_TO_REACH:
-                    raise RadbookError(
-                        f"{self.host} cannot be reached: is a server running at chat_url?"
-                    ) from None
-            except (
-                openai.APIError,
-                ValueError,
-                TypeError,
-                AttributeError,
-                LookupError,
-                RuntimeError,
-            ) as error:
-                # A body that is no chat completion (truncated, or an error page), or a client closed meanwhile.
-                why, pause = f"the answer was no chat completion ({type(error).__name__})", 0.0
-            if attempt + 1 < _ATTEMPTS:
-                with self._lock:
-                    self.retries += 1
-                self._pause(attempt, pause)
-        raise CallFailed(self._clean(why))
-
-    def _adapted(self, request: Mapping[str, object]) -> dict[str, Any]:
+        client = self._client if self._reached else self._client.with_options(max_retries=_RETRIES_TO_REACH)
         # Newer models of OpenAI know the limit by another name only.
-        return {self._limit_name if name == "max_tokens" else name: value for name, value in request.items()}
+        sent = {self._limit_name if k == "max_tokens" else k: value for k, value in request.items()}
+        started = time.monotonic()
+        try:
+            answer = await client.chat.completions.with_raw_response.create(**sent)
+        except APIStatusError as error:
+            message = self._message(error)
+            if error.status_code == 400 and "max_tokens" in sent and "max_completion_tokens" in message:
+                self._limit_name = "max_completion_tokens"
+                return await self.complete(request)
+            self._refuse(error.status_code, message, sent)
+        except APITimeoutError:
+            raise CallFailed(f"no reply: no answer within {self.timeout:.0f} s") from None
+        except APIConnectionError as error:
+            if not self._reached:
+                raise RadbookError(f"{self.host} cannot be reached: is a server running at chat_url?") from None
+            raise CallFailed(self._clean(f"no reply: no answer ({error.__cause__ or error})")) from None
+        self.retries += answer.retries_taken
+        return _read(answer.http_response, time.monotonic() - started)
 
-    def _refused(self, error: Any, sent: Mapping[str, object]) -> str:
-        """Return why a status may pass; raise where it will not."""
-        status, said = error.status_code, self._clean(_said(error))
-        if status in (400, 404, 415, 422, 501) and "response_format" in sent and _FORMAT.search(said):
+    async def _check(self, response: httpx2.Response) -> None:
+        """Read an answer while it may still be asked for again: the client repeats what fails here."""
+        self._reached = True
+        response.stream = _Bounded(response.stream, _LONGEST * self.timeout)
+        await response.aread()
+        if response.is_success:
+            try:
+                _read(response, 0.0)
+            except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError):
+                raise httpx2.RemoteProtocolError("it is no chat completion") from None
+
+    def _refuse(self, status: int, message: str, sent: Mapping[str, object]) -> NoReturn:
+        if status in (400, 404, 415, 422, 501) and "response_format" in sent and _FORMAT.search(message):
             raise SchemaRefused from None
-        if status == 400 and "max_completion_tokens" in said and "max_tokens" in sent:
-            self._limit_name = "max_completion_tokens"
-            return said
         if status in (401, 403):
-            raise RadbookError(f"{self.host} does not accept the key (status {status}): {said}") from None
-        if status == 429 and "insufficient_quota" in said:
-            raise RadbookError(f"{self.host} says that the quota is used up: {said}") from None
+            raise RadbookError(f"{self.host} does not accept the key (status {status}): {message}") from None
+        if status == 429 and "insufficient_quota" in message:
+            raise RadbookError(f"{self.host} says that the quota is used up: {message}") from None
         if 300 <= status < 400:
             raise RadbookError(
                 f"{self.host} sends the request on to another address (status {status}): name that one"
             ) from None
         if status in (404, 405):
             raise RadbookError(
-                f"{self.host} has no such model or address (status {status}): {said}. Check chat_model and chat_url"
+                f"{self.host} has no such model or address (status {status}): {message}. Check chat_model and chat_url"
             ) from None
-        if status not in _PASSING and status < 500:
-            raise CallFailed(f"status {status}: {said}") from None
-        return f"status {status}: {said}"
+        raise CallFailed(f"no reply: status {status}: {message}") from None
 
-    def _wait(self, deadline: float) -> None:
-        while not self._closed:
-            with self._lock:
-                left = min(self._resume, deadline) - time.monotonic()
-            if left <= 0:
-                return
-            time.sleep(min(left, 0.25))
-
-    def _pause(self, attempt: int, asked: float) -> None:
-        """Pause this call by backoff with full jitter; a pause that the server asks for holds all calls."""
-        if asked:
-            with self._lock:
-                # Spread a little, so that held calls do not return in one burst.
-                self._resume = max(self._resume, time.monotonic() + asked * random.uniform(1.0, 1.1))
-            return
-        time.sleep(random.uniform(0.05, min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE)))
+    def _message(self, error: APIStatusError) -> str:
+        body = error.body if isinstance(error.body, Mapping) else {}
+        return self._clean(f"{body.get('code') or ''} {body.get('message') or error.response.text or error.message}")
 
     def _clean(self, text: str) -> str:
         text = " ".join(text.split())[:300]
         return text.replace(self._key, "***") if self._key else text
 
 
-def _reply(answer: Any, seconds: float) -> Reply:
-    choice = answer.choices[0]
-    if choice.finish_reason == "content_filter":
-        raise CallFailed("the server's content filter held the reply back")
+class _Bounded(httpx2.AsyncByteStream):
+    """The body of an answer, which may not go on for ever."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream, seconds: float) -> None:
+        self._stream = stream
+        self._end = time.monotonic() + seconds
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for part in self._stream:
+            size += len(part)
+            if size > _LARGEST or time.monotonic() > self._end:
+                raise httpx2.RemoteProtocolError(f"no end after {size:,} bytes")
+            yield part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _read(response: httpx2.Response, seconds: float) -> Reply:
+    """Return the reply that a chat completion holds; it took so many seconds, repeats and pauses among them."""
+    answer = response.json()
+    choice, usage = answer["choices"][0], answer.get("usage") or {}
+    if choice.get("finish_reason") == "content_filter":
+        raise CallFailed("no reply: the server's content filter held the reply back")
     # A refusal is a reply, too: it is read, fails, and says so.
-    text = choice.message.content or getattr(choice.message, "refusal", None) or ""
-    usage = answer.usage
-    counts = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
-    return Reply(text, *counts, seconds, choice.finish_reason != "length")
-
-
-def _said(error: Any) -> str:
-    body = error.body if isinstance(error.body, Mapping) else {}
-    code = body.get("code") or ""
-    return f"{code} {body.get('message') or error.response.text or error.message}".strip()
-
-
-def _asked_pause(headers: Mapping[str, str]) -> float:
-    """Return the seconds that a server asks to wait for, or 0."""
-    try:
-        if "retry-after-ms" in headers:
-            return max(float(headers["retry-after-ms"]) / 1000, 0.0)
-        value = headers.get("retry-after", "")
-        if re.fullmatch(r"\s*\d+(\.\d+)?\s*", value):
-            return float(value)
-        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0) if value else 0.0
-    except (ValueError, TypeError):
-        return 0.0
+    text = choice["message"].get("content") or choice["message"].get("refusal") or ""
+    tokens = (int(usage.get(f"{kind}_tokens") or 0) for kind in ("prompt", "completion"))
+    return Reply(text, *tokens, seconds, choice.get("finish_reason") != "length")

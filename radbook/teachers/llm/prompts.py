@@ -10,9 +10,8 @@ import random
 import re
 
 from radbook.core.findings import Presence
-from radbook.core.ontology import CATEGORIES
 from radbook.icd10 import check_code, map_phrase
-from radbook.tasks import Task, worked_examples
+from radbook.tasks import Task
 from radbook.tasks.grounding import grounded, locate
 from radbook.tasks.list_items import read_item
 from radbook.teachers.llm.cache import encodable
@@ -53,13 +52,9 @@ def build_messages(
     """
     if style == "short":
         return [{"role": "user", "content": task.prompt(body, style)}]
-    messages = [{"role": "system", "content": task.instruction("json" if structured else "list")}]
-    for text, found in _draw(body, seed):
-        answer = (
-            _as_json(task, found[task.name])
-            if structured
-            else task.render(found[task.name], text, style=style)
-        )
+    messages = [{"role": "system", "content": task.instructions["json" if structured else "list"]}]
+    for text, found in _draw(task, body, seed):
+        answer = _as_json(task, found) if structured else task.render(found, text, style=style)
         messages += [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]
     return [*messages, {"role": "user", "content": body.strip()}]
 
@@ -72,9 +67,8 @@ def response_schema(task: Task) -> dict[str, object]:
     ['quote', 'icd10']
     """
     text: dict[str, object] = {"type": "string"}
-    fields = {"category": {**text, "enum": list(CATEGORIES)}, "quote": text}
-    if task.name == "open":
-        fields = {"quote": text, "icd10": text}
+    code = {**text, "enum": list(task.codes)} if task.codes else text
+    fields = _fields(task, code, text)
     item = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
     schema = {
         "type": "object",
@@ -133,9 +127,9 @@ def read_reply(task: Task, reply: str, text: str, *, quoted: bool = True) -> tup
     findings, more, invented = grounded(findings, text)
     notes += more
     if invented:
-        said = ", ".join(repr(quote[:60]) for quote in invented)
-        return [], "failed", "; ".join([f"the report does not say {said}", *notes])
-    if task.name == "open":
+        quotes = ", ".join(repr(quote[:60]) for quote in invented)
+        return [], "failed", "; ".join([f"the report does not say {quotes}", *notes])
+    if not task.codes:
         findings, more = _through_gate(findings)
         notes += more
     if items and not findings and notes and all(note.startswith(("unknown item", "negated item")) for note in notes):
@@ -143,20 +137,20 @@ def read_reply(task: Task, reply: str, text: str, *, quoted: bool = True) -> tup
     return sorted(findings, key=task.order), "repaired" if notes else "ok", "; ".join(notes)
 
 
-def _draw(body: str, seed: int) -> list[tuple[str, dict[str, list[dict]]]]:
+def _fields(task: Task, code: object, quote: object) -> dict[str, object]:
+    """One item of a JSON answer; where any code may stand, the quote comes first, so that it decides the code."""
+    return {task.attribute: code, "quote": quote} if task.codes else {"quote": quote, task.attribute: code}
+
+
+def _draw(task: Task, body: str, seed: int) -> list[tuple[str, list[dict]]]:
     words = body.split()
-    pool = [example for example in worked_examples() if example[0].split() != words]
-    key = hashlib.blake2b(
-        f"{seed}\n{' '.join(words)}".encode("utf-8", "surrogatepass"), digest_size=8
-    ).digest()
-    return random.Random(int.from_bytes(key, "big")).sample(pool, _N_EXAMPLES)
+    pool = [example for example in task.examples if example[0].split() != words]
+    key = hashlib.blake2b(f"{seed}\n{' '.join(words)}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return random.Random(int.from_bytes(key, "big")).sample(pool, min(_N_EXAMPLES, len(pool)))
 
 
 def _as_json(task: Task, findings: list[dict]) -> str:
-    name = "category" if task.name == "choice" else "icd10"
-    items = [{name: f["code"], "quote": f["phrase"]} for f in sorted(findings, key=task.order)]
-    if name == "icd10":
-        items = [{"quote": item["quote"], name: item[name]} for item in items]
+    items = [_fields(task, f["code"], f["phrase"]) for f in sorted(findings, key=task.order)]
     return json.dumps({"findings": items}, ensure_ascii=False)
 
 
@@ -180,15 +174,14 @@ def _from_json(task: Task, items: list, text: str) -> tuple[list[dict], list[str
     notes = []
     nothing = False
     for item in items:
-        fields = (
-            {k: v.strip() for k, v in item.items() if isinstance(v, str)} if isinstance(item, dict) else {}
-        )
-        quote, code = fields.get("quote", ""), fields.get("icd10", "")
-        said = fields.get("category", "") if task.name == "choice" else f"{quote} ({code})" if code else quote
-        if not said:
+        fields = item.items() if isinstance(item, dict) else ()
+        texts = {key: value.strip() for key, value in fields if isinstance(value, str)}
+        quote, code = texts.get("quote", ""), texts.get(task.attribute, "")
+        written = code if task.codes else f"{quote} ({code})" if code else quote
+        if not written:
             notes.append(f"unknown item {json.dumps(item, ensure_ascii=False)[:60]} left out")
             continue
-        read = read_item(said, task.read)
+        read = read_item(written, task)
         nothing = nothing or read.nothing
         if read.code in findings:
             # Two phrases may share a code; the first one stands.

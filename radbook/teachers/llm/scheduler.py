@@ -1,238 +1,157 @@
 """Many requests to one endpoint at once: each answered from the file of replies or called once, within time and cost.
 
-Requests run in threads; every reply is kept the moment it comes. A reply that cannot be used is asked for once more, with
-the reason, and only a usable one is kept. Whatever happens, every job has an outcome.
+Every reply is kept the moment it comes. A reply that cannot be used is asked for once more, with the reason, and only a
+usable one is kept. Whatever happens, every job has an outcome.
 """
 
+import asyncio
 import math
-import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from radbook.teachers.llm.cache import Reply, ReplyCache, request_key
+from anyio.from_thread import start_blocking_portal
+
+from radbook.core.progress import Progress
+from radbook.teachers.llm.cache import Reply, request_key
 from radbook.teachers.llm.client import CallFailed, Endpoint, SchemaRefused
+from radbook.teachers.llm.cost import Budget, most_tokens
 
-__all__ = ["Budget", "answer_all", "most_tokens"]
+if TYPE_CHECKING:
+    from radbook.teachers.llm.teacher import ChatTeacher, Job
 
-_CLAIM = 900.0  # seconds for which a process on another machine may hold a request before others take it over
-_POLL = 0.2
+__all__ = ["Calls"]
+
+_POLL = 0.2  # seconds between two looks for a reply that another process waits for
 _GRACE = 3.0  # seconds after the time limit until calls in flight are broken off
 _LATE = "the time limit was reached; the same command goes on from here"
-_CHARACTERS_PER_TOKEN = 3.5  # of English clinical text, on the low side, so that estimates are on the high side
-_MESSAGE_TOKENS = 8  # what a chat template adds to each message
-
-Job = TypeVar("Job", bound=Hashable)
-Request = Mapping[str, object]
 
 
-class Budget:
-    """What may be spent: money is set aside before a call and settled after it, so that calls in flight count.
-
-    >>> budget = Budget(0.01, prices=(1.0, 2.0))
-    >>> budget.reserve(4000, 2000), budget.reserve(4000, 2000)
-    (True, False)
-    >>> budget.settle(4000, 2000, Reply("[none]", 3000, 500))
-    >>> budget.spent, budget.reserve(4000, 500)
-    (0.004, True)
-    """
-
-    def __init__(self, limit: float, *, prices: tuple[float, float]) -> None:
-        self.limit, self.prices = limit, prices
-        self.spent = 0.0
-        self._set_aside = 0.0
-        self._lock = threading.Lock()
-
-    def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
-        """Return the cost of so many tokens; prices are per million."""
-        return (prompt_tokens * self.prices[0] + completion_tokens * self.prices[1]) / 1e6
-
-    def reserve(self, prompt_tokens: int, completion_tokens: int) -> bool:
-        """Set aside the most that a call may cost; False where the limit does not allow it."""
-        most = self.cost(prompt_tokens, completion_tokens)
-        with self._lock:
-            if self.limit and self.spent + self._set_aside + most > self.limit + 1e-12:
-                return False
-            self._set_aside += most
-            return True
-
-    def settle(self, prompt_tokens: int, completion_tokens: int, reply: Reply | None) -> None:
-        """Replace what was set aside by what the reply took; a server that counts no tokens is taken at the most."""
-        most = self.cost(prompt_tokens, completion_tokens)
-        with self._lock:
-            self._set_aside -= most
-            if reply is not None:
-                counted = reply.prompt_tokens or reply.completion_tokens
-                self.spent += self.cost(reply.prompt_tokens, reply.completion_tokens) if counted else most
-
-
-def most_tokens(request: Request) -> tuple[int, int]:
-    """Estimate the tokens that a request reads, on the high side, and return the most it may write.
-
-    >>> most_tokens({"messages": [{"content": "Name the findings of: clear lungs."}], "max_tokens": 400})
-    (18, 400)
-    """
-    lengths = [
-        math.ceil(len(m["content"]) / _CHARACTERS_PER_TOKEN) + _MESSAGE_TOKENS for m in request["messages"]
-    ]
-    return sum(lengths), request["max_tokens"]
-
-
-def answer_all(
-    jobs: Iterable[Job],
-    *,
-    request: Callable[[Job, bool], Request],
-    complaint: Callable[[Job, Reply], str],
-    endpoint: Callable[[], Endpoint],
-    cache: ReplyCache,
-    budget: Budget,
-    structured: bool,
-    concurrency: int,
-    time_limit: float,
-    n_before: int,
-    progress: Callable[[str], None],
-) -> dict[Job, Reply | str]:
-    """Answer every job.
+class Calls:
+    """The calls of one `ChatTeacher.label`.
 
     Parameters
     ----------
+    teacher
+        Who asks.
     jobs
-        What to ask; each once, and none that the cache can answer.
-    request
-        The fields of a job's chat request, with a JSON schema or without.
-    complaint
-        What is wrong with a reply; empty where it can be used.
-    endpoint
-        Makes the endpoint; called only if there is something to ask.
-    cache
-        Where replies are kept.
-    budget
-        What may be spent.
-    structured
-        Whether to ask for a JSON schema; given up for good when the server refuses it.
-    concurrency
-        Calls in flight.
-    time_limit
-        Seconds.
-    n_before
-        Jobs that were answered before and are not among these; they count in the progress.
+        What to ask, and the text of the report that its quotes must stand in.
+    outcomes
+        Job -> the reply, usable or not, or in words why there is none. Jobs answered before stand in it from the start.
     progress
         Called with a line of text now and then.
-
-    Returns
-    -------
-    dict
-        Job -> its reply, or why it has none.
-
-    Raises
-    ------
-    RadbookError
-        If the endpoint accepts no request at all; what was answered until then is kept.
     """
-    jobs = list(jobs)
-    if not jobs:
-        progress(f"{n_before:,} requests, all answered before, 0 s left")
-        return {}
-    worker = _Worker(
-        request=request, complaint=complaint, endpoint=endpoint(), cache=cache, budget=budget, structured=structured,
-        deadline=time.monotonic() + time_limit,
-    )  # fmt: skip
-    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="chat")
-    futures = {pool.submit(worker.answer, job): job for job in jobs}
-    pending, outcomes = set(futures), {}
-    started, failed = time.monotonic(), 0
-    try:
-        while pending and time.monotonic() < worker.deadline + _GRACE:
-            done, pending = wait(pending, timeout=1.0, return_when=FIRST_COMPLETED)
-            for future in done:
-                outcome = outcomes[futures[future]] = future.result()
-                failed += isinstance(outcome, str)
-            if done:
-                rate = len(outcomes) / (time.monotonic() - started)
-                spent = f"{budget.spent:,.2f} spent, " if any(budget.prices) else ""
-                progress(
-                    f"{len(outcomes) + n_before:,} of {len(futures) + n_before:,} requests, "
-                    f"{n_before:,} answered before, {failed:,} failed, "
-                    f"{worker.endpoint.retries:,} calls repeated, {spent}{math.ceil(len(pending) / rate):,} s left"
-                )
-    finally:
-        # Reached with calls in flight only when time is up, the endpoint accepts nothing, or the user interrupts.
-        worker.stopped = True
-        if pending:
-            worker.endpoint.close()
-        pool.shutdown(wait=not pending, cancel_futures=True)
-        worker.endpoint.close()
-    for future in pending:
-        outcomes[futures[future]] = _LATE
-    return outcomes
 
+    def __init__(
+        self,
+        teacher: "ChatTeacher",
+        jobs: Mapping["Job", str],
+        outcomes: dict["Job", Reply | str],
+        progress: Progress,
+    ) -> None:
+        self.teacher, self.jobs, self.outcomes, self.progress = teacher, jobs, outcomes, progress
+        self.endpoint = Endpoint(teacher.base_url, key_variable=teacher.key_variable, timeout=teacher.timeout)
+        self.budget = Budget(teacher.max_cost, prices=teacher.prices)
+        self.structured = True  # until the server refuses a schema
+        self.n_before, self.failed = len(outcomes), 0
+        self.started = time.monotonic()
 
-@dataclass
-class _Worker:
-    """Answers one job in whichever thread it is called."""
+    def run(self) -> None:
+        """Give every job an outcome.
 
-    request: Callable[[Job, bool], Request]
-    complaint: Callable[[Job, Reply], str]
-    endpoint: Endpoint
-    cache: ReplyCache
-    budget: Budget
-    structured: bool
-    deadline: float
-    stopped: bool = False
+        Raises
+        ------
+        RadbookError
+            If the endpoint accepts no request at all; replies received until then are kept.
+        """
+        # A notebook runs an event loop of its own, so the calls have theirs in another thread; an interrupt ends it.
+        with start_blocking_portal() as portal:
+            portal.call(self._run)
 
-    def answer(self, job: Job) -> Reply | str:
+    async def _run(self) -> None:
+        waiting = iter(self.jobs)  # shared, so that each job is taken once
+        limit = self.teacher.time_limit
+        workers = [asyncio.create_task(self._work(waiting)) for _ in range(self.teacher.concurrency)]
+        try:
+            done, _ = await asyncio.wait(
+                workers,
+                timeout=limit + _GRACE if math.isfinite(limit) else None,
+                return_when=asyncio.FIRST_EXCEPTION,
+            )
+            for worker in done:
+                worker.result()
+        finally:
+            # With calls in flight only when time is up, the endpoint accepts nothing, or the user interrupts.
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+            await self.endpoint.close()
+        for job in self.jobs:
+            self.outcomes.setdefault(job, _LATE)
+
+    async def _work(self, waiting: Iterator["Job"]) -> None:
+        for job in waiting:
+            if time.monotonic() - self.started >= self.teacher.time_limit:
+                break
+            self.outcomes[job] = await self._answer(job)
+            self.failed += isinstance(self.outcomes[job], str)
+            self._tell()
+
+    def _tell(self) -> None:
+        n_done, n_all = len(self.outcomes), len(self.jobs) + self.n_before
+        left = (n_all - n_done) * (time.monotonic() - self.started) / (n_done - self.n_before)
+        spent = f"{self.budget.spent:,.2f} spent, " if any(self.budget.prices) else ""
+        self.progress(
+            f"{n_done:,} of {n_all:,} requests, {self.n_before:,} answered before, {self.failed:,} failed, "
+            f"{self.endpoint.retries:,} calls repeated, {spent}{math.ceil(left):,} s left"
+        )
+
+    async def _answer(self, job: "Job") -> Reply | str:
+        replies = self.teacher.replies
         while True:
-            asked = self.request(job, self.structured)
-            key = request_key(asked)
-            while not self.cache.claim(key, seconds=_CLAIM):
+            request = self.teacher.request(*job, structured=self.structured)
+            key = request_key(request)
+            while not replies.claim(key):
                 # Somebody else has sent this very request: wait for the reply instead of paying twice.
-                if kept := self.cache.get(key):
+                if kept := replies.get(key):
                     return kept
-                if self.stopped or time.monotonic() > self.deadline:
-                    return _LATE
-                time.sleep(_POLL)
+                await asyncio.sleep(_POLL)
             try:
-                return self._ask(job, key, asked)
+                reply, usable = await self._ask(job, request)
+                if usable:
+                    replies.put(key, self.teacher.model, reply)
+                return reply
             except SchemaRefused:
                 self.structured = False
             except CallFailed as error:
-                return _LATE if time.monotonic() >= self.deadline else f"no reply: {error}"
+                return str(error)
             finally:
-                self.cache.release(key)
+                replies.release(key)
 
-    def _ask(self, job: Job, key: str, asked: Request) -> Reply | str:
-        reply = self._call(asked)
-        why = self.complaint(job, reply) if reply else ""
-        if reply and why and reply.complete:
-            again = [
-                *asked["messages"],
-                {"role": "assistant", "content": reply.text},
-                {
-                    "role": "user",
-                    "content": f"This answer cannot be used: {why}. Answer once more, in the form asked for.",
-                },
-            ]
-            try:
-                second = self._call({**asked, "messages": again})
-            except CallFailed:
-                second = None
-            if second:
-                reply, why = second, self.complaint(job, second)
-        if reply is None:
-            return _LATE if self.stopped else f"max_cost {self.budget.limit:,.2f} is reached"
-        if reply.complete and not why:
-            self.cache.put(key, str(asked["model"]), reply)
-        return reply
+    async def _ask(self, job: "Job", request: Mapping) -> tuple[Reply, bool]:
+        """Return the reply to a request, asked for twice if need be, and whether it can be used."""
+        reply = await self._call(request)
+        wrong = self._complaint(job, reply)
+        if wrong and reply.complete:
+            again = f"This answer cannot be used: {wrong}. Answer once more, in the form asked for."
+            turns = [{"role": "assistant", "content": reply.text}, {"role": "user", "content": again}]
+            with suppress(CallFailed):
+                reply = await self._call({**request, "messages": [*request["messages"], *turns]})
+                wrong = self._complaint(job, reply)
+        return reply, reply.complete and not wrong
 
-    def _call(self, asked: Request) -> Reply | None:
-        most = most_tokens(asked)
-        if self.stopped or not self.budget.reserve(*most):
-            return None
+    def _complaint(self, job: "Job", reply: Reply) -> str:
+        _, status, note = self.teacher.read(job, reply, self.jobs[job])
+        return note if status == "failed" else ""
+
+    async def _call(self, request: Mapping) -> Reply:
+        most = most_tokens(request)
+        if not self.budget.reserve(*most):
+            raise CallFailed(f"max_cost {self.budget.limit:,.2f} is reached")
         reply = None
         try:
-            reply = self.endpoint.complete(asked, deadline=self.deadline)
+            reply = await self.endpoint.complete(request)
         finally:
             self.budget.settle(*most, reply)
         return reply

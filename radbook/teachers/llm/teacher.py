@@ -6,36 +6,36 @@ Every row comes out: a request that got no usable reply has status "failed" and 
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from radbook.core.errors import RadbookError, choose
-from radbook.core.findings import label_row
+from radbook.core.progress import Progress
 from radbook.core.schema import PREDICTIONS, check, check_reports
 from radbook.corpora.sections import body_of
-from radbook.tasks import STYLES, TASKS
+from radbook.tasks import STYLES, TASKS, task_of
 from radbook.teachers.llm.cache import Reply, ReplyCache, request_key
-from radbook.teachers.llm.client import Endpoint
 from radbook.teachers.llm.cost import Plan, plan_calls
 from radbook.teachers.llm.privacy import check_destination
 from radbook.teachers.llm.prompts import build_messages, read_reply, response_schema
-from radbook.teachers.llm.scheduler import Budget, answer_all
 
 __all__ = ["ChatTeacher"]
 
-Progress = Callable[[str], None]
+_LEAST = {"concurrency": 1, "max_new_tokens": 1, "max_reports": 0, "max_cost": 0, "price_prompt": 0, "price_completion": 0}
 
 
-class _Job(NamedTuple):
+class Job(NamedTuple):
     """One request: reports with the same body share it."""
 
     task: str
     body: str
 
 
+@dataclass
 class ChatTeacher:
     """Label findings with a language model behind an OpenAI-compatible endpoint.
 
@@ -88,80 +88,64 @@ class ChatTeacher:
     (2, 1, 400)
     """
 
-    def __init__(
-        self,
-        model: str,
-        *,
-        base_url: str,
-        cache: str | Path,
-        key_variable: str = "OPENAI_API_KEY",
-        style: str = "full",
-        seed: int = 0,
-        max_new_tokens: int = 400,
-        concurrency: int = 8,
-        max_reports: int = 0,
-        max_cost: float = 0.0,
-        price_prompt: float = 0.0,
-        price_completion: float = 0.0,
-        time_limit: float = math.inf,
-        timeout: float = 60.0,
-        allow_remote: bool = False,
-        agreement: str = "",
-    ) -> None:
-        if not model.strip():
+    model: str
+    _: KW_ONLY
+    base_url: str
+    cache: str | Path
+    key_variable: str = "OPENAI_API_KEY"
+    style: str = "full"
+    seed: int = 0
+    max_new_tokens: int = 400
+    concurrency: int = 8
+    max_reports: int = 0
+    max_cost: float = 0.0
+    price_prompt: float = 0.0
+    price_completion: float = 0.0
+    time_limit: float = math.inf
+    timeout: float = 60.0
+    allow_remote: bool = False
+    agreement: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.model.strip():
             raise RadbookError("chat_model is empty: name the model that the endpoint serves")
-        choose(style, STYLES, "style")
-        for name, value, least in (
-            ("concurrency", concurrency, 1), ("max_new_tokens", max_new_tokens, 1),
-            ("max_reports", max_reports, 0), ("max_cost", max_cost, 0), ("price_prompt", price_prompt, 0),
-            ("price_completion", price_completion, 0),
-        ):  # fmt: skip
-            if value < least:
-                raise RadbookError(f"{name} is {value}: give {least} or more")
-        for name, value in (("time_limit", time_limit), ("timeout", timeout)):
-            if not value > 0:
-                raise RadbookError(f"{name} is {value}: give a number of seconds above 0")
-        if max_cost and not (price_prompt or price_completion):
-            raise RadbookError(
-                "max_cost needs prices: give price_prompt and price_completion, per million tokens"
-            )
-        self.model, self.base_url = model, base_url
+        choose(self.style, STYLES, "style")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise RadbookError(f"{name} is {getattr(self, name)}: give {least} or more")
+        for name in ("time_limit", "timeout"):
+            if not getattr(self, name) > 0:
+                raise RadbookError(f"{name} is {getattr(self, name)}: give a number of seconds above 0")
+        if self.max_cost and not any(self.prices):
+            raise RadbookError("max_cost needs prices: give price_prompt and price_completion, per million tokens")
         # A model served from a folder is called by the folder's name: paths of a machine are nobody's business.
-        self.source = f"chat:{Path(model).name if Path(model).is_absolute() else model}"
-        self.style, self.seed = style, seed
-        self.max_new_tokens, self.concurrency, self.timeout = max_new_tokens, concurrency, timeout
-        self.max_reports, self.max_cost, self.time_limit = max_reports, max_cost, time_limit
-        self.prices = (price_prompt, price_completion)
-        self.allow_remote, self.agreement, self.key_variable = allow_remote, agreement, key_variable
-        self._cache = ReplyCache(cache)
+        model = Path(self.model)
+        self.source = f"chat:{model.name if model.is_absolute() else self.model}"
+        self.replies = ReplyCache(self.cache)
+
+    @property
+    def prices(self) -> tuple[float, float]:
+        return self.price_prompt, self.price_completion
 
     def request(self, task: str, body: str, *, structured: bool = True) -> dict[str, object]:
         """Return the request that asks for one report: what would be sent, field by field."""
-        structured = structured and self.style == "full"
-        asked = build_messages(TASKS[task], body, style=self.style, structured=structured, seed=self.seed)
-        fields = {
-            "model": self.model,
-            "messages": asked,
-            "temperature": 0.0,
-            "max_tokens": self.max_new_tokens,
-        }
-        return {**fields, "response_format": response_schema(TASKS[task])} if structured else fields
+        asked, structured = task_of(task), structured and self.style == "full"
+        messages = build_messages(asked, body, style=self.style, structured=structured, seed=self.seed)
+        fields = {"model": self.model, "messages": messages, "temperature": 0.0, "max_tokens": self.max_new_tokens}
+        return {**fields, "response_format": response_schema(asked)} if structured else fields
+
+    def read(self, job: Job, reply: Reply, text: str) -> tuple[list[dict], str, str]:
+        """Return findings, status and note of a reply about a report."""
+        findings, status, note = read_reply(task_of(job.task), reply.text, text, quoted=self.style == "full")
+        if not reply.complete:
+            note = f"{note}; cut at {self.max_new_tokens} tokens: raise max_new_tokens".lstrip("; ")
+            status = "failed" if status == "failed" else "repaired"
+        return findings, status, note
 
     def plan(self, reports: pd.DataFrame, *, tasks: Sequence[str] = tuple(TASKS)) -> Plan:
         """Count what labeling these reports would take; calls nothing, needs no key."""
         check_reports(reports)
-        jobs = _jobs(map(body_of, reports["text"]), tasks)
-        return self._plan(len(reports), jobs, self._kept(jobs))
-
-    def _plan(self, n_reports: int, jobs: Sequence[_Job], kept: Mapping[_Job, Reply]) -> Plan:
-        return plan_calls(
-            [self.request(*job) for job in jobs if job not in kept],
-            n_reports=n_reports,
-            n_cached=len(kept),
-            prices=self.prices,
-            concurrency=self.concurrency,
-            seconds_per_call=self._cache.usual_seconds(self.model),
-        )
+        return self._plan(reports, list(map(body_of, reports["text"])), tasks)[0]
 
     def label(
         self, reports: pd.DataFrame, *, tasks: Sequence[str] = tuple(TASKS), progress: Progress | None = None
@@ -182,62 +166,48 @@ class ChatTeacher:
         check_reports(reports)
         corpora = reports.get("corpus", ["unknown"])
         check_destination(corpora, self.base_url, allow_remote=self.allow_remote, agreement=self.agreement)
-        texts, bodies = reports["text"].tolist(), [body_of(text) for text in reports["text"]]
-        jobs = _jobs(bodies, tasks)
-        kept = self._kept(jobs)
-        plan = self._plan(len(reports), jobs, kept)
-        tell = progress or (lambda line: None)
-        tell(str(plan))
+        progress = progress or (lambda line: None)
+        bodies = list(map(body_of, reports["text"]))
+        plan, outcomes, waiting = self._plan(reports, bodies, tasks)
+        progress(str(plan))
         plan.refuse_beyond(max_reports=self.max_reports, max_cost=self.max_cost)
-        written = dict(zip(bodies, texts, strict=True))
-        outcomes = kept | answer_all(
-            [job for job in jobs if job not in kept],
-            request=lambda job, structured: self.request(*job, structured=structured),
-            complaint=lambda job, reply: self._complaint(job, reply, written[job.body]),
-            endpoint=lambda: Endpoint(self.base_url, key_variable=self.key_variable, timeout=self.timeout),
-            cache=self._cache,
-            budget=Budget(self.max_cost, prices=self.prices),
-            structured=self.style == "full",
-            concurrency=self.concurrency,
-            time_limit=self.time_limit,
-            n_before=len(kept),
-            progress=tell,
-        )
-        rows = [
-            self._row(report_id, task, text, outcomes[_Job(task, body)] if body else "empty report")
-            for task in tasks
-            for report_id, text, body in zip(reports["report_id"], texts, bodies, strict=True)
-        ]
+        if waiting:
+            # Only who asks waits for OpenAI's client to load.
+            from radbook.teachers.llm.scheduler import Calls
+
+            Calls(self, waiting, outcomes, progress).run()
+        else:
+            progress(f"{plan.cached:,} of {plan.cached:,} requests, all answered before, 0 s left")
+        rows = []
+        for task in tasks:
+            for report_id, text, body in zip(reports["report_id"], reports["text"], bodies, strict=True):
+                job = Job(task, body)
+                outcome = outcomes[job] if body else "empty report"
+                reply = outcome if isinstance(outcome, Reply) else Reply("")
+                answer = self.read(job, reply, text) if reply is outcome else ([], "failed", outcome)
+                rows.append(dict(zip(PREDICTIONS.columns, (report_id, self.source, task, *answer, reply.text), strict=True)))
         return check(pd.DataFrame(rows, columns=list(PREDICTIONS.columns)), PREDICTIONS)
 
-    def _complaint(self, job: _Job, reply: Reply, text: str) -> str:
-        _, status, note = read_reply(TASKS[job.task], reply.text, text, quoted=self.style == "full")
-        return note if status == "failed" else ""
-
-    def _kept(self, jobs: Sequence[_Job]) -> dict[_Job, Reply | str]:
-        """Return the replies kept for these jobs, in whichever form they were once asked for."""
-        kept: dict[_Job, Reply | str] = {}
+    def _plan(
+        self, reports: pd.DataFrame, bodies: Sequence[str], tasks: Sequence[str]
+    ) -> tuple[Plan, dict[Job, Reply | str], dict[Job, str]]:
+        """Return the plan, the replies kept, and the jobs that wait, each with the text of its report."""
+        # Reports with the same words make the same request, which is sent once.
+        text_of = {body: text for body, text in zip(bodies, reports["text"], strict=True) if body}
+        waiting = {Job(task_of(task).name, body): text for task in tasks for body, text in text_of.items()}
+        kept: dict[Job, Reply | str] = {}
+        # In whichever form they were once asked for.
         for structured in (False, True) if self.style == "full" else (False,):
-            for job in jobs:
-                if reply := self._cache.get(request_key(self.request(*job, structured=structured))):
+            for job in waiting:
+                if reply := self.replies.get(request_key(self.request(*job, structured=structured))):
                     kept[job] = reply
-        return kept
-
-    def _row(self, report_id: str, task: str, text: str, outcome: Reply | str) -> dict[str, object]:
-        if isinstance(outcome, str):
-            row = label_row(report_id, self.source, task, [], status="failed", note=outcome)
-            return {**row, "reply": ""}
-        findings, status, note = read_reply(TASKS[task], outcome.text, text, quoted=self.style == "full")
-        if not outcome.complete:
-            note = f"{note}; cut at {self.max_new_tokens} tokens: raise max_new_tokens".lstrip("; ")
-            status = "failed" if status == "failed" else "repaired"
-        row = label_row(report_id, self.source, task, findings, status=status, note=note)
-        return {**row, "reply": outcome.text}
-
-
-def _jobs(bodies: Iterable[str], tasks: Sequence[str]) -> list[_Job]:
-    for task in tasks:
-        choose(task, TASKS, "tasks")
-    # Reports with the same words make the same request, which is sent once.
-    different = dict.fromkeys(filter(None, bodies))
-    return [_Job(task, body) for task in tasks for body in different]
+        waiting = {job: text for job, text in waiting.items() if job not in kept}
+        plan = plan_calls(
+            [self.request(*job) for job in waiting],
+            n_reports=len(reports),
+            n_cached=len(kept),
+            prices=self.prices,
+            concurrency=self.concurrency,
+            seconds_per_call=self.replies.usual_seconds(self.model),
+        )
+        return plan, kept, waiting

@@ -14,7 +14,7 @@ _LISTS, _DENIALS, _SIGHT, _GENERIC = (_WORDS[k] for k in ("lists", "denials", "s
 _POSSIBLE, _MEASURED = _WORDS["possible"], _WORDS["measured"]
 JOINTS = frozenset((",", "and", "or"))
 
-Trigger = tuple[str, int, int]  # a phrase that denies or doubts, its first word, and the word behind its last
+Trigger = tuple[int, int]  # the first word of a phrase that denies or doubts, and the word behind its last
 
 
 def splices(words: list[str]) -> list[int]:
@@ -89,11 +89,11 @@ def asides(words: list[str], after: list[Trigger]) -> list[int]:
 
     `after` are the triggers that deny what stands before them.
 
-    >>> asides("tube , drain and line ( not seen today ) are unchanged".split(), [("", 6, 8)])
+    >>> asides("tube , drain and line ( not seen today ) are unchanged".split(), [(6, 8)])
     [3, 9]
     """
     found = []
-    for _, start, _ in after:
+    for start, _ in after:
         if start and words[start - 1] == "(":
             joint = next((k for k in range(start - 2, -1, -1) if words[k] in JOINTS), None)
             if joint is not None:
@@ -106,12 +106,12 @@ def asides(words: list[str], after: list[Trigger]) -> list[int]:
 def new_degrees(words: list[str], hedges: list[Trigger]) -> list[int]:
     """Find where a degree that the first thing doubted lacks opens a statement of its own.
 
-    >>> new_degrees("possible effusion and mild cardiomegaly".split(), [("", 0, 1)])
+    >>> new_degrees("possible effusion and mild cardiomegaly".split(), [(0, 1)])
     [2]
     """
     # "possible small effusion and mild edema" is one pair, and "may represent" governs all that follows.
     found = []
-    for _, _, end in hedges:
+    for _, end in hedges:
         if words[end - 1] in _POSSIBLE and "and" in words[end:-1]:
             joint = words.index("and", end)
             if words[joint + 1] in _DEGREES and _DEGREES.isdisjoint(words[end:joint]):
@@ -122,10 +122,10 @@ def new_degrees(words: list[str], hedges: list[Trigger]) -> list[int]:
 def resumes(words: list[str], first: int, after: list[Trigger]) -> bool:
     """Say whether the main clause goes on behind a relative one that starts at `first`.
 
-    >>> resumes("edema , which was mild , has resolved".split(), 3, [("", 6, 8)])
+    >>> resumes("edema , which was mild , has resolved".split(), 3, [(6, 8)])
     True
     """
-    for _, start, _ in after:
+    for start, _ in after:
         between = words[first:start]
         between = between[:-1] if between[-1:] == [","] else between
         if words[start] in _VERBS and not _VERBS.isdisjoint(between) and JOINTS.isdisjoint(between):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from radbook.core.findings import STRENGTH, Presence, finding, label_row, strongest
-from radbook.core.ontology import FINDINGS
+from radbook.core.ontology import FINDINGS, read_resource
+from radbook.tasks import present_codes
 from radbook.teachers.rules import find_mentions
 
 __all__ = ["CONVENTIONS", "Convention", "decided", "read_mentions", "relabel", "wording_in"]
@@ -20,51 +21,21 @@ __all__ = ["CONVENTIONS", "Convention", "decided", "read_mentions", "relabel", "
 class Convention:
     """One wording, how the rules read it, and how others do.
 
-    `rules` are the beginnings of the rule ids that read it; `category` is the one in question; `other` is the
-    presence of that category in the other reading, None if the wording says nothing about it there.
+    `rule` is the beginning of the rule ids that read it; `category` is the one in question; `other` is the presence of
+    that category in the other reading, None if the wording says nothing about it there.
     """
 
     wording: str
-    rules: tuple[str, ...]
+    rule: str
     category: str
     ours: str
     other: Presence | None
     who: str
 
 
-CONVENTIONS = (
-    Convention(
-        "blunted costophrenic angle",
-        ("blunted_angle/",),
-        "Pleural Effusion",
-        "no category",
-        Presence.PRESENT,
-        "clinical reading: the sign of a small effusion",
-    ),
-    Convention(
-        "borderline heart size",
-        ("cardiomegaly/borderline-heart",),
-        "Cardiomegaly",
-        "present",
-        Presence.UNCERTAIN,
-        "CheXpert labeler",
-    ),
-    Convention(
-        "vascular congestion",
-        ("vascular_congestion/",),
-        "Edema",
-        "present",
-        Presence.UNCERTAIN,
-        "CheXpert labeler",
-    ),
-    Convention(
-        "surgical clips",
-        ("surgical_clips/",),
-        "Support Devices",
-        "present",
-        None,
-        "CheXpert labeler: no clips among its devices",
-    ),
+CONVENTIONS = tuple(
+    Convention(**row | {"other": Presence(row["other"]) if row["other"] else None})
+    for row in read_resource("conventions.csv")
 )
 
 
@@ -80,7 +51,7 @@ def read_mentions(reports: pd.DataFrame) -> dict[str, list[dict]]:
 
 def wording_in(mention: Mapping, convention: Convention) -> bool:
     """Say whether a mention is of this wording."""
-    return mention["rule"].startswith(convention.rules)
+    return mention["rule"].startswith(convention.rule)
 
 
 def relabel(
@@ -97,7 +68,7 @@ def relabel(
     """
     rows = []
     for report_id, found in mentions.items():
-        said = []
+        stated = []
         for mention in found:
             category = FINDINGS[mention["id"]].category if mention["choice"] else ""
             presence = Presence(mention["presence"])
@@ -105,8 +76,8 @@ def relabel(
                 category = convention.category if convention.other else ""
                 presence = min(presence, convention.other or presence, key=STRENGTH.get)
             if category:
-                said.append((category, finding(category, presence)))
-        best = strongest(said)
+                stated.append((category, finding(category, presence)))
+        best = strongest(stated)
         rows.append(label_row(report_id, source, "choice", [best[category] for category in sorted(best)]))
     return pd.DataFrame(rows)
 
@@ -121,10 +92,5 @@ def decided(ours: pd.DataFrame, other: pd.DataFrame, category: str) -> list[str]
     >>> decided(relabel(mentions), relabel(mentions, CONVENTIONS[0]), "Pleural Effusion")
     []
     """
-    present = [_present(table, category) for table in (ours, other)]
-    return sorted(present[0] ^ present[1])
-
-
-def _present(labels: pd.DataFrame, category: str) -> set[str]:
-    rows = zip(labels["report_id"], labels["findings"], strict=True)
-    return {i for i, found in rows if any(f["code"] == category and f["presence"] == Presence.PRESENT for f in found)}
+    first, second = (present_codes(table, task="choice") for table in (ours, other))
+    return sorted(i for i, codes in first.items() if (category in codes) != (category in second[i]))

@@ -9,6 +9,7 @@ keeps shorter phrases inside it from matching ("subcutaneous emphysema" is not e
 import itertools
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -17,7 +18,6 @@ import yaml
 from rapidfuzz.distance import OSA
 
 from radbook.core.errors import RadbookError
-from radbook.core.ontology import FINDINGS
 
 __all__ = ["Lexicon", "Rule", "Speller", "expand", "load_lexicon", "load_triggers", "load_words"]
 
@@ -74,9 +74,8 @@ def expand(phrase: str) -> list[str]:
     return list(dict.fromkeys(w for w in written if w))
 
 
-def _read(folder, name: str, *, loader=yaml.SafeLoader):
-    with (folder / name).open(encoding="utf-8") as stream:
-        return yaml.load(stream, Loader=loader)
+def _expand_all(phrases: Iterable[str]) -> list[str]:
+    return [written for phrase in phrases for written in expand(phrase)]
 
 
 @cache
@@ -86,62 +85,40 @@ def load_lexicon() -> Lexicon:
     >>> load_lexicon().rules[load_lexicon().phrases["cardiomegaly"][0]].finding
     'cardiomegaly'
     """
-    folder = files("radbook") / "resources" / "lexicon"
     lexicon = Lexicon()
-    for name in sorted(f.name for f in folder.iterdir() if f.name.endswith(".yaml")):
-        content = _read(folder, name)
+    for file in sorted((files("radbook") / "resources" / "lexicon").iterdir(), key=lambda f: f.name):
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
         for kind in ("sites", "states"):
             for group, phrases in content.get(kind, {}).items():
-                for phrase in itertools.chain.from_iterable(map(expand, phrases)):
+                for phrase in _expand_all(phrases):
                     getattr(lexicon, kind)[phrase].add(group)
         for word, others in content.get("spelling", {}).items():
             lexicon.spelling.update(dict.fromkeys(others, word))
         lexicon.misspelt.update(content.get("often_misspelt", ()))
         lexicon.correct.update(content.get("correct", ()))
-        for phrase in content.get("ignore", ()):
-            lexicon.ignored.update(expand(phrase))
+        lexicon.ignored.update(_expand_all(content.get("ignore", ())))
         for finding, entries in content.get("findings", {}).items():
-            if finding not in FINDINGS:
-                raise RadbookError(f"lexicon/{name}: {finding!r} is not an id of findings.csv")
             for entry_id, entry in entries.items():
-                _add(lexicon, name, finding, entry_id, entry)
-    known = {group for groups in (*lexicon.sites.values(), *lexicon.states.values()) for group in groups}
-    for rule in lexicon.rules:
-        unknown = (rule.sites | rule.states) - known
-        if unknown:
-            raise RadbookError(
-                f"lexicon entry {rule.finding}/{rule.id} names unknown groups: {', '.join(sorted(unknown))}"
-            )
+                options = {"phrases": entry} if isinstance(entry, list) else entry
+                phrases = options.pop("phrases", ())
+                groups = {kind: frozenset(options.pop(kind, ())) for kind in ("sites", "states")}
+                for phrase in _expand_all(phrases):
+                    lexicon.phrases[phrase].append(len(lexicon.rules))
+                lexicon.rules.append(Rule(finding, entry_id, **groups, **options))
     return lexicon
 
 
-def _add(lexicon: Lexicon, name: str, finding: str, entry_id: str, entry: list | dict) -> None:
-    entry = {"phrases": entry} if isinstance(entry, list) else entry
-    options = {k: v for k, v in entry.items() if k not in ("phrases", "sites", "states")}
-    try:
-        rule = Rule(
-            finding,
-            entry_id,
-            frozenset(entry.get("sites", ())),
-            frozenset(entry.get("states", ())),
-            **options,
-        )
-    except TypeError as error:
-        raise RadbookError(f"lexicon/{name}, entry {finding}/{entry_id}: {error}") from None
-    lexicon.rules.append(rule)
-    for phrase in itertools.chain.from_iterable(map(expand, entry.get("phrases", ()))):
-        lexicon.phrases[phrase].append(len(lexicon.rules) - 1)
+@cache
+def _triggers() -> dict:
+    file = files("radbook") / "resources" / "triggers.yaml"
+    # BaseLoader builds strings only: YAML would otherwise read the trigger "no" as false.
+    return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
 
 
 @cache
 def load_triggers() -> dict[str, list[str]]:
     """Read `resources/triggers.yaml`: kind of trigger -> phrases, written out."""
-    # BaseLoader builds strings only: YAML would otherwise read the trigger "no" as false.
-    return {
-        kind: list(itertools.chain.from_iterable(map(expand, phrases)))
-        for kind, phrases in _triggers().items()
-        if kind != "words"
-    }
+    return {kind: _expand_all(phrases) for kind, phrases in _triggers().items() if kind != "words"}
 
 
 @cache
@@ -152,11 +129,6 @@ def load_words() -> dict[str, frozenset[str]]:
     True
     """
     return {name: frozenset(words) for name, words in _triggers()["words"].items()}
-
-
-@cache
-def _triggers() -> dict:
-    return _read(files("radbook") / "resources", "triggers.yaml", loader=yaml.BaseLoader)
 
 
 class Speller:

@@ -1,7 +1,6 @@
 """Find the findings a sentence names: phrases at once, and sites joined with states that stand apart.
 
-The spaCy component `radbook_mentions` puts every mention into `doc.spans["mentions"]` (the words whose presence is in question,
-which is what negspacy judges) and the evidence beside it into `doc.user_data`.
+A mention holds the words whose presence is in question, which `radbook.teachers.rules.negation` judges, and its evidence.
 """
 
 from collections.abc import Iterable
@@ -9,25 +8,17 @@ from dataclasses import dataclass
 
 from spacy.language import Language
 from spacy.matcher import PhraseMatcher
-from spacy.tokens import Doc, SpanGroup
+from spacy.tokens import Doc
 
 from radbook.teachers.rules.lexicon import load_lexicon, load_words
 
-__all__ = ["SPAN_KEY", "Mention", "MentionFinder"]
+__all__ = ["Mention", "MentionFinder"]
 
-SPAN_KEY = "mentions"
-
-# A site and its state belong to one statement unless one of these stands between them.
-_BARRIERS = frozenset(
-    (";", "but", "although", "however", "though", "which", "without", "with", "while", "despite", "by")
+_WORDS = load_words()
+_BARRIERS, _ELLIPSES, _VERBS, _PLACES = (
+    _WORDS[k] for k in ("barriers", "ellipses", "copulas", "prepositions")
 )
-_ELLIPSES = frozenset(
-    ("is", "are", "was", "remains", "appears", "may", "has", "not", "now", "still", "probably")
-)
-_DEGREES = load_words()["degrees"] | load_words()["adjectives"]
-_VERBS = frozenset(("is", "are", "was", "were"))
-# "Degenerative changes are present in the spine": a verb between does not part state and site where a place follows.
-_PLACES = frozenset(("in", "of", "within", "along", "throughout", "at", "over", "involving"))
+_DEGREES = _WORDS["degrees"] | _WORDS["adjectives"]
 
 
 @dataclass(slots=True)
@@ -64,12 +55,11 @@ class MentionFinder:
 
     def __init__(self, nlp: Language) -> None:
         self.lexicon = load_lexicon()
-        self.strings = nlp.vocab.strings
         self.matcher = PhraseMatcher(nlp.vocab, attr="NORM")
         self.roles: dict[int, tuple[tuple[int, ...], frozenset[str], frozenset[str]]] = {}
         for phrase in sorted(self.lexicon.vocabulary):
             self.matcher.add(phrase, [nlp.tokenizer(phrase)])
-            self.roles[self.strings[phrase]] = (
+            self.roles[nlp.vocab.strings[phrase]] = (
                 tuple(self.lexicon.phrases.get(phrase, ())),
                 frozenset(self.lexicon.sites.get(phrase, ())),
                 frozenset(self.lexicon.states.get(phrase, ())),
@@ -79,27 +69,13 @@ class MentionFinder:
             for state in rule.states:
                 self.by_state.setdefault(state, []).append(i)
 
-    def __call__(self, doc: Doc) -> Doc:
-        mentions = self.find(doc)
-        if mentions:
-            doc.user_data[SPAN_KEY] = mentions
-            doc.spans[SPAN_KEY] = SpanGroup(
-                doc, name=SPAN_KEY, spans=[doc[m.start : m.end] for m in mentions]
-            )
-        return doc
-
-    def find(self, doc: Doc) -> list[Mention]:
-        """Return the mentions of a sentence in order of their place."""
-        matches = self.matcher(doc)
-        if not matches:
-            return []
-        chunks = self._chunks(matches)
+    def find(self, doc: Doc, words: list[str]) -> list[Mention]:
+        """Return the mentions of a sentence in order of their place; `words` are the norms of its tokens."""
+        chunks = self._chunks(self.matcher(doc))
         mentions = [Mention(rule, c.start, c.end, c.start, c.end) for c in chunks for rule in c.rules]
-        words = doc.user_data["words"] = [t.norm_ for t in doc]
-        if any(c.states for c in chunks):
-            for i, chunk in enumerate(chunks):
-                if chunk.states:
-                    mentions += self._joined(chunks, i, words)
+        for i, chunk in enumerate(chunks):
+            if chunk.states:
+                mentions += self._joined(chunks, i, words)
         mentions.sort(key=lambda m: (m.start, m.end))
         return mentions + self._ones(mentions, words) if mentions and "one" in words else mentions
 

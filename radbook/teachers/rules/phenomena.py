@@ -6,7 +6,7 @@ The names stand for groups of the trap suite in `tests/traps.yaml`.
 """
 
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 import pandas as pd
 
@@ -16,43 +16,18 @@ from radbook.corpora.sections import body_spans
 from radbook.teachers.rules.lexicon import load_lexicon, load_triggers, load_words
 from radbook.teachers.rules.sentences import normalize, split_sentences
 
-__all__ = ["NOTHING", "PHENOMENA", "TRAITS", "UNKNOWN", "cells", "phenomenon", "sentence_traits"]
+__all__ = ["NOTHING", "TRAITS", "UNKNOWN", "cells", "phenomenon", "sentence_traits"]
 
 TRAITS = ("negation", "hedge", "comparison")
 UNKNOWN = "unknown wording"
 NOTHING = "nothing said"
-# Phenomenon -> the groups of the trap suite it stands for; a group under two names is accepted as either.
-# Groups that mix phenomena (typing habits, notes of intensive care, turns of a sentence) or in which nothing is found have none.
-PHENOMENA: dict[str, tuple[str, ...]] = {
-    "plain mention": ("plain_mention", "convention"),
-    "site and state": ("compositional", "compositional_normal", "convention"),
-    "device": ("devices", "convention"),
-    "list": ("lists",),
-    "negation before": ("negation_before", "compositional_normal"),
-    "negation after": ("negation_after",),
-    "pseudo-negation": ("pseudo_negation", "double_negation", "resolved"),
-    "end of a reach": ("scope_end", "lists"),
-    "resolved or removed": ("resolved", "removed"),
-    "stable or old": ("stability",),
-    "hedge": ("hedge_before", "hedge_after", "double_negation"),
-    "hedge and denial": ("hedge_and_negation", "double_negation"),
-    "likely": ("probable",),
-    "request or history": ("recommendation", "history"),
-    UNKNOWN: (),
-}
-# What ends a thing, by its course or by a hand, and what says that it goes on.
-_ENDED = frozenset(
-    ("resolution", "resolved", "resolving", "cleared", "clearing", "clearance", "gone", "disappeared", "longer",
-     "improving", "improved", "improvement", "decreased", "decreasing", "smaller",
-     "removed", "removal", "removing", "withdrawn", "withdrawal", "discontinued", "extubated", "explanted")
-)
-_LASTING = load_words()["persisting"] | frozenset(
-    ("chronic", "old", "healed", "known", "prior", "previously", "persistent", "persisting", "continued", "changed")
-)
-# What sets a study against an earlier one.
-_COMPARED = _ENDED | _LASTING | frozenset(("compared", "comparison", "earlier", "interval", "new", "newly", "previous", "since"))
+_WORDS = load_words()
+_ENDED = _WORDS["ended"]
+_LASTING = _WORDS["lasting"] | _WORDS["persisting"]
+_COMPARED = _WORDS["compared"] | _ENDED | _LASTING
 _NEGATIONS = frozenset(("negation_before", "negation_after"))
 _HEDGES = frozenset(("hedge_before", "hedge_after"))
+_BY_TRIGGER = {"asked": "request or history", "history": "request or history", "likely": "likely"}
 
 
 def phenomenon(text: str, entry: Mapping | None, *, among: Iterable[Mapping] = ()) -> str:
@@ -70,7 +45,9 @@ def phenomenon(text: str, entry: Mapping | None, *, among: Iterable[Mapping] = (
     Returns
     -------
     str
-        A name of `PHENOMENA`.
+        "plain mention", "site and state", "device", "list", "negation before", "negation after", "pseudo-negation", "end of
+        a reach", "resolved or removed", "stable or old", "hedge", "hedge and denial", "likely", "request or history", or
+        "unknown wording".
 
     Examples
     --------
@@ -83,7 +60,23 @@ def phenomenon(text: str, entry: Mapping | None, *, among: Iterable[Mapping] = (
     >>> named("Possible pneumonia. Effusion is not seen.")
     {'Pneumonia': 'hedge', 'Pleural Effusion': 'negation after'}
     """
-    return _named(text, _bounds(text), entry, among)
+    if entry is None or not entry.get("rule") or entry.get("start") is None:
+        return UNKNOWN
+    name, _, why = entry["rule"].partition("|")
+    kind, _, trigger = why.partition(":")
+    if kind in _BY_TRIGGER:
+        return _BY_TRIGGER[kind]
+    first, last = entry["start"], entry["end"]
+    start, end = next(((a, b) for a, b in _bounds(text) if a <= first < b), (0, len(text)))
+    beside = [e for e in among if e["code"] != entry["code"] and e.get("start") is not None and start <= e["start"] < end]
+    before, evidence, after = (normalize(part)[0] for part in (text[start:first], text[first:last], text[last:end]))
+    words = f"{before} {evidence} {after}".split()
+    kinds = _kinds_in(words)
+    if kind == "hedge":
+        return "hedge" if kinds.isdisjoint(_NEGATIONS) else "hedge and denial"
+    if kind == "neg":
+        return _denied(trigger, before, evidence, kinds, beside)
+    return _stated(name, entry, kinds, {w.strip(".,:()") for w in words}, beside)
 
 
 def cells(labels: pd.DataFrame, reports: pd.DataFrame, curated: pd.DataFrame) -> pd.Series:
@@ -102,7 +95,7 @@ def cells(labels: pd.DataFrame, reports: pd.DataFrame, curated: pd.DataFrame) ->
     Returns
     -------
     pandas.Series
-        Indexed by report_id and code, 13 rows per report: a name of `PHENOMENA`, or "nothing said".
+        Indexed by report_id and code, 13 rows per report: a name that `phenomenon` gives, or "nothing said".
 
     Examples
     --------
@@ -124,8 +117,7 @@ def cells(labels: pd.DataFrame, reports: pd.DataFrame, curated: pd.DataFrame) ->
             if entry["presence"] != Presence.ABSENT:
                 named[report_id, entry["code"]] = UNKNOWN
         found = read.get(report_id, [])
-        bounds = _bounds(text) if len(found) else []
-        named.update({(report_id, e["code"]): _named(text, bounds, e, found) for e in found})
+        named.update({(report_id, e["code"]): phenomenon(text, e, among=found) for e in found})
     index = pd.MultiIndex.from_tuples(named, names=["report_id", "code"])
     return pd.Series(list(named.values()), index=index, name="phenomenon", dtype=object)
 
@@ -155,66 +147,37 @@ def _rows(labels: pd.DataFrame) -> dict[str, list[dict]]:
     return dict(zip(usable["report_id"], usable["findings"], strict=True))
 
 
+@lru_cache(maxsize=1)  # the findings of one report are named in turn
 def _bounds(text: str) -> list[tuple[int, int]]:
     return [bound for a, b in body_spans(text) for bound in split_sentences(text, a, b)]
 
 
-def _named(text: str, bounds: list[tuple[int, int]], entry: Mapping | None, among: Iterable[Mapping]) -> str:
-    if entry is None or not entry.get("rule") or entry.get("start") is None:
-        return UNKNOWN
-    start, end = next(((a, b) for a, b in bounds if a <= entry["start"] < b), (0, len(text)))
-    name, _, why = entry["rule"].partition("|")
-    kind, _, trigger = why.partition(":")
-    others = [
-        e for e in among if start <= (-1 if e.get("start") is None else e["start"]) < end and e["code"] != entry["code"]
-    ]
-    if kind in ("asked", "history"):
-        return "request or history"
-    if kind == "likely":
-        return "likely"
-    before, evidence, after = (
-        normalize(part)[0]
-        for part in (text[start : entry["start"]], text[entry["start"] : entry["end"]], text[entry["end"] : end])
-    )
-    words = f"{before} {evidence} {after}".split()
-    kinds = _kinds_in(words)
-    if kind == "hedge":
-        return "hedge" if kinds.isdisjoint(_NEGATIONS) else "hedge and denial"
-    if kind == "neg":
-        return _denied(trigger, before, evidence, kinds, others)
-    return _stated(name, entry, kinds, {w.strip(".,:()") for w in words}, others)
-
-
-def _denied(trigger: str, before: str, evidence: str, kinds: set[str], others: list[Mapping]) -> str:
+def _denied(trigger: str, before: str, evidence: str, kinds: set[str], beside: list[Mapping]) -> str:
     if not _ENDED.isdisjoint(trigger.split()):
         return "resolved or removed"
     if not kinds.isdisjoint(_HEDGES):
         return "hedge and denial"
-    if _holds(evidence, trigger):
+    if f" {trigger} " in f" {evidence} ":
         return "site and state"
-    if any(e["presence"] != Presence.ABSENT for e in others):
+    if any(e["presence"] != Presence.ABSENT for e in beside):
         return "end of a reach"
-    if others:
+    if beside:
         return "list"
-    return "negation before" if _holds(before, trigger) else "negation after"
+    return "negation before" if f" {trigger} " in f" {before} " else "negation after"
 
 
-def _holds(words: str, phrase: str) -> bool:
-    return f" {phrase} " in f" {words} "
-
-
-def _stated(name: str, entry: Mapping, kinds: set[str], words: set[str], others: list[Mapping]) -> str:
+def _stated(name: str, entry: Mapping, kinds: set[str], words: set[str], beside: list[Mapping]) -> str:
     if entry["presence"] == Presence.ABSENT:
         return "site and state" if _ENDED.isdisjoint(words) else "resolved or removed"
     if "pseudo" in kinds:
         return "pseudo-negation"
-    if any("|neg:" in (e.get("rule") or "") for e in others) or not kinds.isdisjoint(_NEGATIONS):
+    if any("|neg:" in (e.get("rule") or "") for e in beside) or not kinds.isdisjoint(_NEGATIONS):
         return "end of a reach"
     if entry["code"] == "Support Devices":
         return "device"
     if not _ENDED.isdisjoint(words):
         return "resolved or removed"
-    if len(others) > 1:
+    if len(beside) > 1:
         return "list"
     if name in _patterns():
         return "site and state"

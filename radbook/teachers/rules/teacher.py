@@ -1,4 +1,4 @@
-"""Label reports by rules: a lexicon, negspacy, and an uncertainty pass, with the evidence for every label.
+"""Label reports by rules: a lexicon and the words that deny, doubt or date, with the evidence for every label.
 
 The unit of work is the sentence. Reports repeat themselves ("No pleural effusion."), so each distinct sentence is read once
 per call and process, and its mentions are placed wherever it stands.
@@ -6,30 +6,34 @@ per call and process, and its mentions are placed wherever it stands.
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import fields
 from functools import cache
 from multiprocessing import get_context
 
 import pandas as pd
 import spacy
 from spacy.attrs import NORM
-from spacy.language import Language
+from spacy.tokenizer import Tokenizer
 
 from radbook.core.errors import RadbookError
 from radbook.core.findings import Presence, finding, label_row, strongest
-from radbook.core.ontology import FINDINGS
+from radbook.core.ontology import FINDINGS, Finding
 from radbook.core.schema import LABELS, check, check_reports
 from radbook.corpora.sections import body_spans, correction_spans, is_empty
+from radbook.tasks import TASKS
 from radbook.teachers.rules.lexicon import Speller, load_lexicon
-from radbook.teachers.rules.matcher import SPAN_KEY, MentionFinder
-from radbook.teachers.rules.negation import ClauseNegex, judge
+from radbook.teachers.rules.matcher import MentionFinder
+from radbook.teachers.rules.negation import Judge
 from radbook.teachers.rules.sentences import normalize, split_sentences
 
 __all__ = ["RuleTeacher", "find_mentions"]
 
 # Texts of fewer characters than this in all (some 4,000 reports) are labeled as soon here as by more processes.
 _WORTH_PROCESSES = 1_500_000
+# What the ontology, and so the lexicon, knows of a finding; a task that names others is none for rules.
+_KNOWN = frozenset(field.name for field in fields(Finding))
 
 # A denial of some of a thing only.
 _PARTIAL = re.compile(
@@ -37,43 +41,29 @@ _PARTIAL = re.compile(
     re.IGNORECASE,
 )
 
-# One mention of a sentence: finding id, presence, rule id, start and end of the evidence in the sentence as matched.
-Reading = tuple[str, str, str, int, int, bool]
-
-
-@Language.factory("radbook_mentions")
-def _make_finder(nlp: Language, name: str) -> MentionFinder:
-    return MentionFinder(nlp)
-
-
-@Language.factory("radbook_negex")
-def _make_negex(nlp: Language, name: str) -> ClauseNegex:
-    return ClauseNegex(nlp)
+# One mention of a sentence: start and end of the evidence in the sentence as matched, and the other fields of a mention.
+Reading = tuple[int, int, dict[str, object]]
 
 
 @cache
-def _pipeline() -> Language:
+def _engine() -> tuple[Tokenizer, MentionFinder, Judge]:
     nlp = spacy.blank("en")
     nlp.vocab.lex_attr_getters[NORM] = Speller()
-    nlp.add_pipe("radbook_mentions")
-    nlp.add_pipe("radbook_negex")
-    return nlp
+    return nlp.tokenizer, MentionFinder(nlp), Judge(nlp)
 
 
-def _read(sentences: list[str]) -> list[list[Reading]]:
-    rules = load_lexicon().rules
+def _read(sentence: str) -> list[Reading]:
+    tokenizer, finder, judge = _engine()
+    doc = tokenizer(sentence)
+    words = [token.norm_ for token in doc]
+    mentions = finder.find(doc, words)
     readings = []
-    for doc in _pipeline().pipe(sentences, batch_size=256):
-        if SPAN_KEY not in doc.user_data:
-            readings.append([])
-            continue
-        found = []
-        for mention, presence, why in judge(doc):
-            rule = rules[mention.rule]
-            evidence = doc[mention.first : mention.last]
-            name = f"{rule.finding}/{rule.id}" + (f"|{why}" if why else "")
-            found.append((rule.finding, presence, name, evidence.start_char, evidence.end_char, rule.choice))
-        readings.append(found)
+    for mention, presence, why in judge.judge(doc, words, mentions) if mentions else ():
+        rule = load_lexicon().rules[mention.rule]
+        evidence = doc[mention.first : mention.last]
+        name = f"{rule.finding}/{rule.id}" + (f"|{why}" if why else "")
+        about = {"id": rule.finding, "choice": rule.choice, "presence": presence, "rule": name}
+        readings.append((evidence.start_char, evidence.end_char, about))
     return readings
 
 
@@ -101,7 +91,7 @@ class RuleTeacher:
         self.n_process = n_process
 
     def label(self, reports: pd.DataFrame) -> pd.DataFrame:
-        """Return a `labels` table with two rows per report, one for each task.
+        """Return a `labels` table with one row per report and task; a task whose codes the ontology lacks is left out.
 
         A report with nothing to label (`radbook.corpora.sections.is_empty`) gets status "failed" and the note
         "empty report".
@@ -119,7 +109,7 @@ class RuleTeacher:
         size = len(reports) // (4 * self.n_process) + 1
         parts = [reports[i : i + size] for i in range(0, len(reports), size)]
         # A fork shares the loaded pipeline; loading it anew takes a worker longer than reading 10,000 sentences.
-        _pipeline()
+        _engine()
         method = "fork" if sys.platform == "linux" else "spawn"
         with ProcessPoolExecutor(self.n_process, mp_context=get_context(method)) as pool:
             return [row for part in pool.map(_label_part, parts) for row in part]
@@ -132,72 +122,60 @@ def find_mentions(texts: Iterable[str]) -> list[list[dict]]:
     [('blunted_angle', 'present'), ('pulmonary_edema', 'absent')]
     """
     texts = list(texts)
-    placed = [[(a, *normalize(text[a:b])) for a, b in _sentences(text)] for text in texts]
-    distinct = list(dict.fromkeys(sentence for report in placed for _, sentence, _ in report))
-    readings = dict(zip(distinct, _read(distinct), strict=True))
-    return [_place(text, sentences, readings) for text, sentences in zip(texts, placed, strict=True)]
+    placed = [
+        [
+            (a, *normalize(text[a:b]))
+            for start, end in body_spans(text)
+            for a, b in split_sentences(text, start, end)
+        ]
+        for text in texts
+    ]
+    distinct = dict.fromkeys(sentence for report in placed for _, sentence, _ in report)
+    readings = {sentence: _read(sentence) for sentence in distinct}
+    return [
+        _corrected(text, list(_found(text, sentences, readings)))
+        for text, sentences in zip(texts, placed, strict=True)
+    ]
 
 
 def _label_part(reports: list[tuple[str, str]]) -> list[dict]:
     rows = []
+    attributes = {task.name: task.attribute for task in TASKS.values() if task.attribute in _KNOWN}
     found = find_mentions(text for _, text in reports)
     for (report_id, text), mentions in zip(reports, found, strict=True):
         # What was found stands in the body of the report: there is one.
-        if not mentions and is_empty(text):
-            rows += [
-                label_row(report_id, RuleTeacher.source, t, [], status="failed", note="empty report")
-                for t in LABELS.allowed["task"]
-            ]
-            continue
-        rows.append(label_row(report_id, RuleTeacher.source, "choice", _findings(mentions, "category")))
-        rows.append(label_row(report_id, RuleTeacher.source, "open", _findings(mentions, "icd10")))
+        empty = {"status": "failed", "note": "empty report"} if not mentions and is_empty(text) else {}
+        for task, attribute in attributes.items():
+            rows.append(label_row(report_id, RuleTeacher.source, task, _findings(mentions, attribute), **empty))
     return rows
 
 
-def _sentences(text: str) -> Iterator[tuple[int, int]]:
-    for start, end in body_spans(text):
-        yield from split_sentences(text, start, end)
+def _found(text: str, sentences: list, readings: Mapping[str, list[Reading]]) -> Iterator[dict]:
+    for offset, sentence, origin in sentences:
+        for start, end, mention in readings[sentence]:
+            if origin is not None:
+                start, end = origin[start], origin[end - 1] + 1
+            start, end = offset + start, offset + end
+            yield {**mention, "start": start, "end": end, "phrase": text[start:end]}
 
 
-def _place(text: str, sentences: list, readings: dict[str, list[Reading]]) -> list[dict]:
-    mentions = list(_found(text, sentences, readings))
-    late = correction_spans(text)
-    return _corrected(text, mentions, late) if late else mentions
-
-
-def _corrected(text: str, mentions: list[dict], late: list[tuple[int, int]]) -> list[dict]:
+def _corrected(text: str, mentions: list[dict]) -> list[dict]:
     # "ADDENDUM: There is no pneumothorax." takes back the pneumothorax read before. A denial of one kind or place
     # ("no new effusion", "on the left") takes nothing back, and one device removed says nothing of the others.
     def group(mention: dict) -> str:
         category = FINDINGS[mention["id"]].category
-        return mention["id"] if category in ("", "Support Devices") else category
+        return mention["id"] if category in (None, "Support Devices") else category
 
-    said: dict[str, set[str]] = {}
-    for m in mentions:
+    stated: dict[str, set[str]] = {}
+    late = correction_spans(text)
+    for m in mentions if late else ():
         if any(a <= m["start"] < b for a, b in late):
             before, after = text[max(0, m["start"] - 60) : m["start"]], text[m["end"] : m["end"] + 60]
-            whole = before.rpartition(".")[2] + after.partition(".")[0]
-            partial = m["presence"] == Presence.ABSENT and _PARTIAL.search(whole)
-            said.setdefault(group(m), set()).add("part" if partial else m["presence"])
-    gone = {g for g, presences in said.items() if presences == {Presence.ABSENT}}
+            sentence = before.rpartition(".")[2] + after.partition(".")[0]
+            partial = m["presence"] == Presence.ABSENT and _PARTIAL.search(sentence)
+            stated.setdefault(group(m), set()).add("part" if partial else m["presence"])
+    gone = {g for g, presences in stated.items() if presences == {Presence.ABSENT}}
     return [m for m in mentions if m["presence"] == Presence.ABSENT or group(m) not in gone]
-
-
-def _found(text: str, sentences: list, readings: dict[str, list[Reading]]) -> Iterator[dict]:
-    for offset, sentence, origin in sentences:
-        for finding_id, presence, rule, start, end, choice in readings[sentence]:
-            if origin is not None:
-                start, end = origin[start], origin[end - 1] + 1
-            start, end = offset + start, offset + end
-            yield {
-                "id": finding_id,
-                "choice": choice,
-                "presence": presence,
-                "rule": rule,
-                "start": start,
-                "end": end,
-                "phrase": text[start:end],
-            }
 
 
 def _findings(mentions: list[dict], attribute: str) -> list[dict]:
@@ -206,8 +184,6 @@ def _findings(mentions: list[dict], attribute: str) -> list[dict]:
         for m in mentions
         if (m["choice"] or attribute != "category") and (code := getattr(FINDINGS[m["id"]], attribute))
     )
-    found = [
-        finding(code, **{k: m[k] for k in ("presence", "phrase", "start", "end", "rule")})
-        for code, m in best.items()
-    ]
+    keys = ("presence", "phrase", "start", "end", "rule")
+    found = [finding(code, **{key: m[key] for key in keys}) for code, m in best.items()]
     return sorted(found, key=lambda f: (f["start"], f["end"], f["code"]))

@@ -11,7 +11,7 @@ from radbook.core.ontology import CATEGORIES
 from radbook.corpora import load_corpus
 from radbook.corpora.sections import report_body
 from radbook.icd10 import check_code, is_leaf
-from radbook.tasks import CHOICE, OPEN, TASKS, worked_examples
+from radbook.tasks import CHOICE, OPEN, TASKS
 from radbook.teachers.llm.prompts import build_messages, read_reply, response_schema
 
 TEXT = (
@@ -34,25 +34,24 @@ def answer(*items: dict) -> str:
 
 
 def test_the_worked_examples_quote_their_reports_and_their_codes_pass_the_gate():
-    assert len(worked_examples()) >= 11
-    for text, found in worked_examples():
-        for entry in (*found["choice"], *found["open"]):
-            assert entry["start"] is not None and text[entry["start"] : entry["end"]] == entry["phrase"]
-        assert all(f["code"] in CATEGORIES for f in found["choice"])
-        assert all(is_leaf(f["code"]) and check_code(f["code"], f["phrase"])[0] for f in found["open"])
+    for task in TASKS.values():
+        assert len(task.examples) >= 11
+        for text, found in task.examples:
+            assert all(f["start"] is not None and text[f["start"] : f["end"]] == f["phrase"] for f in found)
+    assert all(f["code"] in CATEGORIES for _, found in CHOICE.examples for f in found)
+    coded = [f for _, found in OPEN.examples for f in found]
+    assert all(is_leaf(f["code"]) and check_code(f["code"], f["phrase"])[0] for f in coded)
 
 
 def test_an_example_is_read_back_as_it_was_written():
-    for name, task in TASKS.items():
+    for task in TASKS.values():
         for structured in (True, False):
             replies = examples(task, "Another report.", structured=structured)
-            assert len(replies) == len(worked_examples())
-            for text, found in worked_examples():
+            assert len(replies) == len(task.examples)
+            for text, found in task.examples:
                 got, status, note = read_reply(task, replies[text], text)
                 assert (status, note) == ("ok", "")
-                assert {(f["code"], f["phrase"]) for f in got} == {
-                    (f["code"], f["phrase"]) for f in found[name]
-                }
+                assert {(f["code"], f["phrase"]) for f in got} == {(f["code"], f["phrase"]) for f in found}
 
 
 def test_the_draw_depends_on_the_report_and_the_seed_alone_and_uses_the_whole_pool():
@@ -61,12 +60,12 @@ def test_the_draw_depends_on_the_report_and_the_seed_alone_and_uses_the_whole_po
     assert drawn == [[m["content"] for m in build_messages(OPEN, body)[1:-1:2]] for body in bodies]
     assert drawn != [[m["content"] for m in build_messages(OPEN, body, seed=1)[1:-1:2]] for body in bodies]
     assert set(Counter(map(len, drawn))) == {3}
-    assert {text for row in drawn for text in row} == {text for text, _ in worked_examples()}
+    assert {text for row in drawn for text in row} == {text for text, _ in OPEN.examples}
 
 
 def test_a_report_is_never_its_own_example():
-    for text, _ in worked_examples():
-        assert set(examples(CHOICE, "  " + text)) == {other for other, _ in worked_examples()} - {text}
+    for text, _ in CHOICE.examples:
+        assert set(examples(CHOICE, "  " + text)) == {other for other, _ in CHOICE.examples} - {text}
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)

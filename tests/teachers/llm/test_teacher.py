@@ -1,5 +1,6 @@
 """The chat teacher against servers of the test's own: nothing lost, nothing paid twice, nothing sent where it must not go."""
 
+import asyncio
 import json
 import math
 import signal
@@ -11,7 +12,7 @@ from typing import ClassVar
 
 import pandas as pd
 import pytest
-from chatservers import FaultyProxy, Server, listening, send
+from chatservers import FaultyProxy, Server, listening, send, send_for_ever
 from serving import transformers_serve
 
 from radbook.core.errors import RadbookError
@@ -33,6 +34,9 @@ FAULTS = [
     "invalid JSON",
     "wrong quote",
     "503 with a date",
+    "429 with a pause of nan",
+    "no completion",
+    "endless",
     "none",
 ]
 
@@ -150,6 +154,29 @@ def test_the_pause_a_server_asks_for_is_kept_and_no_more_calls_run_than_allowed(
         assert time.monotonic() - server.refused[0] >= 1
         teach(url, concurrency=3).label(reports)
     assert labels["status"].tolist() == ["ok"] and 1 < server.most <= 3
+
+
+@pytest.mark.parametrize("drip", [{"size": 1 << 16}, {"size": 1, "pause": 0.02}], ids=["fast", "slow"])
+def test_an_answer_without_end_fails_its_row_and_is_not_waited_for(drip, reports, teach, monkeypatch):
+    class Endless(Server):
+        def answer(self, handler, request):
+            self.requests.append(request)
+            send_for_ever(handler, **drip)
+
+    monkeypatch.setattr("radbook.teachers.llm.client._RETRIES_TO_REACH", 1)
+    server, started = Endless(), time.monotonic()
+    with listening(server) as url:
+        labels = teach(url, timeout=0.2).label(reports.head(1), tasks=("choice",))
+    assert time.monotonic() - started < 15 and len(server.requests) == 2
+    assert labels["note"].str.match(r"no reply: no answer \(no end after [\d,]+ bytes\)").all()
+
+
+def test_a_notebook_in_which_a_loop_runs_already_can_ask(reports, teach):
+    async def cell():
+        return teach(url).label(reports.head(2), tasks=("choice",))
+
+    with listening(Server()) as url:
+        assert asyncio.run(cell())["status"].isin(["ok", "repaired"]).all()
 
 
 def test_a_server_without_schemas_is_asked_for_plain_lists(reports, teach):

@@ -1,8 +1,5 @@
 """The rules on notes of another style: written and labeled without sight of the rules, part of them never read since."""
 
-import json
-from collections import Counter
-
 import pytest
 
 from radbook.core.ontology import CATEGORIES
@@ -21,21 +18,13 @@ def bench_notes():
         yield bench_notes
 
 
-def test_the_notes_are_what_they_say(bench_notes):
-    notes = [json.loads(line) for line in bench_notes.NOTES.read_text(encoding="utf-8").splitlines()]
-    assert len({note["id"] for note in notes}) == len(notes) == len({note["text"] for note in notes})
-    assert Counter(note["read"] for note in notes) == {True: 220, False: 120}
-    for note in notes:
-        assert set(note["labels"]) | set(note["doubt"]) <= set(CATEGORIES), note["id"]
-        assert set(note["labels"].values()) <= {"present", "probable", "uncertain"}, note["id"]
-
-
-# The floors are a little below what was measured; notes that were read count less as evidence than those that were not.
-@pytest.mark.parametrize(("read", "floor"), [(True, 0.92), (False, 0.92)])
-def test_the_rules_hold_on_them(bench_notes, read, floor):
+# The floors are a point and a half below what was measured (0.945, 0.939); notes that were read count less as evidence.
+@pytest.mark.parametrize(("read", "n", "floor"), [(True, 220, 0.93), (False, 120, 0.925)])
+def test_the_rules_hold_on_them(bench_notes, read, n, floor):
     reports, curated = bench_notes.read_notes(read=read)
+    # A category of the notes that the score does not know would be left out of it.
+    assert len(reports) == n and {f["code"] for found in curated["findings"] for f in found} <= set(CATEGORIES)
     labels = RuleTeacher().label(reports)
-    scores = score(curated, labels, task="choice", reports=reports, n_bootstrap=40).set_index(
-        ["label", "metric"]
-    )
-    assert scores["value"]["micro", "f1"] >= floor
+    scores = score(curated, labels, task="choice", reports=reports, n_bootstrap=40)
+    values = scores.set_index(["label", "metric"])["value"]
+    assert min(values["micro", metric] for metric in ("precision", "recall", "f1")) >= floor

@@ -9,9 +9,28 @@ import yaml
 from radbook.core.findings import finding, label_row
 from radbook.core.ontology import CATEGORIES
 from radbook.teachers.rules import RuleTeacher
-from radbook.teachers.rules.phenomena import NOTHING, PHENOMENA, UNKNOWN, cells, phenomenon, sentence_traits
+from radbook.teachers.rules.phenomena import NOTHING, UNKNOWN, cells, phenomenon, sentence_traits
 
 GROUPS = yaml.safe_load((Path(__file__).parents[2] / "traps.yaml").read_text(encoding="utf-8"))
+# Phenomenon -> the groups of the trap suite it stands for; a group under two names is accepted as either.
+# Groups that mix phenomena (typing habits, notes of intensive care, turns of a sentence) or in which nothing is found have none.
+PHENOMENA = {
+    "plain mention": ("plain_mention", "convention"),
+    "site and state": ("compositional", "compositional_normal", "convention"),
+    "device": ("devices", "convention"),
+    "list": ("lists",),
+    "negation before": ("negation_before", "compositional_normal"),
+    "negation after": ("negation_after",),
+    "pseudo-negation": ("pseudo_negation", "double_negation", "resolved"),
+    "end of a reach": ("scope_end", "lists"),
+    "resolved or removed": ("resolved", "removed"),
+    "stable or old": ("stability",),
+    "hedge": ("hedge_before", "hedge_after", "double_negation"),
+    "hedge and denial": ("hedge_and_negation", "double_negation"),
+    "likely": ("probable",),
+    "request or history": ("recommendation", "history"),
+    UNKNOWN: (),
+}
 NAMED = {group for groups in PHENOMENA.values() for group in groups}
 
 

@@ -45,11 +45,6 @@ def test_traps(text, expected):
             assert codes.get(FINDINGS[finding].icd10, "none") == state, finding
 
 
-def test_the_suite_is_large_enough_and_says_each_thing_once():
-    assert len(SENTENCES) >= 200
-    assert len(set(SENTENCES)) == len(SENTENCES)
-
-
 def test_every_report_comes_out_twice_with_a_status():
     labels = label("", "  \n", "No effusion.", "Lungs are clear.")
     assert labels.status.tolist() == ["failed"] * 4 + ["ok"] * 4
@@ -115,7 +110,7 @@ def test_processes_change_nothing(monkeypatch):
     reports = pd.DataFrame({"report_id": [str(i) for i in range(90)]})
     reports["text"] = [f"No effusion on film {i}. Nodule {i}." for i in range(90)]
     alone = RuleTeacher().label(reports)
-    monkeypatch.setattr("radbook.teachers.rules._WORTH_PROCESSES", 100)
+    monkeypatch.setattr("radbook.teachers.rules.teacher._WORTH_PROCESSES", 100)
     pd.testing.assert_frame_equal(alone, RuleTeacher(n_process=2).label(reports))
 
 
@@ -132,6 +127,17 @@ def test_every_finding_with_a_code_or_category_has_an_entry():
     named = {rule.finding for rule in load_lexicon().rules}
     left_out = {"sternal_wires", "cardiac_device", "blunted_angle", "lung_collapse_volume_loss"}
     assert {f.id for f in FINDINGS.values() if f.icd10 or f.category} - named <= left_out
+
+
+def test_every_entry_names_a_finding_and_groups_that_exist():
+    lexicon = load_lexicon()
+    groups = set().union(*lexicon.sites.values(), *lexicon.states.values())
+    assert all(rule.finding in FINDINGS and rule.sites | rule.states <= groups for rule in lexicon.rules)
+
+
+def test_an_addendum_takes_back_what_it_denies_and_nothing_else():
+    text = "FINDINGS: Scoliosis. Hiatal hernia. Effusion.\nADDENDUM: There is no hiatal hernia. No new effusion."
+    assert states(text, "open") == {"M41.9": "present", "K44.9": "absent", "J90": "present"}
 
 
 def test_triggers_are_words():
