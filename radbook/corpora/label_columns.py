@@ -17,7 +17,7 @@ from radbook.core.findings import label_row
 from radbook.core.ontology import CATEGORIES
 from radbook.core.schema import LABELS, check
 from radbook.corpora.label_names import findings_of, read_names
-from radbook.corpora.tabular import no_column, patient_ids, read_columns, row_ids
+from radbook.corpora.tabular import patient_ids, read_columns, row_ids
 
 __all__ = ["LabelColumns", "read_label_columns"]
 
@@ -91,13 +91,7 @@ def read_label_columns(
     path = Path(path)
     if not columns:
         raise RadbookError(f"{path}: name at least one column of labels, as {{source: column}}")
-    wanted = [*columns.values(), id_column, patient_column]
-    frame, there = read_columns(path, wanted)
-    for column in wanted:
-        if column and column not in frame:
-            raise no_column(path, column, there)
-    if frame.empty:
-        raise RadbookError(f"{path} has a header but no rows: there is nothing to read")
+    frame = read_columns(path, {**columns, "id_column": id_column, "patient_column": patient_column})
     ids = row_ids(path, frame, id_column)
     repairs: list[tuple[int, str, str, str]] = []
     tables = {

@@ -151,13 +151,7 @@ def _report_id(uid: str) -> str:
 
 
 def _from_csv(path: Path) -> Iterator[dict[str, str]]:
-    frame, there = read_columns(path, _COLUMNS)
-    missing = [c for c in _COLUMNS if c not in frame]
-    if missing:
-        raise RadbookError(
-            f"{path} is not the CSV form of Open-i: it lacks the columns {', '.join(missing)}; "
-            f"the columns are: {', '.join(there)}"
-        )
+    frame = read_columns(path, {f"{column} of the CSV form of Open-i": column for column in _COLUMNS})
     unnamed = [i for i, uid in enumerate(frame["uid"], start=1) if not uid.strip()]
     if unnamed:
         raise RadbookError(f"{path}, row {unnamed[0]}: column uid is empty; every report needs one")
