@@ -8,7 +8,7 @@ The files named `hospital_*` add to the general style alone.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -22,6 +22,7 @@ __all__ = ["STYLES", "Concept", "Grammar", "Phrase", "Pool", "load_grammar"]
 
 STYLES = ("general", "cohort")
 _NUMBERS = ("mass", "one", "many", "clause")
+_OWN_PLACE = re.compile(r"\{(loc|at|sev)\}")
 _WEIGHT = re.compile(r"\s+\*(\d+)$")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -38,13 +39,13 @@ class Phrase:
     wrap: bool
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pool:
-    """The wordings of one kind (standard or idiom) of one concept, by grammatical number."""
+    """The wordings of one kind (standard or idiom) of one concept: its noun phrases, those in the plural, and its clauses."""
 
-    phrases: list[Phrase] = field(default_factory=list)
-    many: list[Phrase] = field(default_factory=list)
-    clauses: list[Phrase] = field(default_factory=list)
+    phrases: list[Phrase]
+    many: list[Phrase]
+    clauses: list[Phrase]
 
 
 @dataclass
@@ -193,15 +194,11 @@ def _concept(
 
 
 def _pool(entry: Mapping, prefix: str, style: str, compiled: Compile) -> Pool:
-    pool = Pool()
-    for number in _NUMBERS:
-        for text in _entries(entry.get(prefix + number), style):
-            wrap = number != "clause" and not re.search(r"\{(loc|at|sev)\}", text)
-            phrase = Phrase(*compiled([_marked(text)]), number, wrap)
-            (pool.clauses if number == "clause" else pool.phrases).append(phrase)
-            if number == "many":
-                pool.many.append(phrase)
-    return pool
+    texts = [(number, text) for number in _NUMBERS for text in _entries(entry.get(prefix + number), style)]
+    every = [Phrase(*compiled([_marked(text)]), number, not _OWN_PLACE.search(text)) for number, text in texts]
+    by_number = {number: [p for p in every if p.number == number] for number in _NUMBERS}
+    clauses = by_number.pop("clause")
+    return Pool([p for group in by_number.values() for p in group], by_number["many"], clauses)
 
 
 def _marked(text: str) -> str:

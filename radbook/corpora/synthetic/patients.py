@@ -109,7 +109,7 @@ def _gone(grammar: Grammar, dice: Dice) -> Seen:
     """Something that an earlier report told of; valves, stents and clips stay, where the style tells such things often."""
     table = "devices" if dice.happens("gone_device") else "acute"
     concept = grammar.concepts[dice.draw(_tables(grammar.style)[table])]
-    while dice.chances.get("gone_more") and concept.region == "devices" and not concept.gone:
+    while dice.chances["gone_more"] and concept.region == "devices" and not concept.gone:
         concept = grammar.concepts[dice.draw(_tables(grammar.style)["devices"])]
     seen = _seen(concept, dice, hedged=0)
     seen.change = "removed" if seen.device else "resolved"

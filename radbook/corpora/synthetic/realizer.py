@@ -57,7 +57,7 @@ class Dictation:
         context["size"] = seen.size + " " if seen.size and dice.happens("size_first") else ""
         self._mark(concept, presence or seen.presence)
         text = self._write(phrase.node)
-        if phrase.wrap:
+        if phrase.wrap and phrase.number != "clause":
             text = (loc + sev if loc and dice.happens("place_first") else sev + loc) + text + at
         return text, phrase.number
 

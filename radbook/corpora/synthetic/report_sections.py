@@ -129,7 +129,7 @@ def _normal(dictation: Dictation, region: str, regions: Regions, detail: float) 
         return [dictation.say("heart_mediastinum_normal" if both else slot)]
     if region == "lungs":
         return [dictation.say("lungs_otherwise" if _BLURRED & regions.keys() else slot)]
-    return [dictation.say(slot)] if dice.happens(slot) else []
+    return [dictation.say(slot)] if slot in dice.chances and dice.happens(slot) else []
 
 
 def _compounds(dictation: Dictation, regions: Regions) -> dict[str, list[str]]:
