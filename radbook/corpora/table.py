@@ -7,7 +7,7 @@ import pandas as pd
 from radbook.core.errors import RadbookError
 from radbook.core.findings import label_row
 from radbook.core.schema import LABELS
-from radbook.corpora.label_names import findings_of, read_names
+from radbook.corpora.label_names import named_row, read_names
 from radbook.corpora.sections import compose_text, split_sections
 from radbook.corpora.splits import assign_splits
 from radbook.corpora.tabular import patient_ids, read_columns, row_ids
@@ -118,8 +118,6 @@ def _curated(ids: list[str], cells: list[str], column: str | None) -> pd.DataFra
             fit = "1 name fits no category, or denies one" if strange == 1 else f"{strange} names fit no category, or deny one"
             note = f"row {row}, column {column}: {fit}"
             rows.append(label_row(report_id, "curated", "choice", [], status="failed", note=note))
-            continue
-        notes = dict.fromkeys(f"read {name.written!r} as {name.repair}" for name in names if name.repair)
-        status = "repaired" if notes else "ok"
-        rows.append(label_row(report_id, "curated", "choice", findings_of(names), status=status, note="; ".join(notes)))
+        else:
+            rows.append(named_row(report_id, "curated", names))
     return pd.DataFrame(rows, columns=list(LABELS.columns))
