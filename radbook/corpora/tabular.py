@@ -59,8 +59,7 @@ def row_ids(path: Path, frame: pd.DataFrame, id_column: str | None) -> list[str]
     if twice:
         raise RadbookError(
             f"{path}: {len(twice)} ids of column {id_column} come more than once "
-            f"({', '.join(twice[:_SHOWN])}{', ...' if len(twice) > _SHOWN else ''}); "
-            "make them unique or leave id_column out to number the rows"
+            f"({', '.join(twice[:_SHOWN])}{', ...' if len(twice) > _SHOWN else ''}); every report needs an id of its own"
         )
     return ids
 
