@@ -42,6 +42,7 @@ def named(text):
         ("REASON FOR THIS EXAM: x\nTECHNIQUE: y", [("indication", "x"), ("technique", "y")]),
         ("FINDINGS:\nIMPRESSION: b", [("impression", "b")]),
         ("FINDINGS:", []),
+        ("FINDINGS\nclear lungs", [("findings", "clear lungs")]),
         # No headers: a wrapped sentence, a word inside a sentence, a word that only ends like a header.
         ("There are no acute\nfindings\nto report.", [("", "There are no acute\nfindings\nto report.")]),
         ("In comparison: none better.", [("", "In comparison: none better.")]),
