@@ -209,8 +209,8 @@ def _ranked(phrase: str, cutoff: float) -> list[tuple[str, str, float]]:
 def _in_edition(phrase: str) -> tuple[str, ...]:
     """The code of the phrase in the edition, where exactly one names it and says no more."""
     stems = stems_of(phrase)
-    said = set(stems) - DEGREES
-    if said <= VAGUE or said & (_KINDS["elsewhere"] | NEGATED):
+    telling = set(stems) - DEGREES
+    if telling <= VAGUE or telling & (_KINDS["elsewhere"] | NEGATED):
         return ()
     fitting: dict[str, tuple[int, int, bool]] = {}
     for code, term, _ in _ranked(phrase, _ALIKE):

@@ -42,14 +42,14 @@ def claim(term: str, *, aside: bool = True) -> tuple[str, ...]:
     return tuple(map(stem, words_of(stated if aside else _ASIDE.sub(" ", stated))))
 
 
-def names(term: str, said: Collection[str], *, exactly: bool) -> bool:
+def names(term: str, stems: Collection[str], *, exactly: bool) -> bool:
     """Say whether a term names what the words of a phrase say, in no other circumstance and with no further condition.
 
     Parameters
     ----------
     term
         A descriptor or an inclusion term.
-    said
+    stems
         The stems of the phrase.
     exactly
         Nor may the term name a kind of it: where the phrase has a code of its own, that of a kind is none for it.
@@ -60,17 +60,17 @@ def names(term: str, said: Collection[str], *, exactly: bool) -> bool:
     >>> [names(t, {"lung", "abscess"}, exactly=False) for t in ("Abscess of lung with pneumonia", "Abscess of lung, right")]
     [False, True]
     """
-    said, stated = set(said), set(claim(term))
-    what = said - DEGREES
+    phrase, stated = set(stems), set(claim(term))
+    what = phrase - DEGREES
     # What stands behind "with" or "due to" is a further condition.
     further = _FURTHER.split(_ASIDE.sub(" ", _CUT.split(term)[0]), maxsplit=1)[1:]
     unsaid = {stem(w) for part in further for w in words_of(part)} - UNSAID | _KINDS["circumstances"] & stated
-    if unsaid - said or said & NEGATED or opposed(stated, said) or not what - PLACES or not what <= stated:
+    if unsaid - phrase or phrase & NEGATED or opposed(stated, phrase) or not what - PLACES or not what <= stated:
         return False
     if exactly or len(what) == 1 or what <= VAGUE:
         # One word leaves open where: "hypertension" is no pulmonary one.
         beside = _BESIDE if len(what) > 1 else _BESIDE - PLACES
-        return said.union(beside).issuperset(claim(term, aside=False))
+        return phrase.union(beside).issuperset(claim(term, aside=False))
     return True
 
 
