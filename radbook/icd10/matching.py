@@ -63,7 +63,7 @@ def names(term: str, stems: Collection[str], *, exactly: bool) -> bool:
     phrase, stated = set(stems), set(claim(term))
     what = phrase - DEGREES
     # What stands behind "with" or "due to" is a further condition.
-    further = _FURTHER.split(_ASIDE.sub(" ", _CUT.split(term)[0]), maxsplit=1)[1:]
+    further = _FURTHER.split(_ASIDE.sub(" ", _CUT.split(term)[0]))[1:]
     unsaid = {stem(w) for part in further for w in words_of(part)} - UNSAID | _KINDS["circumstances"] & stated
     if unsaid - phrase or phrase & NEGATED or opposed(stated, phrase) or not what - PLACES or not what <= stated:
         return False
