@@ -13,11 +13,10 @@ import pandas as pd
 from rapidfuzz import fuzz, process
 
 from radbook.core.errors import RadbookError
-from radbook.core.findings import label_row
 from radbook.core.ontology import CATEGORIES
 from radbook.core.schema import LABELS, check
-from radbook.corpora.label_names import findings_of, read_names
-from radbook.corpora.tabular import no_column, patient_ids, read_columns, row_ids
+from radbook.corpora.label_names import named_row, read_names
+from radbook.corpora.tabular import patient_ids, read_columns, row_ids
 
 __all__ = ["LabelColumns", "read_label_columns"]
 
@@ -91,50 +90,32 @@ def read_label_columns(
     path = Path(path)
     if not columns:
         raise RadbookError(f"{path}: name at least one column of labels, as {{source: column}}")
-    wanted = [*columns.values(), id_column, patient_column]
-    frame, there = read_columns(path, wanted)
-    for column in wanted:
-        if column and column not in frame:
-            raise no_column(path, column, there)
-    if frame.empty:
-        raise RadbookError(f"{path} has a header but no rows: there is nothing to read")
+    frame = read_columns(path, {**columns, "id_column": id_column, "patient_column": patient_column})
     ids = row_ids(path, frame, id_column)
-    repairs: list[tuple[int, str, str, str]] = []
+    read = {column: [read_names(cell) for cell in frame[column]] for column in columns.values()}
+    repairs = []
+    for column, cells in read.items():
+        for row, names in enumerate(cells, start=1):
+            for name in names:
+                if name.category is None:
+                    raise _no_category(name.written, f"{path}, row {row}, column {column}")
+                if name.repair:
+                    repairs.append((row, column, name.written, name.repair))
     tables = {
-        source: _labels(source, column, ids, frame[column].tolist(), path, repairs)
+        source: pd.DataFrame([named_row(i, source, names) for i, names in zip(ids, read[column], strict=True)])
         for source, column in columns.items()
     }
     return LabelColumns(
-        tables=tables,
+        tables={source: check(table, LABELS) for source, table in tables.items()},
         reports=pd.DataFrame({"report_id": ids, "patient_id": patient_ids(frame, patient_column, ids)}),
         repairs=pd.DataFrame(repairs, columns=["row", "column", "read", "taken_for"]),
     )
 
 
-def _labels(
-    source: str,
-    column: str,
-    ids: list[str],
-    cells: list[str],
-    path: Path,
-    repairs: list[tuple[int, str, str, str]],
-) -> pd.DataFrame:
-    rows = []
-    for row, (report_id, cell) in enumerate(zip(ids, cells, strict=True), start=1):
-        names, notes = read_names(cell), []
-        for name in names:
-            if name.category is None:
-                shown = name.written if len(name.written) <= _SHOWN else f"{name.written[:_SHOWN]}..."
-                near, _, _ = process.extractOne(
-                    name.written.lower(), CATEGORIES, processor=str.lower, scorer=fuzz.ratio
-                )
-                raise RadbookError(
-                    f"{path}, row {row}, column {column}: {shown!r} is no category and none is near enough to repair it "
-                    f"(the nearest is {near}); correct the cell, or read another column"
-                )
-            if name.repair:
-                repairs.append((row, column, name.written, name.repair))
-                notes.append(f"read {name.written!r} as {name.repair}")
-        status = "repaired" if notes else "ok"
-        rows.append(label_row(report_id, source, "choice", findings_of(names), status=status, note="; ".join(notes)))
-    return check(pd.DataFrame(rows), LABELS)
+def _no_category(written: str, where: str) -> RadbookError:
+    shown = written if len(written) <= _SHOWN else f"{written[:_SHOWN]}..."
+    nearest = process.extractOne(written.lower(), CATEGORIES, processor=str.lower, scorer=fuzz.ratio)[0]
+    return RadbookError(
+        f"{where}: {shown!r} is no category and none is near enough to repair it (the nearest is {nearest}); "
+        "correct the cell, or read another column"
+    )

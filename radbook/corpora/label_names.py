@@ -9,18 +9,16 @@ from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
 
-from radbook.core.findings import Presence, finding
+from radbook.core.findings import Presence, finding, label_row, strongest
 from radbook.core.ontology import CATEGORIES, NORMAL
 
-__all__ = ["NEAR_MISS", "Name", "category_of", "findings_of", "folded", "read_names", "sense"]
+__all__ = ["NEAR_MISS", "Name", "category_of", "folded", "named_row", "read_names", "sense"]
 
 NEAR_MISS = 85  # least rapidfuzz ratio (0-100) at which a misspelled category name is repaired
 _CATEGORY_OF = {c.lower(): c for c in CATEGORIES}
 _NOTHING = frozenset({NORMAL.lower(), "no finding", "no findings", "none", "nothing"})
 _NEGATED = re.compile(r"(no|not|without|negative for)\b")
-_HEDGED = re.compile(
-    r"^(possible|possibly|probable|probably|likely|suspected|questionable)\s+|^\?+\s*|\s*\?+$", re.I
-)
+_HEDGED = re.compile(r"^(possible|possibly|probable|probably|likely|suspected|questionable)\s+|^\?+\s*|\s*\?+$", re.I)
 # A slip of the pen leaves words: whatever holds a digit or a sign ("Pneumothorax=0", "r/o edema") says something else.
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*\.?")
 
@@ -101,14 +99,17 @@ def read_names(cell: str) -> list[Name]:
     return found
 
 
-def findings_of(names: list[Name]) -> list[dict]:
-    """Return the findings that names stand for, in the order of the categories; one that is doubted and stated is present.
+def named_row(report_id: str, source: str, names: list[Name]) -> dict:
+    """Return the `labels` row of the findings that names stand for; one that is doubted and stated is present.
 
-    >>> [(f["code"], f["presence"]) for f in findings_of(read_names("Fracture, Edema?, edema"))]
-    [('Edema', 'present'), ('Fracture', 'present')]
+    Where a name was repaired or hedged, the row's status is "repaired" and its note says what was read.
+
+    >>> row = named_row("7", "reader", read_names("Fracture, Edema?, edema"))
+    >>> [(f["code"], f["presence"]) for f in row["findings"]], row["note"]
+    ([('Edema', 'present'), ('Fracture', 'present')], "read 'Edema?' as Edema (uncertain)")
     """
-    found: dict[str, Presence] = {}
-    for _, category, presence in names:
-        if category and found.get(category) != Presence.PRESENT:
-            found[category] = presence
-    return [finding(category, found[category]) for category in CATEGORIES if category in found]
+    best = strongest((name.category, finding(name.category, name.presence)) for name in names if name.category)
+    notes = dict.fromkeys(f"read {name.written!r} as {name.repair}" for name in names if name.repair)
+    status = "repaired" if notes else "ok"
+    ordered = [best[category] for category in CATEGORIES if category in best]
+    return label_row(report_id, source, "choice", ordered, status=status, note="; ".join(notes))

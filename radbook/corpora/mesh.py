@@ -49,49 +49,34 @@ def curate(report_ids: list[str], mesh: list[str]) -> pd.DataFrame:
     for report_id, cell in zip(report_ids, mesh, strict=True):
         terms = [t.strip() for t in cell.split(";") if t.strip()]
         if not terms or any(t.lower() == "no indexing" for t in terms):
-            rows += [
-                label_row(report_id, "curated", task, [], status="failed", note=NOT_INDEXED)
-                for task in ("choice", "open")
-            ]
+            rows += [label_row(report_id, "curated", t, [], status="failed", note=NOT_INDEXED) for t in ("choice", "open")]
             continue
-        terms = [t for t in terms if t.lower() != "normal"]
-        choice: dict[str, str] = {}
-        codes: dict[str, str] = {}
-        for term in terms:
-            categories, concept = _categories(term), _concept(term)
-            heading = term.partition("/")[0]
-            for category in categories:
-                choice.setdefault(category, term)
-            if concept and FINDINGS[concept].icd10:
-                codes.setdefault(FINDINGS[concept].icd10, term)
-            elif concept:
-                uncoded[heading] += 1
-            elif not categories:
-                unmapped[heading] += 1
-        found = [finding(c, rule=choice[c]) for c in CATEGORIES if c in choice]
-        rows.append(label_row(report_id, "curated", "choice", found))
-        rows.append(label_row(report_id, "curated", "open", [finding(c, rule=t) for c, t in codes.items()]))
+        named: dict[str, str] = {}  # category or code -> the first term that names it
+        for term in (t for t in terms if t.lower() != "normal"):
+            heading, _, qualifiers = term.partition("/")
+            categories = _matching("mesh13.csv", "category", heading, qualifiers)
+            concepts = _matching("mesh_findings.csv", "finding", heading, qualifiers)
+            code = FINDINGS[concepts[0]].icd10 if concepts else None
+            for name in (*categories, *filter(None, [code])):
+                named.setdefault(name, term)
+            uncoded[heading] += bool(concepts) and not code
+            unmapped[heading] += not concepts and not categories
+        codes = [name for name in named if name not in CATEGORIES]
+        for task, names in (("choice", [c for c in CATEGORIES if c in named]), ("open", codes)):
+            rows.append(label_row(report_id, "curated", task, [finding(n, rule=named[n]) for n in names]))
     curated = pd.DataFrame(rows, columns=list(LABELS.columns))
-    curated.attrs.update(unmapped_terms=unmapped, uncoded_terms=uncoded)
+    curated.attrs.update(unmapped_terms=+unmapped, uncoded_terms=+uncoded)
     return curated
 
 
 @cache
-def _rules(resource: str, column: str) -> dict[str, list[tuple[re.Pattern, str]]]:
-    rules: dict[str, list[tuple[re.Pattern, str]]] = {}
+def _rules(resource: str) -> dict[str, list[tuple[re.Pattern, dict[str, str]]]]:
+    rules: dict[str, list[tuple[re.Pattern, dict[str, str]]]] = {}
     for row in read_resource(resource):
-        rules.setdefault(row["heading"], []).append((re.compile(row["qualifiers"]), row[column]))
+        rules.setdefault(row["heading"], []).append((re.compile(row["qualifiers"]), row))
     return rules
 
 
 @cache
-def _categories(term: str) -> tuple[str, ...]:
-    heading, _, rest = term.partition("/")
-    return tuple(c for pattern, c in _rules("mesh13.csv", "category").get(heading, ()) if pattern.search(rest))
-
-
-@cache
-def _concept(term: str) -> str | None:
-    heading, _, rest = term.partition("/")
-    rules = _rules("mesh_findings.csv", "finding").get(heading, ())
-    return next((concept for pattern, concept in rules if pattern.search(rest)), None)
+def _matching(resource: str, column: str, heading: str, qualifiers: str) -> list[str]:
+    return [row[column] for pattern, row in _rules(resource).get(heading, ()) if pattern.search(qualifiers)]

@@ -14,7 +14,6 @@ import re
 import tarfile
 import urllib.request
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -27,7 +26,7 @@ from radbook.core.errors import RadbookError
 from radbook.corpora.mesh import curate
 from radbook.corpora.sections import compose_text
 from radbook.corpora.splits import assign_splits
-from radbook.corpora.tabular import read_columns
+from radbook.corpora.tabular import read_columns, row_ids
 
 __all__ = ["ARCHIVE_SHA256", "ARCHIVE_URL", "download_openi", "read_openi"]
 
@@ -68,34 +67,33 @@ def read_openi(
     path = Path(path)
     name = path.name.lower()
     if path.is_dir():
-        rows = _order(_from_folder(path))
+        frame = pd.DataFrame(_from_folder(path))
     elif not path.exists():
         raise RadbookError(f"{path} does not exist: give Open-i's reports as CSV, folder of XML files, or .tgz")
     elif name.endswith((".tgz", ".tar.gz")):
-        rows = _order(_from_archive(path))
+        frame = pd.DataFrame(_from_archive(path))
     elif name.endswith(".csv"):
-        rows = _order(_from_csv(path))
+        frame = read_columns(path, {f"{column} of the CSV form of Open-i": column for column in _COLUMNS})
     else:
         raise RadbookError(f"{path}: Open-i's reports are read from a .csv, a .tgz, or a folder of XML files")
-    if not rows:
+    if frame.empty:
         raise RadbookError(f"{path} holds no Open-i report")
-    ids = [_report_id(row["uid"]) for row in rows]
-    twice = [i for i, n in Counter(ids).items() if n > 1]
-    if twice:
-        raise RadbookError(f"{path} has the uid {twice[0].removeprefix('CXR')} more than once; keep one of its rows")
+    frame["uid"] = frame["uid"].str.strip().str.upper().str.removeprefix("CXR")
+    frame.index = [f"CXR{uid}" for uid in row_ids(path, frame, "uid")]
+    # By number, so that folder, archive and CSV give the same order whatever the file system says.
+    frame = frame.loc[sorted(frame.index, key=lambda report_id: [int(n) for n in re.findall(r"\d+", report_id)])]
+    ids = frame.index.tolist()
     reports = pd.DataFrame(
         {
             "report_id": ids,
             "patient_id": ids,
-            "text": [compose_text(**{k: r[k] for k in _COLUMNS[2:]}) for r in rows],
-            "findings": [r["findings"].strip() for r in rows],
-            "impression": [r["impression"].strip() for r in rows],
+            "text": [compose_text(**row) for row in frame[list(_COLUMNS[2:])].to_dict("records")],
+            "findings": [text.strip() for text in frame["findings"]],
+            "impression": [text.strip() for text in frame["impression"]],
         }
     )
-    splits = assign_splits(
-        reports["patient_id"], seed=seed, test_fraction=test_fraction, dev_fraction=dev_fraction
-    )
-    return reports.assign(split=splits, corpus="openi"), curate(ids, [r["MeSH"] for r in rows])
+    splits = assign_splits(ids, seed=seed, test_fraction=test_fraction, dev_fraction=dev_fraction)
+    return reports.assign(split=splits, corpus="openi"), curate(ids, frame["MeSH"].tolist())
 
 
 def download_openi(target: str | Path) -> Path:
@@ -146,29 +144,6 @@ def download_openi(target: str | Path) -> Path:
     return target
 
 
-def _report_id(uid: str) -> str:
-    return f"CXR{uid.strip().upper().removeprefix('CXR')}"
-
-
-def _from_csv(path: Path) -> Iterator[dict[str, str]]:
-    frame, there = read_columns(path, _COLUMNS)
-    missing = [c for c in _COLUMNS if c not in frame]
-    if missing:
-        raise RadbookError(
-            f"{path} is not the CSV form of Open-i: it lacks the columns {', '.join(missing)}; "
-            f"the columns are: {', '.join(there)}"
-        )
-    unnamed = [i for i, uid in enumerate(frame["uid"], start=1) if not uid.strip()]
-    if unnamed:
-        raise RadbookError(f"{path}, row {unnamed[0]}: column uid is empty; every report needs one")
-    yield from frame[list(_COLUMNS)].to_dict("records")
-
-
-def _order(rows: Iterator[dict[str, str]]) -> list[dict[str, str]]:
-    # By number, so that folder, archive and CSV give the same order whatever the file system says.
-    return sorted(rows, key=lambda row: [int(n) for n in re.findall(r"\d+", row["uid"])])
-
-
 def _from_folder(folder: Path) -> Iterator[dict[str, str]]:
     for file in folder.rglob("*"):
         if file.suffix.lower() == ".xml" and file.is_file():
@@ -199,18 +174,18 @@ def _from_archive(path: Path) -> Iterator[dict[str, str]]:
         raise RadbookError(f"{path} cannot be read as a tar archive: {error}") from None
 
 
-def _from_xml(raw: bytes, where: str) -> dict[str, str]:
+def _from_xml(raw: bytes, source: str) -> dict[str, str]:
     try:
         root = fromstring(raw, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise RadbookError(f"{where} is not readable XML: {type(error).__name__}: {error}") from None
+        raise RadbookError(f"{source} is not readable XML: {type(error).__name__}: {error}") from None
     named = root.find(".//uId")
     uid = named.get("id", "") if named is not None else ""
-    row = {"uid": uid or Path(where).stem, "MeSH": ";".join(_text(e) for e in root.iterfind(".//MeSH/major"))}
-    row.update({column: "" for column in _COLUMNS[2:]})
+    row = dict.fromkeys(_COLUMNS, "")
+    row |= {"uid": uid or Path(source).stem, "MeSH": ";".join(_text(e) for e in root.iterfind(".//MeSH/major"))}
     for element in root.iterfind(".//AbstractText"):
         label = element.get("Label", "").strip().lower()
-        if label in row:
+        if label in _COLUMNS[2:]:
             row[label] = f"{row[label]} {_text(element)}".strip()
     return row
 

@@ -1,61 +1,24 @@
 """Find the sections of a report by their headers, and put sections together into a report text.
 
-Reports come in many shapes: one header per line, everything on one line, indented notes with blank lines, or
-no header at all.
+Reports come in many shapes: one header per line, everything on one line, indented notes with blank lines, or no header at all.
 `split_sections` copes with all of them and never fails: every string has an answer, with offsets into it.
+The headers stand in `resources/section_headers.yaml`.
 """
 
 import re
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import yaml
 
 __all__ = ["Section", "body_of", "body_spans", "compose_text", "correction_spans", "is_empty", "report_body", "split_sections"]
 
-# Header wordings of each section. "" marks text of the report in no section (titles, preliminary reads).
-_HEADERS = {
-    "findings": ("findings", "finding", "findings and impression", "findings & impression", "findings/impression",
-                 "findings and impressions", "impression and findings", "impression/findings", "report", "results",
-                 "discussion", "narrative", "comment", "comments"),
-    "impression": (
-        "impression", "impressions", "impression and recommendation", "impression and recommendations",
-        "conclusion", "conclusions", "opinion", "interpretation", "summary", "diagnosis",
-        # An addendum stands for no findings: the unnamed body of the report still counts beside it.
-        "addendum", "addenda", "addendum #1", "addendum 1", "addendum to report", "correction", "corrected report",
-        "corrected impression", "amended report", "amended impression", "revised report", "revised impression",
-    ),
-    "indication": (
-        "indication", "indications", "clinical indication", "indication for study", "clinical question",
-        "reason for exam", "reason for the exam", "reason for this exam", "reason for study",
-        "reason for examination", "reason for the examination", "reason for this examination",
-        "reason for the study", "reason", "clinical question", "rfe",
-    ),
-    "history": (
-        "history", "clinical history", "clinical information", "patient history", "indication/history", "hx",
-        "clinical data", "clinical info", "clinical details", "clinical statement", "pertinent history",
-        "medical condition", "underlying medical condition", "admitting diagnosis", "clinical diagnosis",
-    ),
-    "comparison": ("comparison", "comparisons", "comparison study", "comparison studies", "prior studies"),
-    "technique": (
-        "technique", "examination", "exam", "study", "procedure", "views",
-        "type of exam", "type of examination",
-    ),
-    # Never body: what was asked for and who was told.
-    "other": (
-        "recommendation", "recommendations", "recommendation(s)", "notification", "notifications",
-    ),
-    "": ("final report", "wet read", "preliminary report", "preliminary read"),
-}
-_NAME_OF = {wording: name for name, wordings in _HEADERS.items() for wording in wordings}
 _CORRECTIONS = ("addend", "correct", "amended", "revised")
 _CONTEXT = ("indication", "history", "comparison", "technique")
-
-
-_LONGEST = max(map(len, _NAME_OF)) + 8
-_ENDING_IN: dict[str, list[str]] = {}
-for _wording in sorted(_NAME_OF, key=len, reverse=True):
-    _ENDING_IN.setdefault(_wording.rsplit(" ", 1)[-1], []).append(_wording)
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
+_SMALL = re.compile(r"\s{0,40}[a-z]")
 _LINE_END = re.compile(r"\n[ \t\r]*\n|\.[ \t\r]*\n(?=[ \t]*[A-Z])")
-_DASH = re.compile(r"[ \t]+[-\u2013\u2014](?=\s|$)")
 
 
 @dataclass(frozen=True)
@@ -96,68 +59,41 @@ def split_sections(text: str) -> list[Section]:
     """
     sections: list[Section] = []
     name, start, corrects = "", 0, False
-    for left, right, wording in sorted(_headers_before_colons(text) + _headers_of_lines(text)):
-        if left < start:
+    for header in _header_pattern().finditer(text):
+        wording = header[header.lastgroup]
+        # "Findings" alone on a line before one in lower case is the first word of a wrapped sentence.
+        if header.lastgroup == "alone" and not wording.isupper() and _SMALL.match(text, header.end()):
             continue
-        _add(sections, text, name, start, left, corrects)
-        name, start, corrects = _NAME_OF[wording], right, wording.startswith(_CORRECTIONS)
+        _add(sections, text, name, start, header.start(header.lastgroup), corrects)
+        name, start = _names()[wording.lower()], header.end()
+        corrects = wording.lower().startswith(_CORRECTIONS)
     _add(sections, text, name, start, len(text), corrects)
     return sections
 
 
-def _headers_before_colons(text: str) -> list[tuple[int, int, str]]:
-    # A header before a colon opens a line (in any case), or stands inside a line in capitals, or as a
-    # capitalized word after the end of a sentence. Only the few characters before each colon are looked at,
-    # so the time is linear in the length of the text.
-    found = []
-    colon = text.find(":")
-    while colon >= 0:
-        window = text[max(0, colon - _LONGEST) : colon].rstrip(" \t")
-        end = max(0, colon - _LONGEST) + len(window)
-        lowered = window.lower()
-        for wording in _ENDING_IN.get(_last_word(lowered), ()):
-            left = end - len(wording)
-            if lowered.endswith(wording) and _may_stand(text, left, end):
-                found.append((left, colon + 1, wording))
-                break
-        colon = text.find(":", colon + 1)
-    return found
+@cache
+def _names() -> dict[str, str]:
+    """The section that each header opens."""
+    text = (files("radbook") / "resources" / "section_headers.yaml").read_text(encoding="utf-8")
+    return {wording: name for name, wordings in yaml.safe_load(text).items() for wording in wordings}
 
 
-def _last_word(lowered: str) -> str:
-    pieces = lowered.split()
-    # "clear.findings" after lost blanks: the header is what follows the full stop.
-    return pieces[-1].rsplit(".", 1)[-1].rsplit(";", 1)[-1] if pieces else ""
-
-
-def _may_stand(text: str, left: int, end: int) -> bool:
-    before = text[max(0, left - _LONGEST) : left]
-    if not before.rpartition("\n")[2].strip(" \t") and (left < _LONGEST or "\n" in before):
-        return True
-    header = text[left:end]
-    if header.isupper():
-        return before[-1].isspace() or before[-1] in ".;"
-    return header[0].isupper() and before[-1].isspace() and before.rstrip()[-1:] in tuple(".!?;")
-
-
-def _headers_of_lines(text: str) -> list[tuple[int, int, str]]:
-    # A capitalized header alone on its line, or before a spaced dash at the start of one. A lower-case word
-    # alone on a line is the end of a wrapped sentence ("no acute / findings"), not a header.
-    found, position = [], 0
-    for line in text.split("\n"):
-        head = line[:_LONGEST].lstrip(" \t")
-        if head[:1].isupper():
-            left = position + len(line) - len(line.lstrip(" \t"))
-            whole = line.strip()
-            dash = _DASH.search(head) if "-" in head or "\u2013" in head or "\u2014" in head else None
-            after = text[position + len(line) : position + len(line) + _LONGEST].lstrip()
-            # "Findings" before a line in lower case is the first word of a wrapped sentence.
-            if whole.lower() in _NAME_OF and (whole.isupper() or not after[:1].islower()):
-                found.append((left, left + len(whole), whole.lower()))
-            elif dash and head[: dash.start()].lower() in _NAME_OF:
-                found.append((left, left + dash.end(), head[: dash.start()].lower()))
-        position += len(line) + 1
-    return found
+@cache
+def _header_pattern() -> re.Pattern:
+    longest_first = sorted(_names(), key=len, reverse=True)
+    any_case = "|".join(map(re.escape, longest_first))
+    capitals = "|".join(re.escape(wording.upper()) for wording in longest_first)
+    return re.compile(
+        rf"""
+        ^[ \t]*(?ai:(?P<opens>{any_case}))[ \t]*:  # opens a line
+        # Stands alone on its line, or before a spaced dash; what has no capital is the end of a wrapped sentence.
+        | ^[ \t]*(?=[A-Z])(?ai:(?P<dashed>{any_case}))[ \t]+[-\u2013\u2014](?=\s|\Z)
+        | ^[ \t]*(?=[A-Z])(?ai:(?P<alone>{any_case}))(?=[^\S\n]*$)
+        | (?<=[\s.;])(?=[A-Z]{{2}})(?P<capitals>{capitals})[ \t]*:  # inside a line
+        | [.!?;]\s+(?=[A-Z])(?ai:(?P<follows>{any_case}))[ \t]*:  # after the end of a sentence
+        """,
+        re.MULTILINE | re.VERBOSE,
+    )
 
 
 def _add(sections: list[Section], text: str, name: str, start: int, end: int, corrects: bool) -> None:
@@ -180,21 +116,14 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     return (start + left, start + len(piece.rstrip())) if left < len(piece) else (start, start)
 
 
-def compose_text(
-    *, findings: str = "", impression: str = "", indication: str = "", comparison: str = ""
-) -> str:
+def compose_text(*, findings: str = "", impression: str = "", indication: str = "", comparison: str = "") -> str:
     """Put sections together under headers, one per line; empty ones are left out.
 
     >>> compose_text(findings="Clear lungs.", indication="Cough.")
     'INDICATION: Cough.\\nFINDINGS: Clear lungs.'
     """
-    parts = (
-        ("INDICATION", indication),
-        ("COMPARISON", comparison),
-        ("FINDINGS", findings),
-        ("IMPRESSION", impression),
-    )
-    return "\n".join(f"{header}: {content.strip()}" for header, content in parts if content.strip())
+    parts = {"INDICATION": indication, "COMPARISON": comparison, "FINDINGS": findings, "IMPRESSION": impression}
+    return "\n".join(f"{header}: {content.strip()}" for header, content in parts.items() if content.strip())
 
 
 def body_spans(text: str) -> list[tuple[int, int]]:

@@ -50,10 +50,10 @@ def assign_splits(
             "their sum must stay below 1"
         )
     ids = patient_ids if isinstance(patient_ids, pd.Series) else pd.Series(list(patient_ids), dtype=object)
-    place = {patient: _place(str(patient), seed) for patient in ids.unique()}
+    drawn = {patient: _share(str(patient), seed) for patient in ids.unique()}
     splits = {
         patient: "test" if x < test_fraction else "dev" if x < test_fraction + dev_fraction else "train"
-        for patient, x in place.items()
+        for patient, x in drawn.items()
     }
     return ids.map(splits).astype(object).rename("split")
 
@@ -74,6 +74,6 @@ def check_splits(reports: pd.DataFrame) -> None:
             )
 
 
-def _place(patient: str, seed: int) -> float:
+def _share(patient: str, seed: int) -> float:
     key = f"{seed}\n{patient}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") / 2**64

@@ -7,10 +7,10 @@ import pandas as pd
 from radbook.core.errors import RadbookError
 from radbook.core.findings import label_row
 from radbook.core.schema import LABELS
-from radbook.corpora.label_names import findings_of, read_names
+from radbook.corpora.label_names import named_row, read_names
 from radbook.corpora.sections import compose_text, split_sections
 from radbook.corpora.splits import assign_splits
-from radbook.corpora.tabular import no_column, patient_ids, read_columns, row_ids
+from radbook.corpora.tabular import patient_ids, read_columns, row_ids
 
 __all__ = ["read_table_corpus"]
 
@@ -79,44 +79,27 @@ def read_table_corpus(
     (['1'], ["read 'pleural efusion' as Pleural Effusion"])
     """
     path = Path(path)
-    sections = {"findings": findings_column or None, "impression": impression_column or None}
+    sections = {"findings": findings_column, "impression": impression_column}
     composed = not text_column and any(sections.values())
-    wanted = {
-        "text_column": None if composed else text_column,
-        "id_column": id_column,
-        "patient_column": patient_column,
-        "findings_column": findings_column,
-        "impression_column": impression_column,
-        "label_column": label_column,
-    }
-    frame, there = read_columns(path, wanted.values())
-    for parameter, column in wanted.items():
-        if (column or (parameter == "text_column" and not composed)) and column not in frame:
-            raise no_column(path, column or "", there, parameter=parameter)
-    if frame.empty:
-        raise RadbookError(f"{path} has a header but no rows: there is nothing to read")
+    if not text_column and not composed:
+        raise RadbookError("text_column is empty: name the column of the text, or findings_column and impression_column")
+    columns = {f"{name}_column": column for name, column in sections.items()}
+    columns |= {"id_column": id_column, "patient_column": patient_column, "label_column": label_column}
+    frame = read_columns(path, {"text_column": text_column, **columns})
     parts = {name: frame[column].tolist() if column else None for name, column in sections.items()}
     if composed:
         blank = [""] * len(frame)
         pairs = zip(parts["findings"] or blank, parts["impression"] or blank, strict=True)
-        texts = [compose_text(findings=f, impression=i) for f, i in pairs]
+        texts = [compose_text(findings=findings, impression=impression) for findings, impression in pairs]
     else:
         texts = frame[text_column].tolist()
-    for name, values in parts.items():
-        if values is None:
+    for name, cells in parts.items():
+        if cells is None:
             parts[name] = [_section(text, name) for text in texts]
     ids = row_ids(path, frame, id_column)
-    reports = pd.DataFrame(
-        {
-            "report_id": ids,
-            "patient_id": patient_ids(frame, patient_column, ids),
-            "text": texts,
-            **parts,
-        }
-    )
-    splits = assign_splits(
-        reports["patient_id"], seed=seed, test_fraction=test_fraction, dev_fraction=dev_fraction
-    )
+    patients = patient_ids(frame, patient_column, ids)
+    reports = pd.DataFrame({"report_id": ids, "patient_id": patients, "text": texts, **parts})
+    splits = assign_splits(patients, seed=seed, test_fraction=test_fraction, dev_fraction=dev_fraction)
     reports = reports.assign(split=splits, corpus="table")
     return reports, _curated(ids, frame[label_column].tolist() if label_column else [], label_column)
 
@@ -135,8 +118,6 @@ def _curated(ids: list[str], cells: list[str], column: str | None) -> pd.DataFra
             fit = "1 name fits no category, or denies one" if strange == 1 else f"{strange} names fit no category, or deny one"
             note = f"row {row}, column {column}: {fit}"
             rows.append(label_row(report_id, "curated", "choice", [], status="failed", note=note))
-            continue
-        notes = dict.fromkeys(f"read {name.written!r} as {name.repair}" for name in names if name.repair)
-        status = "repaired" if notes else "ok"
-        rows.append(label_row(report_id, "curated", "choice", findings_of(names), status=status, note="; ".join(notes)))
+        else:
+            rows.append(named_row(report_id, "curated", names))
     return pd.DataFrame(rows, columns=list(LABELS.columns))

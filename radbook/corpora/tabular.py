@@ -6,7 +6,7 @@ A row is never shifted, cut or dropped to make it fit: where it cannot be read a
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 
 from radbook.core.errors import RadbookError, did_you_mean
 
-__all__ = ["no_column", "patient_ids", "read_columns", "row_ids"]
+__all__ = ["patient_ids", "read_columns", "row_ids"]
 
 _SHOWN = 5
 
 
-def read_columns(path: Path, wanted: Iterable[str | None]) -> tuple[pd.DataFrame, list[str]]:
-    """Read the wanted columns of a CSV (UTF-8) or Parquet file with every cell as text; missing values become "".
+def read_columns(path: Path, wanted: Mapping[str, str | None]) -> pd.DataFrame:
+    """Read some columns of a CSV (UTF-8) or Parquet file with every cell as text; missing values become "".
 
     A blank line of a CSV file is a row where there is one column only, unless nothing but blank lines follows.
 
@@ -30,25 +30,22 @@ def read_columns(path: Path, wanted: Iterable[str | None]) -> tuple[pd.DataFrame
     path
         The file; its ending says which kind it is.
     wanted
-        Names of columns; those that are not there, and None or "", are passed over.
-
-    Returns
-    -------
-    frame
-        The wanted columns that are there.
-    there
-        The names of all columns.
+        What a column is for -> its name; None and "" are passed over.
 
     Raises
     ------
     RadbookError
-        Naming the file and the line and byte that are not UTF-8, the row that has more fields than the header, the name
-        that the header gives twice, or the column that holds neither text nor numbers.
+        Naming the file and the line and byte that are not UTF-8, the row that has more or fewer fields than the header,
+        the name that the header gives twice, the column that is not there or holds neither text nor numbers; or where
+        nothing stands below the header.
     """
     if not path.is_file():
         raise RadbookError(f"{path} is no file: give the path of a CSV or Parquet table")
     read = _read_parquet if path.suffix.lower() in (".parquet", ".pq") else _read_csv
-    return read(path, {name for name in wanted if name})
+    frame = read(path, {use: column for use, column in wanted.items() if column})
+    if frame.empty:
+        raise RadbookError(f"{path} holds no rows below its header: there is nothing to read")
+    return frame
 
 
 def row_ids(path: Path, frame: pd.DataFrame, id_column: str | None) -> list[str]:
@@ -62,8 +59,7 @@ def row_ids(path: Path, frame: pd.DataFrame, id_column: str | None) -> list[str]
     if twice:
         raise RadbookError(
             f"{path}: {len(twice)} ids of column {id_column} come more than once "
-            f"({', '.join(twice[:_SHOWN])}{', ...' if len(twice) > _SHOWN else ''}); "
-            "make them unique or leave id_column out to number the rows"
+            f"({', '.join(twice[:_SHOWN])}{', ...' if len(twice) > _SHOWN else ''}); every report needs an id of its own"
         )
     return ids
 
@@ -80,14 +76,7 @@ def patient_ids(frame: pd.DataFrame, patient_column: str | None, ids: list[str])
     return [p.strip() or f"unknown-{i}" for p, i in zip(frame[patient_column], ids, strict=True)]
 
 
-def no_column(path: Path, column: str, there: list[str], *, parameter: str = "") -> RadbookError:
-    """Return the refusal of a column that is not there, with those that are."""
-    known = ", ".join(there) or "none"
-    named = f"{column!r} ({parameter})" if parameter else repr(column)
-    return RadbookError(f"{path} has no column {named}; the columns are: {known}{did_you_mean(column, there)}")
-
-
-def _read_csv(path: Path, wanted: set[str]) -> tuple[pd.DataFrame, list[str]]:
+def _read_csv(path: Path, wanted: Mapping[str, str]) -> pd.DataFrame:
     raw = path.read_bytes()
     try:
         text = raw.decode("utf-8-sig")
@@ -101,6 +90,7 @@ def _read_csv(path: Path, wanted: set[str]) -> tuple[pd.DataFrame, list[str]]:
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     rows: list[list[str]] = []
     try:
+        # pyarrow.csv would drop a quote inside a quoted text, and take the rest of the file for one that is not closed.
         rows.extend(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         raise RadbookError(
@@ -108,55 +98,52 @@ def _read_csv(path: Path, wanted: set[str]) -> tuple[pd.DataFrame, list[str]]:
         ) from None
     while rows and _blank(rows[-1]):
         rows.pop()
-    first = next((n for n, row in enumerate(rows) if not _blank(row)), None)
-    if first is None:
+    while rows and _blank(rows[0]):
+        rows.pop(0)
+    if not rows:
         raise RadbookError(f"{path} is empty: it needs a header line with the column names")
-    header = [name or f"Unnamed: {n}" for n, name in enumerate(rows[first])]
-    _refuse_twice(path, header)
-    rows = [row for row in rows[first + 1 :] if len(header) == 1 or not _blank(row)]
+    names = [name or f"Unnamed: {n}" for n, name in enumerate(rows[0])]
+    _check_names(path, names, wanted)
+    rows = [row or [""] for row in rows[1:] if len(names) == 1 or not _blank(row)]
     for n, row in enumerate(rows, start=1):
-        if len(row) > len(header):
+        if len(row) != len(names):
+            remedy = "remove the trailing comma" if len(row) > len(names) else "give each empty cell its comma"
             raise RadbookError(
-                f"{path}, row {n} has {len(row)} fields, the header {len(header)}: "
-                "remove the trailing comma or quote the text"
+                f"{path}, row {n} has {len(row)} fields, the header {len(names)}: {remedy} or quote the text"
             )
-        row.extend([""] * (len(header) - len(row)))
-    places = {name: place for place, name in enumerate(header) if name in wanted}
-    frame = pd.DataFrame({name: [row[at] for row in rows] for name, at in places.items()}, dtype=object)
-    return frame, header
+    return pd.DataFrame(rows, columns=names, dtype=object)[list(dict.fromkeys(wanted.values()))]
 
 
 def _blank(row: list[str]) -> bool:
     return not row or (len(row) == 1 and row[0].isspace())
 
 
-def _read_parquet(path: Path, wanted: set[str]) -> tuple[pd.DataFrame, list[str]]:
+def _read_parquet(path: Path, wanted: Mapping[str, str]) -> pd.DataFrame:
     try:
         with pq.ParquetFile(path) as file:
-            there = file.schema_arrow.names
-            _refuse_twice(path, there)
-            nested = {f.name: f.type for f in file.schema_arrow if f.name in wanted and pa.types.is_nested(f.type)}
-            if nested:
-                name, kind = nested.popitem()
-                raise RadbookError(f"{path}, column {name} holds {kind} in each cell: name a column of text or numbers")
-            table = file.read(columns=[name for name in there if name in wanted])
+            schema = file.schema_arrow
+            _check_names(path, schema.names, wanted)
+            for name in wanted.values():
+                if pa.types.is_nested(kind := schema.field(name).type):
+                    raise RadbookError(f"{path}, column {name} holds {kind} in each cell: name a column of text or numbers")
+            table = file.read(columns=list(dict.fromkeys(wanted.values())))
     except (OSError, pa.ArrowException) as error:
-        raise RadbookError(f"{path} cannot be read as Parquet: {_line(error)}") from None
-    columns = {name: _texts(path, name, table[name]) for name in there if name in wanted}
-    return pd.DataFrame(columns, dtype=object), there
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise RadbookError(f"{path} cannot be read as Parquet: {reason}") from None
+    return pd.DataFrame({name: _texts(path, name, table[name]) for name in table.column_names}, dtype=object)
 
 
 def _texts(path: Path, name: str, column: pa.ChunkedArray) -> list[str]:
     cells = []
     for row, value in enumerate(column, start=1):
         try:
-            cells.append(_cell(value.as_py()))
+            cells.append(_text(value.as_py()))
         except UnicodeDecodeError as error:
             raise RadbookError(f"{path}, row {row}, column {name} is not UTF-8: {error.reason}") from None
     return cells
 
 
-def _cell(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8")
     if isinstance(value, float) and value.is_integer():
@@ -164,11 +151,12 @@ def _cell(value: object) -> str:
     return "" if value is None or value is pd.NaT or value != value else str(value)
 
 
-def _refuse_twice(path: Path, names: list[str]) -> None:
+def _check_names(path: Path, names: list[str], wanted: Mapping[str, str]) -> None:
     twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
         raise RadbookError(f"{path} names the column {twice[0]!r} twice: rename one of them")
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    for use, column in wanted.items():
+        if column not in names:
+            raise RadbookError(
+                f"{path} has no column {column!r} ({use}); the columns are: {', '.join(names)}{did_you_mean(column, names)}"
+            )

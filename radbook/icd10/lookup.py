@@ -1,25 +1,42 @@
 """From a phrase to an ICD-10-CM code, and the gate every code passes.
 
-A phrase is looked up in a curated table of what chest reports say (`radbook.icd10.synonyms`), then among the descriptors and
-inclusion terms of the edition (`radbook.icd10.terms`); `radbook.icd10.matching` says whether one of these names the phrase.
+A phrase is looked up in a curated table of what chest reports say, then among the descriptors and inclusion terms of the
+edition; `radbook.icd10.matching` says whether one of these names the phrase.
 A code that exists may still name something else ("chest tube" is not Z48.02, removal of sutures).
 So `check_code` also asks whether the descriptor names the finding.
 """
 
-from functools import lru_cache
+import re
+from functools import cache, lru_cache
 
 from rapidfuzz import fuzz, process
 
 from radbook.icd10.edition import EDITION, block, descriptor, inclusion_terms, is_leaf, normalize_code
-from radbook.icd10.matching import DEGREES, NEGATED, UNSAID, VAGUE, beyond, claim, names, opposed
-from radbook.icd10.synonyms import LONGEST, codes_in_table
-from radbook.icd10.terms import stem, terms_sharing, word_lists, words_of
+from radbook.icd10.matching import (
+    DEGREES,
+    LITTLE,
+    NEGATED,
+    PLACES,
+    UNSAID,
+    VAGUE,
+    beyond,
+    claim,
+    names,
+    opposed,
+)
+from radbook.icd10.terms import curated_codes, kinds_of_words, stem, stems_of, terms_sharing, words_of
 
 __all__ = ["block", "candidates", "check_code", "descriptor", "is_leaf", "map_phrase", "normalize_code"]
 
+_LONGEST = 20  # words; what is longer is no phrase
 _ALIKE = 85  # least token_set_ratio (0-100) of a phrase and a term that may name it
-_ELSEWHERE = word_lists()["elsewhere"]
 _CHAPTERS = frozenset("ABCDEIJKMNQRST")  # first letters of codes that name something a chest film may show
+_VERTEBRA = re.compile(r"[tl]1?\d")
+_KINDS = kinds_of_words()
+_CARRIERS = _KINDS["carriers"]
+_ANOTHER = _KINDS["elsewhere"] | _KINDS["abdomen"] | _KINDS["circumstances"]
+# Words that a phrase of the table may leave unsaid.
+_FREE = DEGREES | PLACES | _CARRIERS | _KINDS["patterns"]
 
 
 def map_phrase(phrase: str) -> str | None:
@@ -27,13 +44,11 @@ def map_phrase(phrase: str) -> str | None:
 
     In the table an exact match wins.
     Otherwise a phrase of the table fits if all its words are in `phrase`, in any form ("scoliotic"), misspellings
-    forgiven, and the longest that fits wins, then the first mentioned; further words must be of side, degree, time or
-    place where the phrase of the table is a single word.
+    forgiven, and the longest that fits wins, then the first mentioned; further words must be of side, degree, time, place,
+    pattern or cause where the phrase of the table is a single word.
     What follows a negation is not read.
     A phrase the table does not know is looked for in the edition: a descriptor or inclusion term must say the same and
     nothing more but "unspecified", must pass `check_code`, and no other code may fit as well.
-    Last, the table is asked once more: words of pattern and cause ("interstitial", "compressive") may then be left out,
-    and any similar word is taken for a misspelling.
     None means that the phrase is not known, is negated or over 20 words, or that no code names it ("chest tube").
     The kinds of words stand in `resources/icd10_words.yaml`.
 
@@ -112,10 +127,10 @@ def check_code(code: str, phrase: str) -> tuple[bool, str]:
     expected = _resolve(phrase)
     if expected == ("",):
         return False, f'{normal} means "{meaning}"; no ICD-10-CM code names "{phrase}"'
+    spellings = tuple(map(stem, words_of(phrase))), stems_of(phrase)  # as written, and repaired
     # "Pulmonary edema NOS" stands under chronic edema, but is no acute one.
-    apart = opposed(words_of(meaning), words_of(phrase))
-    for term in () if apart else (meaning, *inclusion_terms(normal)):
-        if names(term, phrase, exactly=bool(expected)):
+    for term in () if _contradicts(normal, spellings[0]) else (meaning, *inclusion_terms(normal)):
+        if any(names(term, stems, exactly=bool(expected)) for stems in spellings):
             return True, f'{normal} means "{term}"'
     if normal in expected:
         return True, f"the curated table gives {normal} for the phrase"
@@ -126,23 +141,62 @@ def check_code(code: str, phrase: str) -> tuple[bool, str]:
 @lru_cache(maxsize=1 << 16)
 def _resolve(phrase: str) -> tuple[str, ...]:
     """Codes of the phrase, the best first; "" where it is known to have none, nothing where it is not known."""
-    strict = codes_in_table(phrase, loose=False)
-    if strict:
-        return strict
-    found = _search(phrase)
-    return (found,) if found else codes_in_table(phrase, loose=True)
+    return _in_table(phrase) or _in_edition(phrase)
+
+
+def _in_table(phrase: str) -> tuple[str, ...]:
+    """Codes of the phrases of the curated table that stand in a phrase and in no longer one that does."""
+    words, table = words_of(phrase), curated_codes()
+    words = words[: next((at for at, w in enumerate(words) if w in NEGATED), len(words))]
+    if not 0 < len(words) <= _LONGEST:
+        return ()
+    text = " ".join(words)
+    if text in table:
+        return table[text]
+    stems = ["vertebra" if _VERTEBRA.fullmatch(w) else s for w, s in zip(words, stems_of(text), strict=True)]
+    telling = {s for s in stems if not (s in _FREE or s[0].isdigit())}
+    fitting = [
+        (known, parts)
+        for known, parts in _table()
+        if parts.issubset(stems)
+        and len(telling - parts) <= (2 if len(parts) > 1 else 0)
+        and telling.isdisjoint(_ANOTHER - parts)
+    ]
+    longest = [fit for fit in fitting if not any(_within(fit[1], other) for _, other in fitting)]
+
+    def order(fit: tuple[str, frozenset[str]]) -> tuple:
+        # Of two findings in one phrase ("tortuous calcified aorta") the first mentioned comes first.
+        known, parts = fit
+        return -len(parts), sorted(map(stems.index, parts)), -fuzz.token_sort_ratio(known, text), known
+
+    codes = dict.fromkeys(code for known, _ in sorted(longest, key=order) for code in table[known])
+    return tuple(code for code in codes if not _contradicts(code, stems))
+
+
+@cache
+def _table() -> list[tuple[str, frozenset[str]]]:
+    """Each phrase of the curated table with the stems of its words."""
+    return [(known, frozenset(map(stem, known.split())) - LITTLE) for known in curated_codes()]
+
+
+def _within(parts: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether other words name the same and more; "degenerative changes" name no more than "degenerative"."""
+    return parts < other or (parts - _CARRIERS < other - _CARRIERS)
+
+
+def _contradicts(code: str, stems: tuple[str, ...]) -> bool:
+    return opposed(claim(descriptor(code) or ""), stems)
 
 
 def _ranked(phrase: str, cutoff: float) -> list[tuple[str, str, float]]:
     """(code, term, score) of all terms that share a telling word with the phrase, best first."""
-    words = words_of(phrase)
-    if len(words) > LONGEST:
+    stems = stems_of(phrase)
+    if len(stems) > _LONGEST:
         return []
-    pool = terms_sharing(w for w in words if w not in DEGREES | NEGATED)
+    pool = terms_sharing(s for s in stems if s not in DEGREES | NEGATED)
     # Little words would part "abscess of lung" from "lung abscess", and "unspecified" says nothing.
     text, *wordings = (
-        " ".join(stem(w) for w in words_of(wording) if w not in UNSAID)
-        for wording in (phrase, *(claim(term) for _, term in pool))
+        " ".join(s for s in words if s not in UNSAID) for words in (stems, *(claim(term) for _, term in pool))
     )
     scored = process.extract(text, wordings, scorer=fuzz.token_set_ratio, score_cutoff=cutoff, limit=None)
     order = {
@@ -152,17 +206,16 @@ def _ranked(phrase: str, cutoff: float) -> list[tuple[str, str, float]]:
     return [(*pool[at], -order[at][0]) for at in sorted(order, key=order.__getitem__)]
 
 
-@lru_cache(maxsize=1 << 14)
-def _search(phrase: str) -> str | None:
-    """Code of the phrase in the edition, where exactly one names it and says no more."""
-    words = words_of(phrase)
-    said = {stem(w) for w in words if w not in DEGREES}
-    if said <= VAGUE or not said.isdisjoint(_ELSEWHERE) or not NEGATED.isdisjoint(words):
-        return None
+def _in_edition(phrase: str) -> tuple[str, ...]:
+    """The code of the phrase in the edition, where exactly one names it and says no more."""
+    stems = stems_of(phrase)
+    telling = set(stems) - DEGREES
+    if telling <= VAGUE or telling & (_KINDS["elsewhere"] | NEGATED):
+        return ()
     fitting: dict[str, tuple[int, int, bool]] = {}
     for code, term, _ in _ranked(phrase, _ALIKE):
-        more = beyond(term, words)
-        if code[0] in _CHAPTERS and more is not None and names(term, phrase, exactly=False):
+        more = beyond(term, stems)
+        if code[0] in _CHAPTERS and more is not None and names(term, stems, exactly=False):
             fitting[code] = min(more, fitting.get(code, more))
     best = [code for code, more in fitting.items() if more == min(fitting.values())]
-    return best[0] if len(best) == 1 else None
+    return (best[0],) if len(best) == 1 else ()

@@ -7,20 +7,20 @@ What kinds of words there are stands in `resources/icd10_words.yaml`.
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
-from radbook.icd10.terms import same_word, stem, word_lists, words_of
+from radbook.icd10.terms import kinds_of_words, stem, words_of
 
 __all__ = ["DEGREES", "LITTLE", "NEGATED", "PLACES", "UNSAID", "VAGUE", "beyond", "claim", "names", "opposed"]
 
-NEGATED = {"no", "not", "without", "negative", "denies"}
-_LISTS = word_lists()
-LITTLE, _PLAIN, PLACES, _CIRCUMSTANCES = (_LISTS[k] for k in ("little", "plain", "places", "circumstances"))
-DEGREES = _LISTS["degrees"] | LITTLE
+NEGATED = {"no", "not", "without", "negative", "deny"}
+_KINDS = kinds_of_words()
+LITTLE, PLACES, _PLAIN = _KINDS["little"], _KINDS["places"], _KINDS["plain"]
+DEGREES = _KINDS["degrees"] | LITTLE
 UNSAID = LITTLE | _PLAIN
-VAGUE = {stem(w) for w in PLACES | _PLAIN | _LISTS["elsewhere"] | _LISTS["abdomen"] | _LISTS["vague"]}
+VAGUE = PLACES | _PLAIN | _KINDS["elsewhere"] | _KINDS["abdomen"] | _KINDS["vague"]
 # Words that a term may have beside those of a phrase that it names.
-_BESIDE = {stem(w) for w in DEGREES | PLACES | _PLAIN | _LISTS["filling"]}
-_SITES = {stem(w) for w in PLACES}
+_BESIDE = DEGREES | PLACES | _PLAIN | _KINDS["filling"]
 _OPPOSITES = tuple(map(frozenset, (("left", "right"), ("unilateral", "bilateral"), ("acute", "chronic"))))
 # What follows says what the code leaves out, or which visit it is; parentheses hold words that may be left unsaid.
 _CUT = re.compile(
@@ -31,46 +31,50 @@ _FURTHER = re.compile(r"\b(?:with|due to)\b", re.IGNORECASE)
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 
 
-def claim(term: str) -> str:
-    """What a term says, without what its code leaves out and which visit it is.
+@lru_cache(maxsize=1 << 16)
+def claim(term: str, *, aside: bool = True) -> tuple[str, ...]:
+    """Stems of what a term says, without what its code leaves out and which visit it is; or without its words in brackets.
 
-    >>> claim("Pleural effusion, not elsewhere classified")
-    'Pleural effusion, '
+    >>> claim("Pleural effusion (malignant), not elsewhere classified", aside=False)
+    ('pleura', 'effusion')
     """
-    return _CUT.split(term)[0]
+    stated = _CUT.split(term)[0]
+    return tuple(map(stem, words_of(stated if aside else _ASIDE.sub(" ", stated))))
 
 
-def names(term: str, phrase: str, *, exactly: bool) -> bool:
-    """Say whether a term names what the phrase says, in no other circumstance and with no further condition.
+def names(term: str, stems: Collection[str], *, exactly: bool) -> bool:
+    """Say whether a term names what the words of a phrase say, in no other circumstance and with no further condition.
 
-    `exactly`: nor may it name a kind of it. Where the phrase has a code of its own, that of a kind is none for it.
-    A single word, or words that name no finding, are always taken so.
+    Parameters
+    ----------
+    term
+        A descriptor or an inclusion term.
+    stems
+        The stems of the phrase.
+    exactly
+        Nor may the term name a kind of it: where the phrase has a code of its own, that of a kind is none for it.
+        A single word, or words that name no finding, are always taken so.
 
-    >>> [names(t, "lung abscess", exactly=False) for t in ("Abscess of lung with pneumonia", "Abscess of lung, right")]
+    Examples
+    --------
+    >>> [names(t, {"lung", "abscess"}, exactly=False) for t in ("Abscess of lung with pneumonia", "Abscess of lung, right")]
     [False, True]
     """
-    said = set(words_of(phrase))
-    stated = claim(term)
-    words = words_of(stated)
-    further = words_of("".join(_FURTHER.split(_ASIDE.sub(" ", stated))[1:]))
-    if _CIRCUMSTANCES.intersection(words) - said or not said.isdisjoint(NEGATED):
+    phrase, stated = set(stems), set(claim(term))
+    what = phrase - DEGREES
+    # What stands behind "with" or "due to" is a further condition.
+    further = _FURTHER.split(_ASIDE.sub(" ", _CUT.split(term)[0]))[1:]
+    unsaid = {stem(w) for part in further for w in words_of(part)} - UNSAID | _KINDS["circumstances"] & stated
+    if unsaid - phrase or phrase & NEGATED or opposed(stated, phrase) or not what - PLACES or not what <= stated:
         return False
-    if opposed(words, said):
-        return False
-    if not all(w in UNSAID or any(same_word(s, w) for s in said) for w in further):
-        return False
-    what = said - DEGREES
-    if not what - PLACES or not all(any(same_word(w, t) for t in words) for w in what):
-        return False
-    if exactly or len(what) == 1 or {stem(w) for w in what} <= VAGUE:
+    if exactly or len(what) == 1 or what <= VAGUE:
         # One word leaves open where: "hypertension" is no pulmonary one.
-        beside = _BESIDE if len(what) > 1 else _BESIDE - _SITES
-        stated = words_of(_ASIDE.sub(" ", stated))
-        return all(stem(w) in beside or any(same_word(s, w) for s in said) for w in stated)
+        beside = _BESIDE if len(what) > 1 else _BESIDE - PLACES
+        return phrase.union(beside).issuperset(claim(term, aside=False))
     return True
 
 
-def beyond(term: str, words: list[str]) -> tuple[int, int, bool] | None:
+def beyond(term: str, stems: Collection[str]) -> tuple[int, int, bool] | None:
     """Count the words that part a term from a phrase that it names; None if the term says another thing.
 
     Counted are words of degree that only the phrase has, then words that only the term has; last comes whether the
@@ -79,14 +83,13 @@ def beyond(term: str, words: list[str]) -> tuple[int, int, bool] | None:
     >>> beyond("Acute abscess of lung", ["small", "lung", "abscess"]), beyond("Abscess of liver", ["abscess"])
     ((1, 1, True), None)
     """
-    stated = words_of(_ASIDE.sub(" ", claim(term)))
-    unsaid = sum(w not in LITTLE and not any(same_word(w, t) for t in words_of(term)) for w in words)
-    extra = {stem(w) for w in stated if w not in LITTLE and not any(same_word(s, w) for s in words)}
-    told = extra - _PLAIN
+    unsaid = sum(s not in LITTLE for s in stems if s not in set(map(stem, words_of(term))))
+    extra = set(claim(term, aside=False)) - LITTLE - set(stems)
+    telling = extra - _PLAIN
     implied = {"acute", "chronic"}
-    if len([w for w in words if w not in DEGREES]) > 1:
+    if sum(s not in DEGREES for s in stems) > 1:
         implied |= {"lung", "thorax"}  # where a chest film shows it
-    return (unsaid, len(told), extra == told) if told <= implied else None
+    return (unsaid, len(telling), extra == telling) if telling <= implied else None
 
 
 def opposed(one: Collection[str], other: Collection[str]) -> bool:
@@ -95,5 +98,5 @@ def opposed(one: Collection[str], other: Collection[str]) -> bool:
     >>> opposed(["acute", "edema"], ["chronic", "edema"]), opposed(["acute"], ["acute", "chronic"])
     (True, False)
     """
-    said = ((pair.intersection(one), pair.intersection(other)) for pair in _OPPOSITES)
-    return any(len(a) == len(b) == 1 and a != b for a, b in said)
+    pairs = ((pair.intersection(one), pair.intersection(other)) for pair in _OPPOSITES)
+    return any(len(a) == len(b) == 1 and a != b for a, b in pairs)

@@ -1,7 +1,7 @@
-"""All wordings that have an ICD-10-CM code: the edition's own and a curated table's, found by their words.
+"""Words of phrases and of the edition in the form in which they are compared, and all wordings that have a code.
 
-The edition is that of `radbook.icd10.edition`.
-What reports call a finding stands in `resources/findings.csv` and `resources/icd10_synonyms.csv`.
+What reports call a finding stands in `resources/findings.csv` and `resources/icd10_synonyms.csv`, what kinds of words there
+are beside the finding in `resources/icd10_words.yaml`.
 """
 
 import re
@@ -13,19 +13,13 @@ import yaml
 from rapidfuzz import fuzz, process
 
 from radbook.core.ontology import FINDINGS, read_resource
-from radbook.icd10.edition import dotted, edition_lines
+from radbook.icd10.edition import edition_lines
 
-__all__ = [
-    "curated_codes",
-    "is_known_word",
-    "same_word",
-    "stem",
-    "terms_sharing",
-    "word_lists",
-    "words_of",
-]
+__all__ = ["curated_codes", "kinds_of_words", "stem", "stems_of", "terms_sharing", "words_of"]
 
-_WORD_ALIKE = 85  # least rapidfuzz ratio (0-100) of a misspelled word and the one that was meant
+# Least rapidfuzz ratio (0-100) of a misspelled word and the one that was meant, of the curated table or of the edition.
+_ALIKE_IN_TABLE, _ALIKE_IN_EDITION = 82, 85
+_SHORTEST = 7  # letters of a misspelled word of the edition: too many short ones are alike (a bullet is no bulla)
 
 _WORD = re.compile(r"[a-z0-9]+")
 _BRITISH = re.compile("[ao]e")  # haemothorax, oedema
@@ -47,16 +41,6 @@ def words_of(text: str) -> list[str]:
     return [word for word in found if word.strip("x")] if "xxx" in text.lower() else found
 
 
-@cache
-def word_lists() -> dict[str, frozenset[str]]:
-    """Read the lists of `resources/icd10_words.yaml`: what kinds of words there are beside the finding.
-
-    >>> "bilateral" in word_lists()["degrees"]
-    True
-    """
-    return {name: frozenset(words.split()) for name, words in _words().items() if name != "forms"}
-
-
 @lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
     """The form in which two words are compared: noun, singular, American, one word for one organ or finding.
@@ -66,33 +50,33 @@ def stem(word: str) -> str:
     """
     word = _BRITISH.sub("e", word.lower())
     for ending, noun in _ENDINGS:
-        if len(word) > len(ending) + 1 and word.endswith(ending):
+        if len(word) > len(ending) + 1 and word.endswith(ending) and word not in _nouns():
             return word[: -len(ending)] + noun
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
-    return _forms_of_words().get(word, word)
+    return _nouns().get(word, word)
 
 
-def same_word(said: str, term: str) -> bool:
-    """Say whether a word of a phrase is a word of the edition, singular or plural, or a misspelling of it.
+@lru_cache(maxsize=1 << 16)
+def stems_of(phrase: str) -> tuple[str, ...]:
+    """Stems of the words of a phrase, in order, misspellings repaired.
 
-    Only a word that the edition lacks is taken for a misspelling: "hypertension" is no bad "hypotension".
+    Only a word that no wording has is taken for a misspelling: "hypertension" is no bad "hypotension".
 
-    >>> same_word("fractures", "fracture"), same_word("sarcoidsis", "sarcoidosis")
-    (True, True)
-    >>> same_word("hypertension", "hypotension")
-    False
+    >>> stems_of("pulmonary sarcoidsis"), stems_of("hypertension")
+    (('lung', 'sarcoidosis'), ('hypertension',))
     """
-    return stem(said) == stem(term) or term in _forms(said)
+    return tuple(map(_meant, words_of(phrase)))
 
 
-def is_known_word(word: str) -> bool:
-    """Say whether a word occurs in a wording that has a code.
+@cache
+def kinds_of_words() -> dict[str, frozenset[str]]:
+    """Read the lists of `resources/icd10_words.yaml`, as stems: what kinds of words there are beside the finding.
 
-    >>> is_known_word("bronchiolitis"), is_known_word("broncholitis")
-    (True, False)
+    >>> "bilateral" in kinds_of_words()["degrees"]
+    True
     """
-    return stem(word) in _word_forms()
+    return {name: frozenset(map(stem, words.split())) for name, words in _lists().items() if name != "forms"}
 
 
 @cache
@@ -109,67 +93,64 @@ def curated_codes() -> dict[str, tuple[str, ...]]:
     return table
 
 
-def terms_sharing(words: Iterable[str]) -> list[tuple[str, str]]:
-    """List (code, term) of each curated phrase, descriptor or inclusion term that has one of the words.
+def terms_sharing(stems: Iterable[str]) -> list[tuple[str, str]]:
+    """List (code, term) of each curated phrase, descriptor or inclusion term that has a word with one of the stems.
 
     Only leaves are searched, without later visits for one injury and without what a chest film is never read for.
 
     >>> terms_sharing(["dextrocardia"])[0]
     ('Q24.0', 'Dextrocardia')
     """
-    codes, terms, places = _index()
-    found = {at for word in words for form in _forms(word) for at in places[form]}
-    return [(dotted(codes[at]), terms[at]) for at in sorted(found)]
+    terms, places = _index()
+    found = {at for name in stems for at in places.get(name, ())}
+    return [terms[at] for at in sorted(found)]
 
 
 @cache
-def _words() -> dict:
+def _lists() -> dict:
     text = (files("radbook") / "resources" / "icd10_words.yaml").read_text(encoding="utf-8")
     return yaml.load(text, Loader=yaml.BaseLoader)
 
 
 @cache
-def _forms_of_words() -> dict[str, str]:
-    return {form: noun for noun, forms in _words()["forms"].items() for form in forms.split()}
+def _nouns() -> dict[str, str]:
+    return {form: noun for noun, forms in _lists()["forms"].items() for form in forms.split()}
 
 
 @cache
-def _index() -> tuple[list[str], list[str], dict[str, list[int]]]:
-    """Codes and terms, in step, and for each word the positions of the terms that have it."""
-    pairs = [(code, phrase) for phrase, its in curated_codes().items() for code in its if code]
-    codes, terms = [code.replace(".", "") for code, _ in pairs], [phrase for _, phrase in pairs]
+def _index() -> tuple[list[tuple[str, str]], dict[str, list[int]]]:
+    """All (code, term), and for each stem the positions of the terms that have it."""
+    terms = [(code, phrase) for phrase, codes in curated_codes().items() for code in codes if code]
     for line in edition_lines()[1:]:
         code, leaf, meaning, more = line.split("\t")
-        later_visit = len(code) == 7 and "A" < code[6] <= "Z"
+        later_visit = len(code) == 8 and "A" < code[7] <= "Z"
         if leaf == "1" and code[0] not in _NOT_SEARCHED and not code.startswith(_LIMBS) and not later_visit:
-            for term in (meaning, *more.split("|")) if more else (meaning,):
-                codes.append(code)
-                terms.append(term)
+            terms += [(code, term) for term in (meaning, *filter(None, more.split("|")))]
     places: dict[str, list[int]] = {}
-    for at, term in enumerate(terms):
-        for word in set(words_of(term)):
-            if word in places:
-                places[word].append(at)
-            else:
-                places[word] = [at]
-    return codes, terms, places
+    for at, (_, term) in enumerate(terms):
+        for name in set(map(stem, words_of(term))):
+            places.setdefault(name, []).append(at)
+    return terms, places
 
 
 @cache
-def _word_forms() -> dict[str, list[str]]:
-    """Stem -> the words of the index that have it."""
-    forms: dict[str, list[str]] = {}
-    for word in _index()[2]:
-        forms.setdefault(stem(word), []).append(word)
-    return forms
+def _table_words() -> dict[str, str]:
+    """Each word that a phrase of the curated table may hold, with its stem."""
+    lists = _lists()
+    free = " ".join(lists[kind] for kind in ("degrees", "little", "places", "patterns", "carriers"))
+    return {word: stem(word) for word in sorted({*free.split(), *" ".join(curated_codes()).split()})}
 
 
-@lru_cache(maxsize=1 << 14)
-def _forms(word: str) -> tuple[str, ...]:
-    """Words of the index that a word of a phrase may be; near ones only where it is none itself."""
-    forms, known = _word_forms(), stem(word)
-    # Too many short words are alike: a bullet is no bulla.
-    if known in forms or len(known) < 7:
-        return tuple(forms.get(known, ()))
-    near = process.extract(known, list(forms), scorer=fuzz.ratio, score_cutoff=_WORD_ALIKE, limit=None)
-    return tuple(form for name, _, _ in near if name[0] == known[0] for form in forms[name])
+@lru_cache(maxsize=1 << 16)
+def _meant(word: str) -> str:
+    """The stem of the word that a word stands for, its own where no word is near."""
+    its, table, places = stem(word), _table_words(), _index()[1]
+    if its in places or its in table.values():
+        return its
+    near = process.extractOne(word, table.keys(), scorer=fuzz.ratio, score_cutoff=_ALIKE_IN_TABLE)
+    if near:
+        return table[near[0]]
+    if len(its) < _SHORTEST:
+        return its
+    near = process.extract(its, list(places), scorer=fuzz.ratio, score_cutoff=_ALIKE_IN_EDITION, limit=None)
+    return next((name for name, _, _ in near if name[0] == its[0]), its)

@@ -91,7 +91,7 @@ def test_what_fits_nothing_is_refused_by_row_and_column(write, cell, message):
 
 def test_bad_tables_are_named(write):
     path = write("id,first\n1,Edema\n1,\n")
-    with pytest.raises(RadbookError, match=r"no column 'frist'; .*did you mean first"):
+    with pytest.raises(RadbookError, match=r"no column 'frist' \(reader\); .*did you mean first"):
         read_label_columns(path, {"reader": "frist"})
     with pytest.raises(RadbookError, match="come more than once"):
         read_label_columns(path, {"reader": "first"}, id_column="id")

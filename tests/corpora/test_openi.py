@@ -174,7 +174,7 @@ def test_errors_name_what_is_wrong(csv_file, tmp_path):
     frame = pd.read_csv(csv_file, dtype=str, keep_default_na=False)
     cases = {
         "more than once": pd.concat([frame, frame.head(1)]),
-        "lacks the columns MeSH": frame.drop(columns="MeSH"),
+        r"no column 'MeSH' \(MeSH of the CSV form of Open-i\)": frame.drop(columns="MeSH"),
         "row 2: column uid is empty": frame.assign(uid=["1", "", "3"]),
         "holds no": frame.head(0),
     }

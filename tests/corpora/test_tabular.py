@@ -43,10 +43,17 @@ def test_a_row_with_too_many_fields_is_refused_by_its_number(csv, text, message)
         read_table_corpus(csv(text))
 
 
-def test_a_row_with_too_few_fields_is_filled_up(csv):
-    frame, there = read_columns(csv("id,text,label\n1,Clear\n2,Wet,Edema\n"), ["label", "id"])
-    assert frame[["id", "label"]].to_numpy().tolist() == [["1", ""], ["2", "Edema"]]
-    assert there == ["id", "text", "label"]
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,text,labels\n1,Left effusion is new\n", "row 1 has 2 fields, the header 3"),
+        ("id,text,labels\n1,Clear,Normal\n\n2\n3,Clear,Normal\n", "row 2 has 1 fields, the header 3"),
+    ],
+)
+def test_a_row_with_too_few_fields_is_refused_by_its_number_and_its_text_stays_out(csv, text, message):
+    with pytest.raises(RadbookError, match=rf"mine\.csv, {message}: give each empty cell its comma") as caught:
+        read_columns(csv(text), {"id_column": "id", "label_column": "labels"})
+    assert "effusion" not in str(caught.value)
 
 
 def test_a_name_given_twice_is_refused(csv, parquet):
@@ -102,4 +109,4 @@ def test_large_numbers_keep_their_digits_beside_missing_ones(parquet):
     path = parquet({"text": ["a", "b", "c"], "who": pa.array(patients, pa.int64()), "kind": kinds})
     reports, _ = read_table_corpus(path, patient_column="who")
     assert reports["patient_id"].tolist() == ["9007199254740993", "unknown-2", "9007199254740992"]
-    assert read_columns(path, ["kind"])[0]["kind"].tolist() == ["x", "y", "x"]
+    assert read_columns(path, {"a kind": "kind"})["kind"].tolist() == ["x", "y", "x"]

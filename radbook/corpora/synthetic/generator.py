@@ -1,20 +1,15 @@
 """A seeded generator of chest radiograph reports whose findings are known.
 
 Two hospitals are imitated.
-"general" has the breadth of wording that the packaged base model is pre-trained on; "cohort" is one
-hospital with its own
+"general" has the breadth of wording that the packaged base model is pre-trained on; "cohort" is one hospital with its own
 layout, boilerplate and local wordings, which the general style also knows but uses less.
-What is said is data (`resources/grammar/*.yaml`); `patients` plans who has what, `dictation` and `paragraphs` put it
-into sentences, and this module makes reports and tables of it.
-The labels follow the conventions of the human coding of the Open-I collection: what is called likely or
-consistent with
-counts as present, what is only possible as uncertain, and sternotomy wires alone or a blunted angle alone
-as no finding.
+What is said, and how often, is data (`resources/grammar/*.yaml`); `patients` plans who has what, `realizer` and
+`report_sections` put it into sentences, and this module makes reports and tables of it.
+The labels follow the conventions of the human coding of the Open-I collection: what is called likely or consistent with
+counts as present, what is only possible as uncertain, and sternotomy wires alone or a blunted angle alone as no finding.
 """
 
 import re
-from collections.abc import Callable
-from random import Random
 
 import pandas as pd
 
@@ -23,17 +18,22 @@ from radbook.core.findings import finding, label_row, strongest
 from radbook.core.ontology import CATEGORIES
 from radbook.core.schema import LABELS, REPORTS
 from radbook.corpora.splits import assign_splits
-from radbook.corpora.synthetic import report_sections as paragraphs
+from radbook.corpora.synthetic import report_sections
+from radbook.corpora.synthetic.dice import Dice
 from radbook.corpora.synthetic.grammar import Concept, Grammar, load_grammar
 from radbook.corpora.synthetic.noise import respelled, soil, wrapped
-from radbook.corpora.synthetic.patients import choose_denials, plan_visits
-from radbook.corpora.synthetic.realizer import CLOSE, OPEN, Dictation, Seen
+from radbook.corpora.synthetic.patients import Seen, choose_denials, plan_visits
+from radbook.corpora.synthetic.realizer import CLOSE, OPEN, Dictation
 from radbook.corpora.synthetic.templates import write
 
 __all__ = ["generate_reports"]
 
 _MARK = re.compile("([\ue000-\uf8ff])")
-_CANONICAL = {c: i for i, c in enumerate(CATEGORIES)}
+_ARTICLE = re.compile("\x01([\ue000-\uf8ff]*)(\\w?)")
+_INNER = re.compile("([.] [\ue000-\uf8ff]*)([a-z])")
+_FIRST = re.compile("[a-zA-Z?]")
+
+Evidence = tuple[Concept, str, str, int, int]  # concept, presence, phrase, start, end
 
 
 def generate_reports(n_reports: int, *, style: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -51,8 +51,7 @@ def generate_reports(n_reports: int, *, style: str, seed: int) -> tuple[pd.DataF
     Returns
     -------
     reports, curated
-        A table by the `REPORTS` contract (a patient has one to four reports, in order), and one by
-        `LABELS` with two rows
+        A table by the `REPORTS` contract (a patient has one to four reports, in order), and one by `LABELS` with two rows
         per report: task "choice" (categories) and task "open" (ICD-10-CM codes).
         `rule` of a finding is the id of its concept in `radbook.core.ontology.FINDINGS`.
 
@@ -78,13 +77,12 @@ def generate_reports(n_reports: int, *, style: str, seed: int) -> tuple[pd.DataF
     labels: list[dict] = []
     patient = 0
     while len(rows) < n_reports:
-        random = Random(f"{seed}/{style}/{patient}").random
+        dice = Dice(f"{seed}/{style}/{patient}", grammar.chances)
         name = f"{style[0]}{seed}-{patient:06d}"
-        for number, seen in enumerate(plan_visits(grammar, random)):
-            report_id = f"{name}-{number + 1}"
-            text, findings, impression, marks = _report(grammar, random, seen)
-            rows.append((report_id, name, text, findings, impression))
-            labels += _labels(report_id, [twin for mark in marks for twin in _twins(grammar, mark)])
+        for number, seen in enumerate(plan_visits(grammar, dice), start=1):
+            *texts, evidence = _report(grammar, dice, seen)
+            rows.append((f"{name}-{number}", name, *texts))
+            labels += _labels(f"{name}-{number}", [twin for mark in evidence for twin in _twins(grammar, mark)])
         patient += 1
     reports = pd.DataFrame(rows[:n_reports], columns=list(REPORTS.columns)[:5])
     reports["split"] = assign_splits(reports["patient_id"], seed=seed).astype(object)
@@ -93,109 +91,126 @@ def generate_reports(n_reports: int, *, style: str, seed: int) -> tuple[pd.DataF
     return reports[list(REPORTS.columns)], curated
 
 
-def _report(grammar: Grammar, random: Callable[[], float], seen: list[Seen]) -> tuple[str, str, str, list]:
-    """Write one report: its text, its two sections, and (concept, presence, phrase, start, end) of each
-    evidence."""
-    dictation = Dictation(grammar, random)
-    settings = grammar.settings
-    detail = 0.25 + 0.7 * random()
-    groups = choose_denials(grammar, seen, random, detail)
-    chance = random()
-    form = "layout_impression" if chance < 0.12 else "layout_findings" if chance < 0.17 else "layout_both"
-    spare = [g for g in choose_denials(grammar, seen, random, 0.0) if random() < 0.35]
-    dictation.tails = [g[:3] for g in groups[2:] + spare]
-    groups = groups[:2]
-    body = paragraphs.findings(dictation, seen, groups, detail) if form != "layout_impression" or random() < 0.75 else []
-    end = paragraphs.impression(dictation, seen) if form != "layout_findings" else []
-    if form == "layout_impression":
-        end = body + end if random() < 0.6 or not body else body
-        body = []
-    by_organ = any("\x02" in s for s in end)
-    if not body and not end:
-        (end if form == "layout_impression" else body).append(dictation.say("impression_normal"))
-    if random() < 0.03:
-        (end or body).append(dictation.say("communication"))
-    run_on = random() < settings["run_on"]
+def _report(grammar: Grammar, dice: Dice, seen: list[Seen]) -> tuple[str, str, str, list[Evidence]]:
+    """Write one report: its text, its two sections, and its evidence."""
+    dictation = Dictation(grammar, dice)
     context = dictation.context
-    later = end.pop() if len(end) > 1 and settings["addendum"] and random() < settings["addendum"] else ""
-    context["F"] = _paragraph(body, random, run_on)
-    context["I"] = (
-        _numbered(end, random) if len(end) > 1 and random() < 0.45 and not by_organ else _paragraph(end, random, False)
-    )
-    dictation.marks, kept = [], dictation.marks
+    layout, body, end = _statements(dictation, seen)
+    by_organ = any("\x02" in s for s in end)
+    run_on = dice.happens("run_on")
+    addendum = end.pop() if len(end) > 1 and dice.happens("addendum") else ""
+    context["F"] = _paragraph(body, dictation, run_on=run_on)
+    numbered = len(end) > 1 and dice.happens("numbered") and not by_organ
+    context["I"] = _numbered(end, dictation) if numbered else _paragraph(end, dictation)
+    kept = list(dictation.marks)
+    dictation.marks.clear()
     for name, slot in (("N", "indication"), ("C", "comparison"), ("E", "exam")):
         text = dictation.say(slot)
-        context[name] = text[:1].upper() + text[1:] + ("." if name != "E" and random() < 0.8 else "")
-    context["F"], context["I"] = soil([context["F"], context["I"]], settings, random)
+        context[name] = text[:1].upper() + text[1:] + ("." if name != "E" and dice.happens("header_stop") else "")
+    context["F"], context["I"] = soil([context["F"], context["I"]], dice, grammar.masks)
     for name in ("british", "abbreviated"):
-        if settings[name] and random() < settings[name]:
-            share = 0.85 if name == "british" else 0.3 + 0.6 * random()
+        if dice.happens(name):
+            share = dice.chances["british_words"] if name == "british" else dice.share("abbreviated")
             for part in ("F", "I"):
-                context[part] = respelled(context[part], settings["spellings"][name], random, share)
+                context[part] = respelled(context[part], grammar.spellings[name], dice.random, share)
     impression = context["I"]
-    if later:
-        later = paragraphs.finish(later, random)
-        context["I"] = f"{impression}\n\nADDENDUM: {later}"
-        impression += f"\n{later}"
-    text = write(grammar.slots[form], random, context)
-    if settings["wrapped"] and random() < settings["wrapped"]:
-        text = wrapped(text, 66 + int(random() * 16), " " if random() < 0.2 else "")
-    plain, marks = _settle(text, kept)
-    return plain, _MARK.sub("", context["F"]), _MARK.sub("", impression), marks
+    if addendum:
+        addendum = _finish(addendum, dictation)
+        context["I"] = f"{impression}\n\nADDENDUM: {addendum}"
+        impression += f"\n{addendum}"
+    text = write(grammar.slots[layout], dice.random, context)
+    if dice.happens("wrapped"):
+        text = wrapped(text, dice.number("width"), " " if dice.happens("indented") else "")
+    plain, evidence = _settle(text, kept)
+    return plain, _MARK.sub("", context["F"]), _MARK.sub("", impression), evidence
 
 
-def _paragraph(statements: list[str], random: Callable[[], float], run_on: bool) -> str:
-    done = [paragraphs.finish(s, random) for s in statements]
+def _statements(dictation: Dictation, seen: list[Seen]) -> tuple[str, list[str], list[str]]:
+    """The layout of a report, and the statements of its findings and of its impression."""
+    dice = dictation.dice
+    detail = dice.share("detail")
+    denials = choose_denials(dictation.grammar, seen, dice, detail)
+    layout = dice.name("layout") or "layout_both"
+    only_impression = layout == "layout_impression"
+    more = choose_denials(dictation.grammar, seen, dice, 0.0)
+    in_passing = [group for group in more if dice.happens("denied_in_passing")]
+    dictation.tails = [group[:3] for group in denials[2:] + in_passing]
+    body, end = [], []
+    if not only_impression or dice.happens("findings_in_impression"):
+        body = report_sections.findings(dictation, seen, denials[:2], detail)
+    if layout != "layout_findings":
+        end = report_sections.impression(dictation, seen)
+    if only_impression:
+        body, end = [], body + end if dice.happens("findings_kept") or not body else body
+    if not body and not end:
+        (end if only_impression else body).append(dictation.say("impression_normal"))
+    if dice.happens("communication"):
+        (end or body).append(dictation.say("communication"))
+    return layout, body, end
+
+
+def _paragraph(statements: list[str], dictation: Dictation, *, run_on: bool = False) -> str:
+    done = [_finish(s, dictation) for s in statements]
     if run_on and len(done) > 2 and "\n" not in "".join(done):
-        at = int(random() * (len(done) - 1))
+        at = int(dictation.dice.random() * (len(done) - 1))
         second = done[at + 1]
         done[at : at + 2] = [done[at].rstrip(". ") + ", " + second[:1].lower() + second[1:]]
     return " ".join(done).replace(" \n", "\n").lstrip("\n")
 
 
-def _numbered(statements: list[str], random: Callable[[], float]) -> str:
-    joint = "\n" if random() < 0.4 else " "
-    first = "" if random() < 0.15 else "1. "
-    dot = "." if random() < 0.9 else ")"
-    finished = [paragraphs.finish(s, random) for s in statements]
+def _numbered(statements: list[str], dictation: Dictation) -> str:
+    dice = dictation.dice
+    joint = "\n" if dice.happens("number_lines") else " "
+    first = "" if dice.happens("number_first_missing") else "1. "
+    dot = "." if dice.happens("number_dot") else ")"
+    finished = [_finish(s, dictation) for s in statements]
     return first + joint.join((f"{i}{dot} " if i > 1 else "") + s for i, s in enumerate(finished, 1))
 
 
-def _settle(text: str, kept: list[tuple[Concept, str]]) -> tuple[str, list]:
+def _finish(statement: str, dictation: Dictation) -> str:
+    """Give a statement its articles, capital and full stop; the name of an organ before it goes on a new line."""
+    if statement[:1] == "\x02":
+        _, name, rest = statement.split("\x02", 2)
+        return f"\n{name}: {_finish(rest, dictation)}"
+    if "\x01" in statement:
+        statement = _ARTICLE.sub(lambda m: ("an " if m[2] in "aeiou" else "a ") + m[1] + m[2], statement)
+    statement = statement.replace("  ", " ")
+    statement = _INNER.sub(lambda m: m[1] + m[2].upper(), statement)
+    statement = _FIRST.sub(lambda m: m[0].upper(), statement, count=1)
+    return statement + ("." if dictation.dice.happens("stop") else dictation.say("no_stop"))
+
+
+def _settle(text: str, kept: list[tuple[Concept, str]]) -> tuple[str, list[Evidence]]:
     """Take the marks out of a text and give the evidence they enclosed."""
-    pieces = _MARK.split(text)
-    plain, found, position, start, mark = [], [], 0, 0, -1
-    for i, piece in enumerate(pieces):
-        if i % 2 == 0:
-            plain.append(piece)
-            position += len(piece)
-        elif piece != CLOSE:
-            mark, start = ord(piece) - OPEN, position
+    plain, evidence, mark, start = "", [], -1, 0
+    for piece in _MARK.split(text):
+        if not _MARK.fullmatch(piece):
+            plain += piece
+        elif piece == CLOSE:
+            evidence.append((*kept[mark], plain[start:], start, len(plain)))
         else:
-            found.append((*kept[mark], start, position))
-    whole = "".join(plain)
-    return whole, [(c, presence, whole[a:b], a, b) for c, presence, a, b in found]
+            mark, start = ord(piece) - OPEN, len(plain)
+    return plain, evidence
 
 
-def _twins(grammar: Grammar, mark: tuple) -> list[tuple]:
+def _twins(grammar: Grammar, mark: Evidence) -> list[Evidence]:
     """Give a piece of evidence, once for each thing its wording says."""
     concept, phrase = mark[0], " ".join(mark[2].lower().split())
-    for wording, names in grammar.settings["twins"].items():
+    for wording, names in grammar.twins.items():
         if wording in phrase and concept.id in names:
             return [(grammar.concepts[name], *mark[1:]) for name in names]
     return [mark]
 
 
-def _labels(report_id: str, marks: list) -> list[dict]:
-    """Two rows of the `LABELS` table: for each code the strongest presence, with the evidence of its first
-    mention."""
+def _labels(report_id: str, evidence: list[Evidence]) -> list[dict]:
+    """Two rows of the `LABELS` table: for each code the strongest presence, with the evidence of its first mention."""
+    orders = {"choice": lambda found: CATEGORIES.index(found["code"]), "open": lambda found: found["start"]}
     rows = []
-    orders = {"choice": lambda found: _CANONICAL[found["code"]], "open": lambda found: found["start"]}
     for task, attribute in (("choice", "category"), ("open", "icd10")):
         best = strongest(
-            (code, finding(code, m[1], phrase=m[2], start=m[3], end=m[4], rule=m[0].id))
-            for m in marks
-            if (code := getattr(m[0].finding, attribute))
+            (code, finding(code, presence, phrase=phrase, start=start, end=end, rule=concept.id))
+            for concept, presence, phrase, start, end in evidence
+            if (code := getattr(concept.finding, attribute))
         )
         rows.append(label_row(report_id, "curated", task, sorted(best.values(), key=orders[task])))
     return rows

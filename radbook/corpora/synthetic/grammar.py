@@ -7,8 +7,8 @@ The files named `hospital_*` add to the general style alone.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -22,8 +22,12 @@ __all__ = ["STYLES", "Concept", "Grammar", "Phrase", "Pool", "load_grammar"]
 
 STYLES = ("general", "cohort")
 _NUMBERS = ("mass", "one", "many", "clause")
+_OWN_PLACE = re.compile(r"\{(loc|at|sev)\}")
 _WEIGHT = re.compile(r"\s+\*(\d+)$")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# Compiles the entries of a list, in one style.
+Compile = Callable[[object], list[Node]]
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,13 @@ class Phrase:
     wrap: bool
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pool:
-    """The wordings of one kind (standard or idiom) of one concept, by grammatical number."""
+    """The wordings of one kind (standard or idiom) of one concept: its noun phrases, those in the plural, and its clauses."""
 
-    phrases: list[Phrase] = field(default_factory=list)
-    many: list[Phrase] = field(default_factory=list)
-    clauses: list[Phrase] = field(default_factory=list)
+    phrases: list[Phrase]
+    many: list[Phrase]
+    clauses: list[Phrase]
 
 
 @dataclass
@@ -72,16 +76,21 @@ class Concept:
 
 @dataclass(frozen=True)
 class Grammar:
-    """Everything one hospital style can say."""
+    """Everything one hospital style can say, and the chances of it (see `radbook.corpora.synthetic.dice`)."""
 
     style: str
     slots: Mapping[str, list]
     concepts: Mapping[str, Concept]
-    settings: Mapping[str, object]
+    chances: Mapping[str, object]
+    words: Mapping[str, object]
+    masks: Mapping[str, float]
+    clusters: list[dict]
+    spellings: Mapping[str, Mapping[str, str]]
+    twins: Mapping[str, list[str]]
 
 
 def _read(name: str) -> dict:
-    text = (files("radbook") / "resources" / "grammar" / name).read_text(encoding="utf-8")
+    text = (files("radbook") / "resources" / "grammar" / f"{name}.yaml").read_text(encoding="utf-8")
     return yaml.load(text, Loader=_LOADER)
 
 
@@ -90,10 +99,15 @@ def _entries(value: object, style: str) -> list[str]:
     if isinstance(value, Mapping):
         value = [*(value.get("all") or []), *(value.get(style) or [])]
     out: list[str] = []
-    for entry in value or []:
-        weight = _WEIGHT.search(str(entry))
-        out += [str(entry)[: weight.start()] if weight else str(entry)] * (int(weight[1]) if weight else 1)
+    for entry in map(str, value or []):
+        weight = _WEIGHT.search(entry)
+        out += [entry[: weight.start()]] * int(weight[1]) if weight else [entry]
     return out
+
+
+def _of_style(value: object, style: str) -> object:
+    """Give what a value is in one style, where it has one per style."""
+    return value.get(style) if isinstance(value, Mapping) and value.keys() <= set(STYLES) else value
 
 
 @cache
@@ -111,98 +125,80 @@ def load_grammar(style: str) -> Grammar:
     True
     """
     choose(style, STYLES, "style")
-    more, wordings = _read("hospital_frames.yaml"), _wordings()
-    texts = {**_read("frames.yaml"), **_read("normal.yaml"), **_read("layouts.yaml")}
+    words, more = _read("words"), _read("hospital_frames")
+    general = style == "general"
+    texts = {**_read("frames"), **_read("normal"), **_read("layouts")}
     slots: dict[str, list] = {name: [] for name in {**texts, **more["frames"]}}
-    for name in slots:
+
+    def compiled(value: object) -> list[Node]:
+        return [parse(entry, slots.get) for entry in _entries(value, style)]
+
+    for name, slot in slots.items():
         entries = _entries(texts.get(name), style)
-        if style == "general":
+        if general:
             dropped = more["without"].get(name, ())
             entries = [e for e in entries if e not in dropped] + _entries(more["frames"].get(name), style)
-        slots[name].extend(parse(entry, slots.get) for entry in entries)
-    words = _read("words.yaml")
-    settings = {key: value[style] for key, value in words["settings"].items()}
-    places = {name: _places(records, style, slots) for name, records in words["places"].items()}
-    levels = {
-        name: [[parse(e, slots.get) for e in _entries(level, style)] for level in value]
-        for name, value in words["severities"].items()
+        slot.extend(parse(entry, slots.get) for entry in entries)
+    places = {
+        name: [{"adj": compiled(r["adj"]), "at": compiled(r["at"]), "side": r.get("side", "")} for r in records]
+        for name, records in words["places"].items()
     }
+    levels = {name: [compiled(level) for level in value] for name, value in words["severities"].items()}
+    wordings = {**_read("hospital_findings_1"), **_read("hospital_findings_2")} if general else {}
     concepts = {}
-    for number in (1, 2, 3):
-        for name, entry in _read(f"findings_{number}.yaml").items():
-            if name not in FINDINGS:
-                raise RadbookError(f"grammar names the finding {name!r}, which resources/findings.csv lacks")
-            if style == "general":
-                entry = _joined(entry, wordings.get(name, {}), style)
-            concepts[name] = _concept(name, entry, style, slots, places, levels)
-    settings["masks"] = {w: float(p) for p, ws in words["masks"].items() for w in ws}
-    settings["clusters"] = words["clusters"] + (more["clusters"] if style == "general" else [])
-    settings["spellings"] = more["spellings"]
-    settings["twins"] = more["twins"] if style == "general" else {}
-    settings["denied"] = words["denied"]
-    return Grammar(style, slots, concepts, settings)
-
-
-def _wordings() -> dict[str, dict]:
-    """Give the wordings of the findings that only the general style has."""
-    return {**_read("hospital_findings_1.yaml"), **_read("hospital_findings_2.yaml")}
-
-
-def _joined(entry: Mapping, more: Mapping, style: str) -> dict:
-    """Add the wordings of the general style to those that both styles have."""
-    lists = {k: _entries(entry.get(k), style) + _entries(v, style) for k, v in more.items()}
-    return {**entry, **lists}
-
-
-def _places(records: list, style: str, slots: Mapping[str, list]) -> list[dict]:
-    return [
-        {
-            "adj": [parse(e, slots.get) for e in _entries(r["adj"], style)],
-            "at": [parse(e, slots.get) for e in _entries(r["at"], style)],
-            "side": r.get("side", ""),
-        }
-        for r in records
-    ]
+    for name, entry in {**_read("findings_1"), **_read("findings_2"), **_read("findings_3")}.items():
+        if name not in FINDINGS:
+            raise RadbookError(f"grammar names the finding {name!r}, which resources/findings.csv lacks")
+        added = wordings.get(name, {})
+        entry = entry | {key: _entries(entry.get(key), style) + _entries(added[key], style) for key in added}
+        concepts[name] = _concept(FINDINGS[name], entry, style, compiled, places, levels)
+    return Grammar(
+        style=style,
+        slots=slots,
+        concepts=concepts,
+        chances={name: _of_style(value, style) for name, value in _read("chances").items()},
+        words=words,
+        masks={word: float(chance) for chance, masked in words["masks"].items() for word in masked},
+        clusters=words["clusters"] + (more["clusters"] if general else []),
+        spellings=more["spellings"],
+        twins=more["twins"] if general else {},
+    )
 
 
 def _concept(
-    name: str, entry: Mapping, style: str, slots: Mapping[str, list], places: Mapping, levels: Mapping
+    finding: Finding, entry: Mapping, style: str, compiled: Compile, places: Mapping, levels: Mapping
 ) -> Concept:
-    weight = entry.get("weight", 1)
     severity = entry.get("severity")
-    where: list[dict] = []
-    for group, share in (entry.get("places") or {}).items():
-        where += places[group] * int(share)
+
+    def marked(key: str) -> list[Node]:
+        return compiled([_marked(text) for text in _entries(entry.get(key), style)])
+
     return Concept(
-        finding=FINDINGS[name],
+        finding=finding,
         region=entry["region"],
-        standard=_pool(entry, "", style, slots),
-        idiom=_pool(entry, "idiom_", style, slots),
-        negated=[parse(_marked(e), slots.get) for e in _entries(entry.get("negated"), style)],
-        places=where,
+        standard=_pool(entry, "", style, compiled),
+        idiom=_pool(entry, "idiom_", style, compiled),
+        negated=marked("negated"),
+        places=[place for group, share in (entry.get("places") or {}).items() for place in places[group] * int(share)],
         severity=levels[severity] if severity else [],
         adverbs=levels.get(f"{severity}_adverb", levels["adverb"]),
         sizes=tuple(entry["sizes"]) if "sizes" in entry else None,
-        weight=float(weight[style] if isinstance(weight, Mapping) else weight),
+        weight=float(_of_style(entry.get("weight", 1), style)),
         acute=bool(entry.get("acute", False)),
         causes=_entries(entry.get("causes"), style),
         either=_entries(entry.get("either"), style),
-        gone=[parse(_marked(e), slots.get) for e in _entries(entry.get("gone"), style)],
-        opposite=[parse(e, slots.get) for e in _entries(entry.get("opposite"), style)],
+        gone=marked("gone"),
+        opposite=compiled(entry.get("opposite")),
         quiet=bool(entry.get("quiet", False)),
     )
 
 
-def _pool(entry: Mapping, prefix: str, style: str, slots: Mapping[str, list]) -> Pool:
-    pool = Pool()
-    for number in _NUMBERS:
-        for text in _entries(entry.get(prefix + number), style):
-            wrap = number != "clause" and not re.search(r"\{(loc|at|sev)\}", text)
-            phrase = Phrase(parse(_marked(text), slots.get), number, wrap)
-            (pool.clauses if number == "clause" else pool.phrases).append(phrase)
-            if number == "many":
-                pool.many.append(phrase)
-    return pool
+def _pool(entry: Mapping, prefix: str, style: str, compiled: Compile) -> Pool:
+    texts = [(number, text) for number in _NUMBERS for text in _entries(entry.get(prefix + number), style)]
+    every = [Phrase(*compiled([_marked(text)]), number, not _OWN_PLACE.search(text)) for number, text in texts]
+    by_number = {number: [p for p in every if p.number == number] for number in _NUMBERS}
+    clauses = by_number.pop("clause")
+    return Pool([p for group in by_number.values() for p in group], by_number["many"], clauses)
 
 
 def _marked(text: str) -> str:

@@ -1,12 +1,13 @@
-"""Soil clean report text the way collections do: de-identification marks, typing errors, lost blanks,
-capitals.
+"""Soil clean report text the way collections do: de-identification marks, typing errors, lost blanks, capitals.
 
-Evidence marks (private-use characters, see `dictation`) pass through unharmed.
+Evidence marks (private-use characters, see `radbook.corpora.synthetic.realizer`) pass through unharmed.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+
+from radbook.corpora.synthetic.dice import Dice
 
 __all__ = ["respelled", "soil", "wrapped"]
 
@@ -18,25 +19,23 @@ _TURNS = re.compile(
 )
 
 
-def soil(texts: Sequence[str], settings: Mapping, random: Callable[[], float]) -> list[str]:
-    """Soil the sections of one report, all in the same way.
+def soil(texts: Sequence[str], dice: Dice, masks: Mapping[str, float]) -> list[str]:
+    """Soil the sections of one report, all in the same way; `masks` says how often a word is masked.
 
-    >>> soil(["Old XXXX."], {"masks": {"old": 1.0}, "masked_x": 0, "masked_line": 1, "masked_star": 0,
-    ...      "glued": 0, "typos": 0, "capitals": 0}, lambda: 0.5)
+    >>> chances = {"masks": {"___": 1.0}, "typos": 0, "glued": 0, "capitals": 0}
+    >>> soil(["Old XXXX."], Dice("a seed", chances), {"old": 1.0})
     ['Old ___.']
     """
-    chance = random()
-    if chance < settings["masked_x"]:
-        texts = [_masked(t, settings["masks"], random) for t in texts]
-    elif chance < settings["masked_x"] + settings["masked_line"]:
-        texts = [t.replace("XXXX", "___") for t in texts]
-    elif chance < settings["masked_x"] + settings["masked_line"] + settings["masked_star"]:
-        texts = [t.replace("XXXX", "[**Name**]") for t in texts]
-    if random() < settings["typos"]:
-        texts = [_typo(t, random) for t in texts]
-    if random() < settings["glued"]:
-        texts = [_STOP.sub(lambda m: "." if random() < 0.4 else m[0], t) for t in texts]
-    return [t.upper() for t in texts] if random() < settings["capitals"] else list(texts)
+    mask = dice.name("masks")
+    if mask == "XXXX":
+        texts = [_masked(t, dice, masks) for t in texts]
+    elif mask:
+        texts = [t.replace("XXXX", mask) for t in texts]
+    if dice.happens("typos"):
+        texts = [_typo(t, dice) for t in texts]
+    if dice.happens("glued"):
+        texts = [_STOP.sub(lambda m: "." if dice.happens("glued_stop") else m[0], t) for t in texts]
+    return [t.upper() for t in texts] if dice.happens("capitals") else list(texts)
 
 
 def respelled(text: str, spellings: Mapping[str, str], random: Callable[[], float], share: float) -> str:
@@ -74,12 +73,11 @@ def wrapped(text: str, width: int, indent: str = "") -> str:
     return "\n".join(lines)
 
 
-def _masked(text: str, masks: Mapping[str, float], random: Callable[[], float]) -> str:
-    """Replace words by XXXX: those the collection's de-identification took for names, and now and then
-    another one."""
-    text = _any_of(tuple(masks)).sub(lambda m: "XXXX" if random() < masks[m[0].lower()] else m[0], text)
-    if random() < 0.25:
-        word = _word(text, random)
+def _masked(text: str, dice: Dice, masks: Mapping[str, float]) -> str:
+    """Replace words by XXXX: those the collection's de-identification took for names, and now and then another one."""
+    text = _any_of(tuple(masks)).sub(lambda m: "XXXX" if dice.random() < masks[m[0].lower()] else m[0], text)
+    if dice.happens("masked_word"):
+        word = _word(text, dice)
         if word and not _TURNS.match(word[0]) and not _in_evidence(text, word.start()):
             text = text[: word.start()] + "XXXX" + text[word.end() :]
     return text
@@ -90,8 +88,8 @@ def _any_of(words: tuple[str, ...]) -> re.Pattern:
     return re.compile(rf"\b({'|'.join(words)})\b", re.IGNORECASE)
 
 
-def _word(text: str, random: Callable[[], float]) -> re.Match | None:
-    return _WORD.search(text, int(random() * len(text))) if text else None
+def _word(text: str, dice: Dice) -> re.Match | None:
+    return _WORD.search(text, int(dice.random() * len(text))) if text else None
 
 
 def _in_evidence(text: str, at: int) -> bool:
@@ -99,11 +97,10 @@ def _in_evidence(text: str, at: int) -> bool:
     return last[0] >= 0 and last[1] != "\uf8ff"
 
 
-def _typo(text: str, random: Callable[[], float]) -> str:
-    word = _word(text, random)
+def _typo(text: str, dice: Dice) -> str:
+    word = _word(text, dice)
     if not word:
         return text
-    at = word.start() + 1 + int(random() * (len(word[0]) - 3))
-    kind = int(random() * 3)
-    swapped = (text[at + 1] + text[at], text[at + 1], text[at] + text[at : at + 2])[kind]
+    at = word.start() + 1 + int(dice.random() * (len(word[0]) - 3))
+    swapped = dice.pick((text[at + 1] + text[at], text[at + 1], text[at] + text[at : at + 2]))
     return text[:at] + swapped + text[at + 2 :]

@@ -1,150 +1,145 @@
 """Plan synthetic patients: which findings each of their reports has, how those change, and what is denied."""
 
-from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
-from itertools import accumulate
-from operator import itemgetter
 
+from radbook.corpora.synthetic.dice import Dice, weighted
 from radbook.corpora.synthetic.grammar import Concept, Grammar, load_grammar
-from radbook.corpora.synthetic.realizer import Seen
 
-__all__ = ["choose_denials", "plan_visits"]
+__all__ = ["GONE", "Seen", "choose_denials", "plan_visits"]
 
-Random = Callable[[], float]
-# How often a finding is denied that is no usual part of such lists (False) or is a device (True).
-_RARELY = {False: 0.15, True: 0.04}
+GONE = ("resolved", "removed")
 
 
-def _draw(options: list[tuple[float, object]], random: Random) -> object:
-    """Draw a value of `_cumulated`, with the chance of its weight."""
-    chance = random() * options[-1][0]
-    return options[bisect_right(options, chance, hi=len(options) - 1, key=itemgetter(0))][1]
+@dataclass
+class Seen:
+    """One finding of one patient as the radiologist thinks of it; `change` says how it compares with the last report."""
 
+    concept: Concept
+    presence: str = "present"
+    place: dict | None = None
+    side: str = "left"
+    level: int = 1
+    size: str = ""
+    change: str = ""
+    cause: str = ""
 
-def _cumulated(pairs: list[tuple[float, object]]) -> list[tuple[float, object]]:
-    return list(zip(accumulate(w for w, _ in pairs), (value for _, value in pairs), strict=True))
+    @property
+    def device(self) -> bool:
+        return self.concept.region == "devices"
 
 
 @cache
 def _tables(style: str) -> dict:
-    """Cumulated weights of what can happen to a patient."""
+    """What can happen to a patient, by weight."""
     grammar = load_grammar(style)
-    concepts, denied = grammar.concepts.values(), grammar.settings["denied"]
-    return {
-        "any": _cumulated([(c.weight, c.id) for c in concepts if c.finding.category]),
-        "minor": _cumulated([(c.weight, c.id) for c in concepts if not c.finding.category]),
-        "devices": _cumulated([(c.weight, c.id) for c in concepts if c.region == "devices"]),
-        "acute": _cumulated([(c.weight, c.id) for c in concepts if c.acute]),
-        "clusters": _cumulated([(c["weight"], c["of"]) for c in grammar.settings["clusters"]]),
-        "denied": _cumulated(
-            [(denied.get(c.id, _RARELY[c.region == "devices"]), c.id) for c in concepts if c.negated]
-        ),
+    concepts, rarely = grammar.concepts.values(), grammar.chances["denied_rarely"]
+    tables = {
+        "any": [(c.weight, c.id) for c in concepts if c.finding.category],
+        "minor": [(c.weight, c.id) for c in concepts if not c.finding.category],
+        "devices": [(c.weight, c.id) for c in concepts if c.region == "devices"],
+        "acute": [(c.weight, c.id) for c in concepts if c.acute],
+        "clusters": [(c["weight"], c["of"]) for c in grammar.clusters],
+        "denied": [
+            (grammar.words["denied"].get(c.id, rarely["device" if c.region == "devices" else "finding"]), c.id)
+            for c in concepts
+            if c.negated
+        ],
     }
+    return {name: weighted(pairs) for name, pairs in tables.items()}
 
 
-def plan_visits(grammar: Grammar, random: Random) -> list[list[Seen]]:
+def plan_visits(grammar: Grammar, dice: Dice) -> list[list[Seen]]:
     """Plan the findings of each report of one patient."""
-    tables, settings = _tables(grammar.style), grammar.settings
-    chance = random()
-    names: list[str] = []
-    if chance >= settings["normal"]:
-        if chance < settings["normal"] + settings["minor"]:
-            names = [_draw(tables["minor"], random) for _ in range(1 + int(random() * 3))]
-        else:
-            for _ in range(1 + (random() < 0.55) + (random() < 0.3) + (random() < 0.15)):
-                together = random() < 0.4
-                names += _draw(tables["clusters"], random) if together else [_draw(tables["any"], random)]
-            names += [_draw(tables["minor"], random) for _ in range(int(random() * 2.2))]
-        if random() < settings["long"] / (1 - settings["normal"]):
-            names += [_draw(tables["devices"], random) for _ in range(2 + int(random() * 3))]
-            names += [_draw(tables["any"], random) for _ in range(1 + int(random() * 3))]
-    now = [_seen(grammar.concepts[n], settings, random) for n in dict.fromkeys(names)]
-    for s in now:
-        if s.presence == "present" and random() < 0.2:
-            changes = ("stable", "stable", "stable", "new", "improved", "worse")
-            many = 6 if s.concept.region != "devices" else 4
-            s.change = changes[int(random() * many)] if s.concept.acute else "stable"
-    if random() < settings["gone"]:
-        now.append(_gone(grammar, tables, random))
-        while settings["gone_more"] and random() < settings["gone_more"]:
-            now.append(_gone(grammar, tables, random))
+    tables, names, kind = _tables(grammar.style), [], dice.name("patient")
+    if kind == "minor":
+        names = [dice.draw(tables["minor"]) for _ in range(dice.number("minor"))]
+    elif not kind:
+        for _ in range(1 + dice.count("more_findings")):
+            together = dice.happens("cluster")
+            names += dice.draw(tables["clusters"]) if together else [dice.draw(tables["any"])]
+        names += [dice.draw(tables["minor"]) for _ in range(dice.number("minor_beside"))]
+    if kind != "normal" and dice.happens("long", 1 / (1 - dice.chances["patient"]["normal"])):
+        names += [dice.draw(tables["devices"]) for _ in range(dice.number("long_devices"))]
+        names += [dice.draw(tables["any"]) for _ in range(dice.number("long_findings"))]
+    now = [_seen(grammar.concepts[name], dice) for name in dict.fromkeys(names)]
+    for seen in now:
+        if seen.presence == "present" and dice.happens("compared"):
+            changes = dice.chances["changes"][: 4 if seen.device else None]
+            seen.change = dice.pick(changes) if seen.concept.acute else "stable"
+    if dice.happens("gone"):
+        now.append(_gone(grammar, dice))
+        while dice.happens("gone_more"):
+            now.append(_gone(grammar, dice))
     visits = [now]
-    for _ in range((random() < 0.4) + (random() < 0.2) + (random() < 0.1)):
-        now = [t for s in now if s.change not in ("resolved", "removed") for t in _later(s, random)]
-        if random() < 0.3:
-            s = _seen(grammar.concepts[_draw(tables["any"], random)], settings, random)
-            if all(s.concept is not t.concept for t in now):
-                s.change = "new" if s.presence == "present" and s.concept.acute else ""
-                now.append(s)
+    for _ in range(dice.count("more_visits")):
+        now = [later for seen in now if seen.change not in GONE for later in _later(seen, dice)]
+        if dice.happens("later_new"):
+            new = _seen(grammar.concepts[dice.draw(tables["any"])], dice)
+            if all(new.concept is not seen.concept for seen in now):
+                new.change = "new" if new.presence == "present" and new.concept.acute else ""
+                now.append(new)
         visits.append(now)
     return visits
 
 
-def _seen(concept: Concept, settings: Mapping, random: Random) -> Seen:
+def _seen(concept: Concept, dice: Dice, *, hedged: float = 1.0) -> Seen:
     rare = not concept.finding.category or concept.region == "devices"
-    hedged = random() < settings["hedged"] * (0.1 if rare else 1.0)
-    place = concept.places[int(random() * len(concept.places))] if concept.places else None
-    while place and place["side"] == "both" and not concept.standard.many:
-        place = concept.places[int(random() * len(concept.places))]
-    side = place["side"] if place and place["side"] != "mid" else "left" if random() < 0.5 else "right"
-    level = (0, 0, 1, 1, 1, 1, 2, 2, 3, 1)[int(random() * 10)]
-    size = ""
-    if concept.sizes and random() < 0.7:
-        low, high = concept.sizes
-        mm = low + random() * (high - low)
-        size = f"{mm:.0f} mm" if mm < 10 and random() < 0.7 else f"{mm / 10:.1f} cm"
-    cause = ""
-    if concept.causes and not hedged and random() < 0.42:
-        cause = "certain" if random() < 0.55 else "uncertain"
-    return Seen(concept, "uncertain" if hedged else "present", place, side, level, size, "", cause)
+    seen = Seen(concept)
+    if dice.happens("hedged", hedged * (dice.chances["hedged_rarely"] if rare else 1)):
+        seen.presence = "uncertain"
+    seen.place = dice.pick(concept.places) if concept.places else None
+    while seen.place and seen.place["side"] == "both" and not concept.standard.many:
+        seen.place = dice.pick(concept.places)
+    if seen.place and seen.place["side"] != "mid":
+        seen.side = seen.place["side"]
+    else:
+        seen.side = "left" if dice.happens("left") else "right"
+    seen.level = dice.pick(dice.chances["levels"])
+    if concept.sizes and dice.happens("measured"):
+        least, most = concept.sizes
+        mm = least + dice.random() * (most - least)
+        seen.size = f"{mm:.0f} mm" if mm < 10 and dice.happens("millimeters") else f"{mm / 10:.1f} cm"
+    if concept.causes and seen.presence == "present" and dice.happens("caused"):
+        seen.cause = "certain" if dice.happens("cause_certain") else "uncertain"
+    return seen
 
 
-def _gone(grammar: Grammar, tables: Mapping, random: Random) -> Seen:
-    name = _draw(tables["devices" if random() < 0.4 else "acute"], random)
-    # Valves, stents and clips stay.
-    while grammar.settings["gone_more"] and grammar.concepts[name].region == "devices" and not grammar.concepts[name].gone:
-        name = _draw(tables["devices"], random)
-    s = _seen(grammar.concepts[name], {"hedged": 0.0}, random)
-    s.change = "removed" if s.concept.region == "devices" else "resolved"
-    return s
+def _gone(grammar: Grammar, dice: Dice) -> Seen:
+    """Something that an earlier report told of; valves, stents and clips stay, where the style tells such things often."""
+    table = "devices" if dice.happens("gone_device") else "acute"
+    concept = grammar.concepts[dice.draw(_tables(grammar.style)[table])]
+    while dice.chances["gone_more"] and concept.region == "devices" and not concept.gone:
+        concept = grammar.concepts[dice.draw(_tables(grammar.style)["devices"])]
+    seen = _seen(concept, dice, hedged=0)
+    seen.change = "removed" if seen.device else "resolved"
+    return seen
 
 
-def _later(s: Seen, random: Random) -> list[Seen]:
+def _later(seen: Seen, dice: Dice) -> list[Seen]:
     """How a finding looks on the next report (nothing: it is not mentioned again)."""
-    chance = random()
-    change, level = "", s.level
-    if not s.concept.acute:
-        if chance < 0.06:
-            return []
-        change = "stable" if chance < 0.55 else ""
-    elif chance < 0.08:
+    change = dice.name("later_acute" if seen.concept.acute else "later_lasting")
+    if change == "forgotten":
         return []
-    elif chance < 0.28:
-        change = "removed" if s.concept.region == "devices" else "resolved"
-    elif chance < 0.6:
-        change = "stable"
-    elif s.concept.region != "devices":
-        change = "improved" if chance < 0.8 else "worse"
-        level = max(0, level - 1) if change == "improved" else min(3, level + 1)
-    presence = "present" if change in ("stable", "improved", "worse") else s.presence
-    cause = s.cause if change != "resolved" else ""
-    return [Seen(s.concept, presence, s.place, s.side, level, s.size, change, cause)]
+    if change == "gone":
+        change = "removed" if seen.device else "resolved"
+    elif seen.device and change != "stable":
+        change = ""
+    level = {"improved": max(0, seen.level - 1), "worse": min(3, seen.level + 1)}.get(change, seen.level)
+    presence = "present" if change in ("stable", "improved", "worse") else seen.presence
+    return [replace(seen, presence=presence, level=level, change=change, cause="" if change == "resolved" else seen.cause)]
 
 
-def choose_denials(
-    grammar: Grammar, seen: list[Seen], random: Random, detail: float
-) -> list[list[str]]:
+def choose_denials(grammar: Grammar, seen: list[Seen], dice: Dice, detail: float) -> list[list[str]]:
     """Choose the findings to be denied, in the groups of their statements; none that the report speaks of."""
-    table = _tables(grammar.style)["denied"]
-    said = {s.concept.finding.category for s in seen} - {None} | {s.concept.id for s in seen}
-    groups, used = [], set(said)
-    for chance in (0.72 + detail * 0.2, 0.15 + detail * 0.15, 0.08):
-        if random() >= chance:
+    used = {s.concept.finding.category for s in seen} - {None} | {s.concept.id for s in seen}
+    groups = []
+    for least, span in dice.chances["denials"]:
+        if dice.random() >= least + detail * span:
             continue
         group: list[str] = []
-        for _ in range((1, 2, 2, 3, 3, 3, 3, 4)[int(random() * 8)]):
-            name = _draw(table, random)
+        for _ in range(dice.pick(dice.chances["denied_names"])):
+            name = dice.draw(_tables(grammar.style)["denied"])
             category = grammar.concepts[name].finding.category
             if name not in used and category not in used:
                 used |= {name, category} - {None}

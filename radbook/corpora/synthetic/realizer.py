@@ -5,215 +5,169 @@ They survive every later change of the text (capitals, typing errors, masking) a
 offsets of the evidence are right by construction.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from radbook.core.findings import Presence
-from radbook.corpora.synthetic.grammar import Concept, Grammar, Phrase, Pool
-from radbook.corpora.synthetic.templates import write
+from radbook.corpora.synthetic.dice import Dice
+from radbook.corpora.synthetic.grammar import Concept, Grammar, Phrase
+from radbook.corpora.synthetic.patients import GONE, Seen
+from radbook.corpora.synthetic.templates import Node, write
 
-__all__ = ["CLOSE", "OPEN", "Dictation", "Seen"]
+__all__ = ["CLOSE", "OPEN", "Dictation"]
 
 OPEN, CLOSE = 0xE000, "\uf8ff"
-_ABSENT = ("absent_one", "absent_two", "absent_three", "absent_four")
+_COUNTS = ("", "one", "two", "three", "four")
 _OTHER = {"left": "right", "right": "left"}
-# How two explanations are weighed: the frame, and what becomes of the first and the second.
-_BALANCES = (
-    ("balance_doubt", Presence.PRESENT, Presence.UNCERTAIN),
-    ("balance_doubt", Presence.PRESENT, Presence.UNCERTAIN),
-    ("balance_not", Presence.PRESENT, Presence.ABSENT),
-    ("balance_both", Presence.UNCERTAIN, Presence.UNCERTAIN),
-)
-_AS_BEFORE = ("unchanged", "stable", "as before", "similar to prior")
-# In a disjunction ("atelectasis or pneumonia") coders take these as said of the patient; the others stay
-# open.
-_TAKEN = {
-    "airspace_disease", "atelectasis", "granuloma", "infiltrate", "lung_scar", "pleural_effusion",
-    "pleural_scar", "pleural_thickening",
-}
 
-
-@dataclass
-class Seen:
-    """One finding of one patient as the radiologist thinks of it; `change` says how it compares with the
-    last report."""
-
-    concept: Concept
-    presence: str = "present"
-    place: dict | None = None
-    side: str = "left"
-    level: int = 1
-    size: str = ""
-    change: str = ""
-    cause: str = ""
+Mention = tuple[str, str]  # a wording and its grammatical number
 
 
 class Dictation:
     """Dictate one report.
 
-    `marks` collects (concept, presence) of each evidence mark in the text; `tails` holds groups of absent
-    findings that
+    `marks` collects (concept, presence) of each evidence mark in the text; `tails` holds groups of absent findings that
     are to be denied at the end of another statement ("cardiomegaly without edema").
     """
 
-    def __init__(self, grammar: Grammar, random: Callable[[], float]) -> None:
+    def __init__(self, grammar: Grammar, dice: Dice) -> None:
         self.grammar = grammar
-        self.slots = grammar.slots
-        self.random = random
+        self.dice = dice
         self.marks: list[tuple[Concept, str]] = []
         self.context: dict[str, str] = {">": CLOSE, "side": "left"}
         self.tails: list[Sequence[str]] = []
 
-    def pick(self, options: Sequence) -> object:
-        return options[int(self.random() * len(options))]
-
-    def say(self, name: str) -> str:
-        return write(self.slots[name], self.random, self.context)
+    def say(self, slot: str) -> str:
+        """Write one entry of a slot of the grammar."""
+        return self._write(self.grammar.slots[slot])
 
     def mention(
         self, seen: Seen, presence: str | None = None, *, plain: bool = False, clauses: bool = False
-    ) -> tuple[str, str]:
-        """Give one wording of a finding with its evidence marked, and its grammatical number."""
-        concept, random = seen.concept, self.random
-        pool = self._pool(concept)
-        phrase = self._phrase(pool, seen, clauses)
+    ) -> Mention:
+        """Give one wording of a finding with its evidence marked; `plain` leaves severity and place out."""
+        concept, dice, context = seen.concept, self.dice, self.context
+        phrase = self._phrase(seen, clauses)
         graded = concept.severity and not plain and seen.change not in ("improved", "worse")
-        sev = "" if not graded or random() < 0.45 else self._write(concept.severity[seen.level]) + " "
-        loc = at = ""
-        if seen.place and not plain:
-            chance = random()
-            if chance < 0.48:
-                loc = self._write(seen.place["adj"]) + " "
-            elif chance < 0.78:
-                at = " " + self._write(seen.place["at"])
-        context = self.context
-        context["sev"], context["loc"], context["at"] = sev, loc, at
-        context["sevly"] = "" if random() < 0.35 else self._write(concept.adverbs[seen.level]) + " "
-        context["side"] = seen.side if seen.side in ("left", "right") else self.pick(("left", "right"))
-        context["measure"] = seen.size or f"{1 + int(random() * 60) / 10:.1f} cm"
-        context["size"] = seen.size + " " if seen.size and random() < 0.5 else ""
+        sev = self._write(concept.severity[seen.level]) + " " if graded and not dice.happens("no_severity") else ""
+        form = dice.name("place") if seen.place and not plain else ""
+        loc = self._write(seen.place["adj"]) + " " if form == "adj" else ""
+        at = " " + self._write(seen.place["at"]) if form == "at" else ""
+        context |= {"sev": sev, "loc": loc, "at": at}
+        context["sevly"] = "" if dice.happens("no_adverb") else self._write(concept.adverbs[seen.level]) + " "
+        context["side"] = seen.side if seen.side in _OTHER else dice.pick(("left", "right"))
+        context["measure"] = seen.size or f"{dice.number('measure') / 10:.1f} cm"
+        context["size"] = seen.size + " " if seen.size and dice.happens("size_first") else ""
         self._mark(concept, presence or seen.presence)
-        text = write(phrase.node, random, context)
-        if phrase.wrap:
-            text = (loc + sev if loc and random() < 0.12 else sev + loc) + text + at
+        text = self._write(phrase.node)
+        if phrase.wrap and phrase.number != "clause":
+            text = (loc + sev if loc and dice.happens("place_first") else sev + loc) + text + at
         return text, phrase.number
 
-    def _write(self, options: list) -> str:
-        return write(options, self.random, self.context)
-
-    def _pool(self, concept: Concept) -> Pool:
-        if concept.idiom.phrases and self.random() < self.grammar.settings["idiom"]:
-            return concept.idiom
-        return concept.standard
-
-    def _phrase(self, pool: Pool, seen: Seen, clauses: bool) -> Phrase:
-        whole = len(pool.clauses)
-        if clauses and whole and self.random() < whole / (whole + len(pool.phrases)):
-            return self.pick(pool.clauses)
-        if seen.side == "both" and pool.many and self.random() < 0.8:
-            return self.pick(pool.many)
-        return self.pick(pool.phrases)
-
-    def framed(self, frame: str, mentions: Sequence[tuple[str, str]], *, article: bool = True) -> str:
+    def framed(self, frame: str, mentions: Sequence[Mention], *, article: bool = True) -> str:
         """Put mentions into a sentence frame, with agreement of number and article."""
-        context = self.context
-        for name, mention in zip("XYZW", mentions, strict=False):
-            context[name] = mention[0]
-        many = mentions[0][1] == "many"
-        context["is"], context["has"], context["s"] = ("are", "have", "") if many else ("is", "has", "s")
-        context["a"] = "\x01" if article and mentions[0][1] == "one" and self.random() < 0.8 else ""
+        number = mentions[0][1]
+        self.context |= dict(zip("XYZW", (text for text, _ in mentions), strict=False))
+        verbs = ("are", "have", "") if number == "many" else ("is", "has", "s")
+        self.context |= zip(("is", "has", "s"), verbs, strict=True)
+        self.context["a"] = "\x01" if article and number == "one" and self.dice.happens("article") else ""
         return self.say(frame)
 
     def state(self, seen: Seen) -> str:
         """Dictate one statement about one finding, with its cause where it has one."""
-        change = seen.change
-        if change in ("resolved", "removed"):
-            if seen.concept.gone and self.random() < 0.3:
-                self._mark(seen.concept, Presence.ABSENT.value)
+        concept, change, dice = seen.concept, seen.change, self.dice
+        if change in GONE:
+            if concept.gone and dice.happens("gone_idiom"):
+                self._mark(concept, "absent")
                 self.context["side"] = seen.side if seen.side in _OTHER else "left"
-                return self._write(seen.concept.gone)
-            return self.framed(change, [self.mention(seen, "absent", plain=self.random() < 0.6)])
+                return self._write(concept.gone)
+            return self.framed(change, [self.mention(seen, "absent", plain=dice.happens("gone_plain"))])
         if seen.presence == "uncertain":
-            return self.framed("uncertain", [self.mention(seen, plain=self.random() < 0.3)])
-        text, number = self.mention(seen, clauses=not change or self.random() < 0.3)
-        article = seen.side != "both"
-        if seen.concept.either and number != "clause" and self.random() < 0.12:
-            text += self.or_else(seen)
-        if not change and number != "clause" and seen.concept.region != "devices" and self.random() < 0.16:
+            return self.framed("uncertain", [self.mention(seen, plain=dice.happens("uncertain_plain"))])
+        text, number = self.mention(seen, clauses=not change or dice.happens("compared_clause"))
+        clause = number == "clause"
+        if concept.either and not clause and dice.happens("either"):
+            text += self._or_else(seen)
+        if not change and not clause and not seen.device and dice.happens("prefix"):
             statement = self.say("prefix") + " " + text
-        elif number == "clause":
-            statement = text + (f", {self.pick(_AS_BEFORE)}" if change == "stable" else "")
+        elif clause:
+            statement = text + (f", {self.say('as_before')}" if change == "stable" else "")
         else:
             frame = change or "present"
-            if seen.concept.region == "devices" and frame in ("present", "stable"):
-                frame += "_device"
-            statement = self.framed(frame, [(text, number)], article=article)
+            frame += "_device" if seen.device and frame in ("present", "stable") else ""
+            statement = self.framed(frame, [(text, number)], article=seen.side != "both")
         if seen.cause:
             return statement + self.because(seen)
-        chance = self.grammar.settings["opposite"] if seen.concept.opposite and seen.side in _OTHER else 0
-        if chance and self.random() < chance:
+        if concept.opposite and seen.side in _OTHER and dice.happens("opposite"):
             self.context["other"] = _OTHER[seen.side]
-            return statement + ". " + self._write(seen.concept.opposite)
-        return statement + self.say("qualifier") if self.random() < 0.1 else statement
+            return statement + ". " + self._write(concept.opposite)
+        return statement + self.say("qualifier") if dice.happens("qualifier") else statement
 
     def because(self, seen: Seen) -> str:
-        """Dictate what a finding is thought to be: surely, or only perhaps."""
-        causes = seen.concept.causes
-        sure = seen.cause == "certain"
-        first = self._other(seen, self.pick(causes))
-        balance = self.grammar.settings["balance"]
-        if balance and self.random() < balance:
-            second = self._other(seen, self.pick(causes))
+        """Dictate what a finding is thought to be: surely, only perhaps, or weighed against something else."""
+        dice, presence = self.dice, "present" if seen.cause == "certain" else "uncertain"
+        first = self._other(seen, seen.concept.causes)
+        if dice.happens("balance"):
+            second = self._other(seen, seen.concept.causes)
             if second.concept.finding.category != first.concept.finding.category:
-                return self._balanced(first, second)
-        presence = "present" if sure else "uncertain"
-        text = self.mention(first, presence, plain=self.random() < 0.75)[0]
-        second = self._other(seen, self.pick(causes))
-        if self.random() < 0.3 and second.concept is not first.concept:
-            link = self.say("or_link")
-            presence = "present" if sure and self._taken(second, link) else "uncertain"
-            text += link + self.mention(second, presence, plain=True)[0]
+                frame, one, other = dice.pick(self.grammar.words["balances"])
+                text = self.mention(first, one, plain=dice.happens("balance_plain"))[0]
+                self.context["Z"] = self.mention(second, other, plain=True)[0]
+                self.context["Y"] = text
+                return self.say(frame)
+        text = self.mention(first, presence, plain=dice.happens("cause_plain"))[0]
+        second = self._other(seen, seen.concept.causes)
+        if dice.happens("second_cause") and second.concept is not first.concept:
+            text += self._or(second, "or_link", presence, plain=True)
         self.context["Y"] = text
-        return self.say("certain_link" if sure else "uncertain_link")
+        return self.say("certain_link" if seen.cause == "certain" else "uncertain_link")
 
-    def _balanced(self, first: Seen, second: Seen) -> str:
-        """Dictate what a finding is thought to be, with the alternative that is thought of beside it."""
-        frame, one, other = self.pick(_BALANCES)
-        plain = self.random() < 0.8
-        text = self.mention(first, one.value, plain=plain)[0]
-        self.context["Z"] = self.mention(second, other.value, plain=True)[0]
-        self.context["Y"] = text
-        return self.say(frame)
-
-    def or_else(self, seen: Seen) -> str:
-        """Dictate the other half of a disjunction ("atelectasis or infiltrate")."""
-        other = self._other(seen, self.pick(seen.concept.either))
-        link = self.say("either_link")
-        presence = "present" if seen.presence == "present" and self._taken(other, link) else "uncertain"
-        return link + self.mention(other, presence, plain=self.random() < 0.8)[0]
-
-    def _taken(self, other: Seen, link: str) -> bool:
-        doubted = " v" in link and self.grammar.settings["versus_doubts"]
-        return other.concept.id in _TAKEN and not doubted
-
-    def _other(self, seen: Seen, name: str) -> Seen:
-        concept = self.grammar.concepts[name]
-        places = concept.places
-        return Seen(concept, place=seen.place if places else None, side=seen.side, level=min(seen.level, 1))
-
-    def deny(self, names: Sequence[str], frames: Sequence[str] = _ABSENT) -> str:
+    def deny(self, names: Sequence[str], frame: str = "absent") -> str:
         """Dictate that some findings are absent, in one statement."""
-        return self.framed(frames[len(names) - 1], self.denied(names))
+        return self.framed(f"{frame}_{_COUNTS[len(names)]}", self.denied(names))
 
-    def denied(self, names: Sequence[str]) -> list[tuple[str, str]]:
+    def denied(self, names: Sequence[str]) -> list[Mention]:
         """Give wordings of findings that are absent."""
         mentions = []
         for name in names:
             concept = self.grammar.concepts[name]
-            self._mark(concept, Presence.ABSENT.value)
+            self._mark(concept, "absent")
             mentions.append((self._write(concept.negated), "mass"))
         return mentions
+
+    def but(self, there: Seen) -> str:
+        """Dictate an exception: what there is, and that the rest is not."""
+        mention = self.mention(there)
+        if not self.tails:
+            return self.framed("except_lungs" if there.concept.region == "lungs" else "except_any", [mention])
+        names = self.tails.pop()
+        return self.framed(f"but_{_COUNTS[len(names)]}", [mention, *self.denied(names)])
+
+    def _or_else(self, seen: Seen) -> str:
+        """Dictate the other half of a disjunction ("atelectasis or infiltrate")."""
+        return self._or(self._other(seen, seen.concept.either), "either_link", seen.presence)
+
+    def _or(self, other: Seen, link_slot: str, presence: str, *, plain: bool = False) -> str:
+        link, words = self.say(link_slot), self.grammar.words
+        doubted = " v" in link and self.dice.chances["versus_doubts"]
+        taken = presence == "present" and other.concept.id in words["taken"] and not doubted
+        plain = plain or self.dice.happens("either_plain")
+        return link + self.mention(other, "present" if taken else "uncertain", plain=plain)[0]
+
+    def _phrase(self, seen: Seen, clauses: bool) -> Phrase:
+        dice, pool = self.dice, seen.concept.standard
+        if seen.concept.idiom.phrases and dice.happens("idiom"):
+            pool = seen.concept.idiom
+        whole = len(pool.clauses)
+        if clauses and whole and dice.random() < whole / (whole + len(pool.phrases)):
+            return dice.pick(pool.clauses)
+        return dice.pick(pool.many if seen.side == "both" and pool.many and dice.happens("plural") else pool.phrases)
+
+    def _other(self, seen: Seen, names: Sequence[str]) -> Seen:
+        concept = self.grammar.concepts[self.dice.pick(names)]
+        place = seen.place if concept.places else None
+        return Seen(concept, place=place, side=seen.side, level=min(seen.level, 1))
 
     def _mark(self, concept: Concept, presence: str) -> None:
         self.context["<"] = chr(OPEN + len(self.marks))
         self.marks.append((concept, presence))
+
+    def _write(self, node: Node) -> str:
+        return write(node, self.dice.random, self.context)

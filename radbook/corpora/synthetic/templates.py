@@ -5,7 +5,8 @@ character literally.
 A slot is filled from the list of that name in the same grammar, or by the writer (`{X}`, `{loc}`, ...).
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 
 from radbook.core.errors import RadbookError
 
@@ -13,6 +14,8 @@ __all__ = ["Node", "parse", "write"]
 
 # A node is a literal, a list (one of), a tuple (all of), or a Slot (asked from the writer's context).
 Node = object
+
+_TOKEN = re.compile(r"\\(?P<escaped>.)|\{(?P<slot>[^}]*)\}|(?P<sign>[()|<>])|(?P<plain>[^\\{()|<>]+)", re.DOTALL)
 
 
 class Slot(str):
@@ -27,56 +30,34 @@ def parse(template: str, lookup: Callable[[str], list | None]) -> Node:
     >>> write(parse("a (b|b) {c} <\\(d\\)>", {"c": ["x"]}.get), lambda: 0.0, {"<": "[", ">": "]"})
     'a b x [(d)]'
     """
-    node, end = _sequence(template, 0, lookup, nested=False)
-    if end != len(template):
-        raise RadbookError(f"grammar template {template!r}: unbalanced bracket at character {end}")
-    return node
+    return _sequence(template, _TOKEN.finditer(template), lookup, nested=False)
 
 
-def _sequence(text: str, at: int, lookup: Callable, *, nested: bool) -> tuple[Node, int]:
+def _sequence(template: str, tokens: Iterator[re.Match], lookup: Callable, *, nested: bool) -> Node:
     choices: list[Node] = []
     parts: list[Node] = []
-    literal = ""
-    while at < len(text):
-        char = text[at]
-        if char == "\\":
-            literal += text[at + 1]
-            at += 2
-            continue
-        if char not in "({<>|)" or (char in "|)" and not nested):
-            literal += char
-            at += 1
-            continue
-        if literal:
-            parts.append(literal)
-            literal = ""
-        if char == "(":
-            inner, at = _sequence(text, at + 1, lookup, nested=True)
-            if at >= len(text):
-                raise RadbookError(f"grammar template {text!r}: a bracket is not closed")
-            parts.append(inner)
-        elif char == "{":
-            end = text.index("}", at)
-            name = text[at + 1 : end]
-            listed = lookup(name)
-            parts.append(Slot(name) if listed is None else listed)
-            at = end
-        elif char in "<>":
-            parts.append(Slot(char))
-        else:
-            choices.append(_join(parts))
+    for token in tokens:
+        kind, value = token.lastgroup, token[token.lastgroup]
+        if kind == "slot":
+            listed = lookup(value)
+            parts.append(Slot(value) if listed is None else listed)
+        elif kind == "sign" and value == "(":
+            parts.append(_sequence(template, tokens, lookup, nested=True))
+        elif kind == "sign" and value in "<>":
+            parts.append(Slot(value))
+        elif kind == "sign" and nested:
+            choices.append(_joined(parts))
             parts = []
-            if char == ")":
-                return choices, at
-        at += 1
-    if literal:
-        parts.append(literal)
+            if value == ")":
+                return choices
+        else:
+            parts.append(value)
     if nested:
-        raise RadbookError(f"grammar template {text!r}: a bracket is not closed")
-    return _join(parts), at
+        raise RadbookError(f"grammar template {template!r}: a bracket is not closed")
+    return _joined(parts)
 
 
-def _join(parts: list[Node]) -> Node:
+def _joined(parts: list[Node]) -> Node:
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
