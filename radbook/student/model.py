@@ -16,7 +16,7 @@ from radbook.corpora.sections import body_of
 from radbook.student.base import base_hash, base_name, load_base, load_tokenizer, prompt_style, resolve_base
 from radbook.student.environment import free_memory
 from radbook.student.generation.confidence import list_probabilities
-from radbook.student.generation.generate import PORTION, end_engine, generate
+from radbook.student.generation.generate import PORTION, generate
 from radbook.student.prompts import encode_prompts, template_hash
 from radbook.student.training.adapter import check_commit, load_adapter
 from radbook.tasks import TASKS, Task
@@ -105,9 +105,7 @@ class Student:
         return self._loaded
 
     def release(self) -> None:
-        """Free the memory of the model, and of vLLM where it wrote; the next use loads it again."""
-        if self._loaded is not None:
-            end_engine(self._loaded[0])
+        """Free the memory of the model and of its engine; the next use loads it again."""
         self._loaded = None
         free_memory()
 
@@ -118,7 +116,6 @@ class Student:
         *,
         max_new_tokens: int = 150,
         batch_size: int = 64,
-        vllm: bool = True,
         progress: Callable[[str], None] | None = None,
     ) -> pd.DataFrame:
         """Label every report for every task.
@@ -127,7 +124,7 @@ class Student:
         ----------
         reports, tasks
             What is read, and what is asked of each report.
-        max_new_tokens, batch_size, vllm, progress
+        max_new_tokens, batch_size, progress
             As for `radbook.student.generation.generate.generate`.
 
         Returns
@@ -148,7 +145,7 @@ class Student:
             tell = (lambda line, name=name: progress(f"{name}: {line}")) if progress else None
             replies = generate(
                 model, tokenizer, list(asked.values()), max_new_tokens=max_new_tokens, batch_size=batch_size,
-                vllm=vllm, progress=tell,
+                progress=tell,
             )  # fmt: skip
             answered = dict(zip(asked, replies, strict=True))
             for k, report_id in enumerate(ids):
