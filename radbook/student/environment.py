@@ -1,4 +1,4 @@
-"""What surrounds the heavy libraries: a door to them, variables set before their import, silence, and what this processor can do."""
+"""What surrounds the heavy libraries: a door to them, variables set before it opens, silence, what this processor can do."""
 
 import contextlib
 import gc

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from radbook.student.generation.generate import PORTION, generate
 from radbook.student.prompts import encode_prompts, template_hash
 from radbook.student.training.adapter import check_commit, load_adapter
 from radbook.tasks import TASKS, Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["Student"]
 
@@ -40,7 +43,7 @@ class Student:
     ) -> None:
         self.base_model, self.source, self.style, self.adapter = base_model, source, style, adapter
         self._commit = commit
-        self._loaded: tuple[Any, Any] | None = None
+        self._loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase] | None = None
 
     @classmethod
     def load(cls, folder: str | Path) -> "Student":
@@ -88,7 +91,7 @@ class Student:
         """Take a base model as it is."""
         return cls(base_model, source=f"base:{base_name(base_model)}", style=prompt_style(base_model))
 
-    def model(self) -> tuple[Any, Any]:
+    def model(self) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
         """Return the model, its adapter merged, and the tokenizer; they are loaded on first use."""
         if self._loaded is None:
             # Plain transformers: replies then do not depend on which backend trained the adapter.
