@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MAX_NEW_TOKENS = 150
-PEER_BATCH = 16  # of 8, 16, 32 and 64 the fastest for `generate` on a CPU, whose cache is copied at every token
+PEER_BATCH = (
+    16  # of 8, 16, 32 and 64 the fastest for `generate` on a CPU, whose cache is copied at every token
+)
 WAYS = {
     "one": "generate, one prompt at a time",
     "batched": f"generate in batches of {PEER_BATCH}, no prefix kept",
@@ -63,7 +65,8 @@ def measure(
             rows.append((f"student, {what}, {len(own)} replies", rate["radbook"], "replies/CPU s"))
             rows += [(f"{WAYS[way]}, {what}", rate[way], "replies/CPU s") for way in WAYS]
             rows += [
-                (f"student / {WAYS[way]}, {what}", rate["radbook"] / rate[way], "times as fast") for way in WAYS
+                (f"student / {WAYS[way]}, {what}", rate["radbook"] / rate[way], "times as fast")
+                for way in WAYS
             ]
             rows.append((f"replies that are those of one at a time, {what}", 100 * same, "%"))
     finally:

@@ -6,17 +6,20 @@ runs of the same report differ from each other.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from radbook.tasks import TASKS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["as_chat", "encode_prompts", "freeze_date", "template_hash"]
+__all__ = ["as_chat", "encode_prompts", "freeze_date", "template_hash", "token_ids"]
 
 _DATE = "26 Jul 2024"
+_PORTION = 4096  # prompts; lists of the tokens of a whole cohort's would take more memory than anything else
 
 
 def as_chat(tokenizer: "PreTrainedTokenizerBase", prompt: str) -> str:
@@ -36,6 +39,13 @@ def encode_prompts(tokenizer: "PreTrainedTokenizerBase", prompts: Iterable[str])
     """Turn prompts into the token ids that training and generation both start from (chat template included)."""
     texts = [as_chat(tokenizer, p) for p in prompts]
     return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+
+
+def token_ids(tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[str]) -> list[np.ndarray]:
+    """Return what `encode_prompts` returns, each row as a small array."""
+    starts = range(0, len(prompts), _PORTION)
+    portions = (encode_prompts(tokenizer, prompts[k : k + _PORTION]) for k in starts)
+    return [np.array(ids, dtype=np.int32) for portion in portions for ids in portion]
 
 
 def template_hash(tokenizer: "PreTrainedTokenizerBase", style: str) -> str:

@@ -19,9 +19,9 @@ import numpy as np
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import CATEGORIES, NORMAL
 from radbook.student.environment import quiet, torch
-from radbook.student.generation.generate import PORTION, at_once, progress_of
+from radbook.student.generation.generate import at_once, progress_of
 from radbook.student.generation.shared_prefix import read_prefix, repeated, sees_everything, shared_prefix
-from radbook.student.prompts import encode_prompts
+from radbook.student.prompts import token_ids
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
@@ -82,20 +82,17 @@ def list_probabilities(
     plans = {row: _Plan(tokenizer, row) for row in dict.fromkeys(lists)}
     result = np.full((len(prompts), len(CATEGORIES)), np.nan)
     tell, size = progress_of(progress, len(prompts), "lists"), at_once(model, batch_size)
+    ids = token_ids(tokenizer, prompts)
+    order, prefix = sorted(range(len(ids)), key=lambda k: -len(ids[k])), shared_prefix(ids)
     model.eval()
-    for start in range(0, len(prompts), PORTION):
-        ids = encode_prompts(tokenizer, prompts[start : start + PORTION])
-        order = sorted(range(len(ids)), key=lambda k, ids=ids: -len(ids[k]))
-        prefix = shared_prefix(ids)
-        with quiet(), torch.inference_mode():
-            cache = read_prefix(model, prefix)
-            for first in range(0, len(order), size):
-                rows = order[first : first + size]
-                chosen = [plans[lists[start + k]] for k in rows]
-                own = [ids[k][len(prefix) :] for k in rows]
-                for k, plan, logits in zip(rows, chosen, _read(model, cache, own, chosen), strict=True):
-                    result[start + k] = plan.probabilities(logits)
-                tell(len(rows))
+    with quiet(), torch.inference_mode():
+        cache = read_prefix(model, prefix)
+        for first in range(0, len(order), size):
+            rows = order[first : first + size]
+            chosen = [plans[lists[k]] for k in rows]
+            logits = _read(model, cache, [ids[k][len(prefix) :] for k in rows], chosen)
+            result[rows] = [plan.probabilities(row) for plan, row in zip(chosen, logits, strict=True)]
+            tell(len(rows))
     return result
 
 
@@ -103,7 +100,8 @@ class _Plan:
     """What must be read to know every decision of one list: `nodes`, the tokens behind the prompt, as a tree."""
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", named: tuple[str, ...]) -> None:
-        self.decisions: list[tuple[tuple[str, ...], Ways]] = []  # the categories decided at a place, and the ways on
+        # For each place in the list: the categories decided there, and the ways to go on.
+        self.decisions: list[tuple[tuple[str, ...], Ways]] = []
         forks: dict[Path, None] = {}
         for k in range(len(named) + 1):
             before = named[:k]
@@ -156,7 +154,7 @@ def _chances(ways: Ways, shares: Shares, path: Path = ()) -> dict[str, float]:
 
 
 def _read(
-    model: "PreTrainedModel", cache: "DynamicCache | None", prompts: list[list[int]], plans: list[_Plan]
+    model: "PreTrainedModel", cache: "DynamicCache | None", prompts: list[np.ndarray], plans: list[_Plan]
 ) -> np.ndarray:
     """One pass: each prompt, then the nodes of its plan, each of which sees the prompt and what it goes on from.
 

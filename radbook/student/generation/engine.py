@@ -30,7 +30,7 @@ _ENGINES: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def engine_of(
-    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", probe: Sequence[int]
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", probe: list[int]
 ) -> "tuple[Generator | None, str]":
     """Return the engine that writes what a model would write, or none and why not.
 
@@ -41,20 +41,18 @@ def engine_of(
     probe
         The longest prompt, on which a new engine must agree with the model.
     """
-    if model.device.type != "cpu" or model.dtype != torch.float32:
-        return None, f"CTranslate2 is used on a CPU in float32, and the model is {model.dtype} on {model.device}"
-    if hasattr(model, "peft_config"):
-        return None, "an adapter is not merged"
-    if not sees_everything(model):
-        return None, f"CTranslate2 is not used for models of the type {model.config.model_type}, or with a window"
+    fits = model.device.type == "cpu" and model.dtype == torch.float32 and sees_everything(model)
+    if not fits or hasattr(model, "peft_config"):
+        kind = f"{model.config.model_type}, {model.dtype}, on {model.device}"
+        return None, f"CTranslate2 takes merged Llama-type models in float32 on a CPU, not this one ({kind})"
     made_of = torch.get_num_threads(), _digest(model)
     if _ENGINES.get(model, ((),))[0] != made_of:
         try:
             engine = _convert(model, tokenizer)
-            same = _agree(engine, model, probe)
-            why = "" if same else "the model as CTranslate2 read it computes something else"
-        except (OSError, ValueError, RuntimeError, NotImplementedError, AttributeError) as error:
-            engine, why = None, f"CTranslate2 cannot read it ({str(error).strip().partition(chr(10))[0][:200]})"
+            why = "" if _agree(engine, model, probe) else "CTranslate2 computes something else than the model"
+        except (OSError, ValueError, RuntimeError, AttributeError) as error:
+            reason = str(error).strip().partition("\n")[0][:200]
+            engine, why = None, f"CTranslate2 cannot read the model ({reason})"
         _ENGINES[model] = made_of, (None if why else engine), why
     return _ENGINES[model][1:]
 
@@ -109,7 +107,7 @@ def _convert(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> 
         gc.unfreeze()
 
 
-def _agree(engine: "Generator", model: "PreTrainedModel", probe: Sequence[int]) -> bool:
-    found = torch.from_numpy(np.array(engine.forward_batch([list(probe)])))
-    expected = model(input_ids=torch.tensor([list(probe)])).logits
+def _agree(engine: "Generator", model: "PreTrainedModel", probe: list[int]) -> bool:
+    found = torch.from_numpy(np.array(engine.forward_batch([probe])))
+    expected = model(input_ids=torch.tensor([probe])).logits
     return torch.allclose(found, expected, rtol=1e-3, atol=1e-2)

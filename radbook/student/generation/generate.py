@@ -8,21 +8,23 @@ the status) belongs to what `Task.parse` reads.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from radbook.core.errors import RadbookError
 from radbook.student.environment import quiet, torch
 from radbook.student.generation import engine as ctranslate2
 from radbook.student.generation.shared_prefix import read_prefix, repeated, sees_everything, shared_prefix
-from radbook.student.prompts import encode_prompts
+from radbook.student.prompts import token_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["PORTION", "at_once", "generate", "progress_of"]
+__all__ = ["at_once", "generate", "progress_of"]
 
-PORTION = 4096  # prompts: the tokens of a whole cohort's would take more memory than anything else
 _ON_A_CPU = 16  # prompts read together; more wait for the longest of them and are slower
 
 
@@ -63,28 +65,25 @@ def generate(
     for name, value in (("max_new_tokens", max_new_tokens), ("batch_size", batch_size)):
         if value < 1:
             raise RadbookError(f"{name} is {value}: give a whole number of at least 1")
-    replies, size = [""] * len(prompts), at_once(model, batch_size)
-    tell = progress_of(progress, len(prompts), "replies")
-    told = False
+    if not prompts:
+        return []
+    asked = Counter(prompts)
+    ids = dict(zip(asked, token_ids(tokenizer, list(asked)), strict=True))
+    order = sorted(ids, key=lambda prompt: -len(ids[prompt]))  # prompts of like length are read together
+    tell, size = progress_of(progress, len(prompts), "replies"), at_once(model, batch_size)
+    replies: dict[str, str] = {}
     model.eval()
-    for start in range(0, len(prompts), PORTION):
-        places: dict[tuple[int, ...], list[int]] = {}
-        for place, ids in enumerate(encode_prompts(tokenizer, prompts[start : start + PORTION]), start):
-            places.setdefault(tuple(ids), []).append(place)
-        asked = sorted(places, key=len, reverse=True)  # prompts of like length are read together
-        with quiet(), torch.inference_mode():
-            write, why = _writer(model, tokenizer, asked, max_new_tokens)
-            if why and progress and not told:
-                told = True
-                progress(f"transformers writes the replies: {why}")
-            for first in range(0, len(asked), size):
-                rows = asked[first : first + size]
-                texts = tokenizer.batch_decode(write(rows), skip_special_tokens=True)
-                for ids, text in zip(rows, texts, strict=True):
-                    for place in places[ids]:
-                        replies[place] = text.strip()
-                tell(sum(len(places[ids]) for ids in rows))
-    return replies
+    with quiet(), torch.inference_mode():
+        write, why = _writer(model, tokenizer, [ids[prompt] for prompt in order], max_new_tokens)
+        if why and progress:
+            progress(f"transformers writes the replies: {why}")
+        for first in range(0, len(order), size):
+            part = order[first : first + size]
+            written = write([ids[prompt].tolist() for prompt in part])
+            texts = tokenizer.batch_decode(written, skip_special_tokens=True)
+            replies |= {prompt: text.strip() for prompt, text in zip(part, texts, strict=True)}
+            tell(sum(asked[prompt] for prompt in part))
+    return [replies[prompt] for prompt in prompts]
 
 
 def at_once(model: "PreTrainedModel", batch_size: int) -> int:
@@ -110,15 +109,15 @@ def progress_of(progress: Callable[[str], None] | None, total: int, what: str) -
 def _writer(
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerBase",
-    asked: Sequence[tuple[int, ...]],
+    asked: Sequence[np.ndarray],
     max_new_tokens: int,
 ) -> tuple[Callable[[Sequence[Sequence[int]]], list[list[int]]], str]:
-    """Return what writes the tokens of the replies to a batch of prompts, and if it is not CTranslate2, why."""
+    """Return what writes the tokens of the replies to a batch of prompts (the longest first), and why not CTranslate2."""
     known = model.generation_config.eos_token_id
     ends = {tokenizer.eos_token_id, *(known if isinstance(known, list) else [known])} - {None}
     limits = {"stops": sorted(ends), "max_new_tokens": max_new_tokens}
     prefix = shared_prefix(asked) if sees_everything(model) else []
-    engine, why = ctranslate2.engine_of(model, tokenizer, asked[0])
+    engine, why = ctranslate2.engine_of(model, tokenizer, asked[0].tolist())
     if engine:
         return ctranslate2.writer(engine, tokenizer, prefix, **limits), ""
     return _transformers_writer(model, tokenizer, prefix, **limits), why

@@ -9,6 +9,8 @@ from copy import deepcopy
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from radbook.student.environment import torch, transformers
 
 if TYPE_CHECKING:
@@ -21,19 +23,20 @@ _LEAST = 48  # tokens; a shorter beginning costs more to keep apart than to read
 _PLAIN = ("llama", "mistral", "qwen2", "qwen3")
 
 
-def shared_prefix(ids: Sequence[Sequence[int]]) -> list[int]:
+def shared_prefix(ids: Sequence[np.ndarray]) -> list[int]:
     """Return the tokens all prompts begin with, or none if that is too few to be worth it.
 
     Every prompt keeps at least one token of its own.
 
-    >>> shared_prefix([[*range(60), 7], [*range(60), 8, 9]]) == list(range(60))
+    >>> shared_prefix([np.array([*range(60), 7]), np.array([*range(60), 8, 9])]) == list(range(60))
     True
     """
     if len(ids) < 2:
         return []
     # What the first and the last in order share, all share.
-    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(min(ids), max(ids), strict=False))
-    shared = [token for token, _ in pairs][: min(map(len, ids)) - 1]
+    ends = (pick(ids, key=np.ndarray.tolist).tolist() for pick in (min, max))
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False))
+    shared = [token for token, _ in same][: min(map(len, ids)) - 1]
     return shared if len(shared) >= _LEAST else []
 
 
@@ -50,7 +53,9 @@ def read_prefix(model: "PreTrainedModel", prefix: Sequence[int]) -> "DynamicCach
     if not prefix:
         return None
     cache = transformers.DynamicCache()
-    model(input_ids=torch.tensor([list(prefix)], device=model.device), past_key_values=cache, logits_to_keep=1)
+    model(
+        input_ids=torch.tensor([list(prefix)], device=model.device), past_key_values=cache, logits_to_keep=1
+    )
     return cache
 
 

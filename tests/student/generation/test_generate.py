@@ -1,6 +1,7 @@
 from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from radbook.core.errors import RadbookError
@@ -29,12 +30,12 @@ def adapted(loaded):
     import torch
     from peft import LoraConfig, get_peft_model
 
-    model = get_peft_model(deepcopy(loaded[0]), LoraConfig(r=4, target_modules="all-linear")).eval()
     torch.manual_seed(1)
+    model = get_peft_model(deepcopy(loaded[0]), LoraConfig(r=4, target_modules="all-linear")).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "lora_B" in name:
-                weight.normal_(std=0.05)
+                weight.normal_(std=0.2)
     return model, loaded[1]
 
 
@@ -77,7 +78,7 @@ def test_an_adapter_writes_the_same_merged_or_not(adapted, loaded, bodies, style
     assert reference != one_at_a_time(*loaded, prompts, max_new_tokens=12)
     lines = []
     assert generate(model, tokenizer, prompts, max_new_tokens=12, progress=lines.append) == reference
-    assert lines[0].startswith(f"{FALLBACK}an adapter is not merged")
+    assert lines[0].startswith(FALLBACK) and "merged" in lines[0]
     merged, lines = deepcopy(model).merge_and_unload(), []
     assert generate(merged, tokenizer, prompts, max_new_tokens=12, progress=lines.append) == reference
     assert lines[0].startswith("12 of 12 replies")
@@ -92,7 +93,9 @@ def random_model(kind):
     rope = {"rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
     config = {
         "grouped heads": LlamaConfig(**shared),
-        "another rotation": LlamaConfig(**shared, rope_parameters={"rope_type": "default", "rope_theta": 100.0}),
+        "another rotation": LlamaConfig(
+            **shared, rope_parameters={"rope_type": "default", "rope_theta": 100.0}
+        ),
         "stretched rotation": LlamaConfig(
             **shared, rope_parameters={"rope_type": "llama3", "original_max_position_embeddings": 64, **rope}
         ),
@@ -138,7 +141,9 @@ def test_other_models_write_what_plain_generate_writes(loaded, bodies, kind, sha
 @pytest.mark.parametrize(("kind", "reason"), [("window", "mistral"), ("gpt2", "gpt2")])
 def test_a_model_that_transformers_must_write_for_is_named_in_one_line(loaded, bodies, kind, reason):
     lines = []
-    generate(random_model(kind), loaded[1], [CHOICE.prompt(bodies[0])], max_new_tokens=2, progress=lines.append)
+    generate(
+        random_model(kind), loaded[1], [CHOICE.prompt(bodies[0])], max_new_tokens=2, progress=lines.append
+    )
     assert len(lines) == 2 and lines[0].startswith(FALLBACK) and reason in lines[0]
     assert lines[1].startswith("1 of 1 replies")
 
@@ -237,6 +242,6 @@ def test_a_bad_option_is_refused_with_its_own_value(loaded):
 
 
 def test_the_shared_prefix_leaves_each_prompt_a_token_of_its_own():
-    assert shared_prefix([[*range(60), 7], [*range(60), 8, 9]]) == list(range(60))
-    assert shared_prefix([list(range(60))] * 2) == list(range(59))
-    assert shared_prefix([[1, 2, 3], [1, 2, 4]]) == []
+    assert shared_prefix([np.array([*range(60), 7]), np.array([*range(60), 8, 9])]) == list(range(60))
+    assert shared_prefix([np.arange(60)] * 2) == list(range(59))
+    assert shared_prefix([np.array([1, 2, 3]), np.array([1, 2, 4])]) == []
