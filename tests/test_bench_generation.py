@@ -19,10 +19,7 @@ def test_every_way_to_write_has_a_rate_and_the_replies_agree():
 
     rows = measure(n_reports=4, n_alone=2, rounds=1)
     assert all(math.isfinite(figure) and figure > 0 for _, figure, _ in rows)
-    by_the_clock = [what for what, _, unit in rows if unit == "times as fast" and "by the clock" in what]
-    assert len(by_the_clock) == 4
-    assert sum(unit == "times as fast" for _, _, unit in rows) == 2 * len(WAYS) + len(by_the_clock)
-    assert any("adapter on q and v" in what for what, _, _ in rows)
+    assert sum(unit == "times as fast" for _, _, unit in rows) == 2 * len(WAYS)
     assert [figure for what, figure, _ in rows if what.startswith("replies that are")] == [100, 100]
 
 

@@ -17,8 +17,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 IMPORTED_AS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "bs4": "beautifulsoup4"}
 # Installed by the Makefile without its dependencies; the last two come with packages that need exactly them.
-# vLLM writes the replies where it is already there; it needs CUDA.
-APART = {"unsloth", "unsloth-zoo", "packaging", "jupyter-book", "vllm"}
+APART = {"unsloth", "unsloth-zoo", "packaging", "jupyter-book"}
 
 
 def names(requirements) -> set[str]:

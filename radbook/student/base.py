@@ -2,21 +2,26 @@
 
 Unsloth loads it for training, on CPU and on CUDA alike; where Unsloth cannot be imported, plain transformers + PEFT take
 over and one warning says so.
-Heavy libraries are imported inside functions, after the environment variables that keep them quiet and offline are set.
+Nothing heavy is imported before the environment variables that keep the libraries quiet and offline are set.
 """
 
 import contextlib
 import hashlib
 import importlib.util
-import json
 import warnings
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from radbook.core.errors import RadbookError, choose
-from radbook.student.environment import import_unsloth, prepare_environment, quiet
+from radbook.core.files import read_json
+from radbook.student.environment import import_unsloth, prepare_environment, quiet, torch, transformers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    _Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
 __all__ = [
     "BACKENDS",
@@ -90,8 +95,8 @@ def prompt_style(base_model: str) -> str:
     'full'
     """
     location, local = resolve_base(base_model)
-    config = json.loads(Path(location, "config.json").read_text(encoding="utf-8")) if local else {}
-    return config.get("prompt_style", "full")
+    config = read_json(Path(location, "config.json")) if local else None
+    return (config or {}).get("prompt_style", "full")
 
 
 def base_hash(base_model: str) -> str:
@@ -120,7 +125,7 @@ def prepare_training(base_model: str, backend: str) -> None:
 
 def load_base(
     base_model: str = "tiny", *, backend: str = "auto", max_seq_length: int = 2048, load_in_4bit: bool = False
-) -> tuple[Any, Any, str]:
+) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase", str]:
     """Load a base model and its tokenizer.
 
     Parameters
@@ -164,8 +169,6 @@ def load_base(
 
 
 def _check_4bit() -> None:
-    import torch
-
     if not torch.cuda.is_available():
         raise RadbookError(
             "load_in_4bit is true, but there is no CUDA device here: set it to false, weights then stay in 32 bits"
@@ -186,10 +189,8 @@ def _named(base_model: str) -> Iterator[None]:
         raise RadbookError(f"base_model {base_model!r} cannot be loaded: {reason}") from error
 
 
-def _load_with_unsloth(location: str, max_seq_length: int, load_in_4bit: bool) -> tuple[Any, Any]:
+def _load_with_unsloth(location: str, max_seq_length: int, load_in_4bit: bool) -> "_Loaded":
     unsloth = import_unsloth()
-    import torch
-
     with quiet(), _named(location):
         model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
             location,
@@ -200,27 +201,20 @@ def _load_with_unsloth(location: str, max_seq_length: int, load_in_4bit: bool) -
     return model, tokenizer
 
 
-def _load_plain(location: str, load_in_4bit: bool) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-
+def _load_plain(location: str, load_in_4bit: bool) -> "_Loaded":
     cuda = torch.cuda.is_available()
     half = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float16
-    options: dict[str, Any] = {"dtype": half if cuda else torch.float32}
+    options: dict[str, object] = {"dtype": half if cuda else torch.float32}
     if load_in_4bit:
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=half,
-        )
+        four = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True, "bnb_4bit_compute_dtype": half}
+        options["quantization_config"] = transformers.BitsAndBytesConfig(load_in_4bit=True, **four)
         options["device_map"] = {"": torch.cuda.current_device()}
     with quiet(), _named(location):
-        model = AutoModelForCausalLM.from_pretrained(location, **options)
+        model = transformers.AutoModelForCausalLM.from_pretrained(location, **options)
     return model.to("cuda") if cuda and not load_in_4bit else model, load_tokenizer(location)
 
 
-def load_tokenizer(base_model: str = "tiny") -> Any:
+def load_tokenizer(base_model: str = "tiny") -> "PreTrainedTokenizerBase":
     """Load only the tokenizer of a base model.
 
     >>> load_tokenizer("tiny").decode(load_tokenizer("tiny")("No XXXX effusion.")["input_ids"])
@@ -228,10 +222,8 @@ def load_tokenizer(base_model: str = "tiny") -> Any:
     """
     location, local = resolve_base(base_model)
     prepare_environment(local)
-    from transformers import AutoTokenizer
-
     with quiet(), _named(location):
-        tokenizer = AutoTokenizer.from_pretrained(location)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(location)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -1,7 +1,8 @@
-"""What surrounds the heavy libraries: variables set before their import, silence, versions, and what this processor can do."""
+"""What surrounds the heavy libraries: a door to them, variables set before it opens, silence, what this processor can do."""
 
 import contextlib
 import gc
+import importlib
 import io
 import os
 import sys
@@ -9,53 +10,76 @@ import warnings
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-__all__ = ["cpu_has_bfloat16", "free_memory", "import_unsloth", "package_versions", "prepare_environment", "quiet"]
+__all__ = [
+    "cpu_has_bfloat16",
+    "free_memory",
+    "import_unsloth",
+    "package_versions",
+    "prepare_environment",
+    "quiet",
+    "torch",
+    "transformers",
+]
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "unsloth")
 
 
+class _Door:
+    """A library that is imported when the first thing is asked of it: behind `prepare_environment`, and behind Unsloth."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> object:
+        return getattr(importlib.import_module(self._name), attribute)
+
+
+if TYPE_CHECKING:
+    import torch
+    import transformers
+else:
+    torch, transformers = _Door("torch"), _Door("transformers")
+
+
 def prepare_environment(local: bool) -> None:
     """Set, before the heavy imports, what keeps the libraries quiet, offline and quick beside other processes."""
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # spinning threads cost a factor of three on busy machines
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
-    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(Path.home() / ".cache" / "radbook" / "unsloth"))
-    if local:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    variables = {
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads cost a factor of three on busy machines
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "UNSLOTH_DISABLE_STATISTICS": "1",
+        "UNSLOTH_COMPILE_LOCATION": str(Path.home() / ".cache" / "radbook" / "unsloth"),
+    }
+    for name, value in (variables | ({"HF_HUB_OFFLINE": "1"} if local else {})).items():
+        os.environ.setdefault(name, value)
 
 
 def package_versions() -> dict[str, str]:
     """Return the versions of the libraries that a student is trained with."""
-    found = {}
+    found = dict.fromkeys(_PACKAGES, "not installed")
     for name in _PACKAGES:
-        try:
+        with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
     return found
 
 
 def cpu_has_bfloat16() -> bool:
     """Say whether this CPU multiplies bfloat16 natively; where it does not, torch emulates it, many times slower."""
     try:
-        flags = set(
-            Path("/proc/cpuinfo").read_text(encoding="utf-8").split("flags", 1)[1].split("\n", 1)[0].split()
-        )
-    except (OSError, IndexError):
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
         return False
-    return bool(flags & {"amx_bf16", "avx512_bf16"})
+    flags = told.partition("flags")[2].partition("\n")[0].split()
+    return not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags)
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Swallow banners, bars and advice; warnings and errors that are raised still come through."""
-    from transformers.utils import logging
-
+    logging = transformers.utils.logging
     before = logging.get_verbosity()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -70,12 +94,11 @@ def quiet() -> Iterator[None]:
 def free_memory() -> None:
     """Give back the memory of models that nobody uses any more: they hang in cycles until the collector comes."""
     gc.collect()
-    torch = sys.modules.get("torch")
-    if torch and torch.cuda.is_available():
+    if "torch" in sys.modules and torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
-def import_unsloth() -> Any:
+def import_unsloth() -> ModuleType:
     """Import Unsloth without its banner; raises ImportError or NotImplementedError where it does not run.
 
     Of its warnings one comes through: that a library it patches was imported before it.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,13 @@ from radbook.corpora.sections import body_of
 from radbook.student.base import base_hash, base_name, load_base, load_tokenizer, prompt_style, resolve_base
 from radbook.student.environment import free_memory
 from radbook.student.generation.confidence import list_probabilities
-from radbook.student.generation.generate import PORTION, end_engine, generate
-from radbook.student.prompts import encode_prompts, template_hash
+from radbook.student.generation.generate import generate
+from radbook.student.prompts import template_hash, token_ids
 from radbook.student.training.adapter import check_commit, load_adapter
 from radbook.tasks import TASKS, Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["Student"]
 
@@ -40,7 +43,7 @@ class Student:
     ) -> None:
         self.base_model, self.source, self.style, self.adapter = base_model, source, style, adapter
         self._commit = commit
-        self._loaded: tuple[Any, Any] | None = None
+        self._loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase] | None = None
 
     @classmethod
     def load(cls, folder: str | Path) -> "Student":
@@ -88,7 +91,7 @@ class Student:
         """Take a base model as it is."""
         return cls(base_model, source=f"base:{base_name(base_model)}", style=prompt_style(base_model))
 
-    def model(self) -> tuple[Any, Any]:
+    def model(self) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
         """Return the model, its adapter merged, and the tokenizer; they are loaded on first use."""
         if self._loaded is None:
             # Plain transformers: replies then do not depend on which backend trained the adapter.
@@ -105,9 +108,7 @@ class Student:
         return self._loaded
 
     def release(self) -> None:
-        """Free the memory of the model, and of vLLM where it wrote; the next use loads it again."""
-        if self._loaded is not None:
-            end_engine(self._loaded[0])
+        """Free the memory of the model and of its engine; the next use loads it again."""
         self._loaded = None
         free_memory()
 
@@ -118,7 +119,6 @@ class Student:
         *,
         max_new_tokens: int = 150,
         batch_size: int = 64,
-        vllm: bool = True,
         progress: Callable[[str], None] | None = None,
     ) -> pd.DataFrame:
         """Label every report for every task.
@@ -127,7 +127,7 @@ class Student:
         ----------
         reports, tasks
             What is read, and what is asked of each report.
-        max_new_tokens, batch_size, vllm, progress
+        max_new_tokens, batch_size, progress
             As for `radbook.student.generation.generate.generate`.
 
         Returns
@@ -144,12 +144,9 @@ class Student:
         for name in tasks:
             task = TASKS[name]
             asked, notes = self._prompts(task, texts, max_new_tokens)
-            model, tokenizer = self.model()
             tell = (lambda line, name=name: progress(f"{name}: {line}")) if progress else None
-            replies = generate(
-                model, tokenizer, list(asked.values()), max_new_tokens=max_new_tokens, batch_size=batch_size,
-                vllm=vllm, progress=tell,
-            )  # fmt: skip
+            options = {"max_new_tokens": max_new_tokens, "batch_size": batch_size, "progress": tell}
+            replies = generate(*self.model(), list(asked.values()), **options)
             answered = dict(zip(asked, replies, strict=True))
             for k, report_id in enumerate(ids):
                 findings, status, note, reply = [], "failed", notes.get(k, ""), ""
@@ -202,10 +199,9 @@ class Student:
         read = [k for k in asked if answers["status"].iloc[k] != "failed"]
         found = np.full((len(reports), len(CATEGORIES)), np.nan)
         if read:
-            found[read] = list_probabilities(
-                *self.model(), [asked[k] for k in read], [named[k] for k in read], batch_size=batch_size,
-                progress=progress,
-            )  # fmt: skip
+            prompts, lists = [asked[k] for k in read], [named[k] for k in read]
+            options = {"batch_size": batch_size, "progress": progress}
+            found[read] = list_probabilities(*self.model(), prompts, lists, **options)
         return pd.DataFrame(
             {
                 "report_id": np.repeat(reports["report_id"].to_numpy(), len(CATEGORIES)),
@@ -227,13 +223,8 @@ class Student:
         bodies = [body_of(text) for text in texts]
         prompts = {k: task.prompt(body, self.style) for k, body in enumerate(bodies) if body}
         notes = {k: "empty report" for k, body in enumerate(bodies) if not body}
-        asked = list(prompts)
-        for start in range(0, len(asked), PORTION):
-            part = asked[start : start + PORTION]
-            for k, ids in zip(part, encode_prompts(tokenizer, [prompts[k] for k in part]), strict=True):
-                if len(ids) > limit:
-                    del prompts[k]
-                    notes[k] = (
-                        f"prompt of {len(ids)} tokens is longer than the {limit} that the model can read"
-                    )
+        for k, ids in zip(list(prompts), token_ids(tokenizer, list(prompts.values())), strict=True):
+            if len(ids) > limit:
+                del prompts[k]
+                notes[k] = f"prompt of {len(ids)} tokens is longer than the {limit} that the model can read"
         return prompts, notes

@@ -6,17 +6,23 @@ runs of the same report differ from each other.
 
 import hashlib
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from radbook.tasks import TASKS
 
-__all__ = ["as_chat", "encode_prompts", "freeze_date", "template_hash"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["as_chat", "encode_prompts", "freeze_date", "template_hash", "token_ids"]
 
 _DATE = "26 Jul 2024"
+_PORTION = 4096  # prompts; lists of the tokens of a whole cohort's would take more memory than anything else
 
 
-def as_chat(tokenizer: Any, prompt: str) -> str:
+def as_chat(tokenizer: "PreTrainedTokenizerBase", prompt: str) -> str:
     """Return a prompt as the one turn of a user, written by the chat template, up to where the reply begins."""
     if tokenizer.chat_template:
         return tokenizer.apply_chat_template(
@@ -29,13 +35,20 @@ def as_chat(tokenizer: Any, prompt: str) -> str:
     return (tokenizer.bos_token or "") + prompt
 
 
-def encode_prompts(tokenizer: Any, prompts: Iterable[str]) -> list[list[int]]:
+def encode_prompts(tokenizer: "PreTrainedTokenizerBase", prompts: Iterable[str]) -> list[list[int]]:
     """Turn prompts into the token ids that training and generation both start from (chat template included)."""
     texts = [as_chat(tokenizer, p) for p in prompts]
     return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
 
 
-def template_hash(tokenizer: Any, style: str) -> str:
+def token_ids(tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[str]) -> list[np.ndarray]:
+    """Return what `encode_prompts` returns, each row as a small array."""
+    starts = range(0, len(prompts), _PORTION)
+    portions = (encode_prompts(tokenizer, prompts[k : k + _PORTION]) for k in starts)
+    return [np.array(ids, dtype=np.int32) for portion in portions for ids in portion]
+
+
+def template_hash(tokenizer: "PreTrainedTokenizerBase", style: str) -> str:
     """Hash both tasks' prompts of an example report as this tokenizer's model would read them."""
     texts = [as_chat(tokenizer, task.prompt("Heart is enlarged.", style)) for task in TASKS.values()]
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]

@@ -52,7 +52,7 @@ def test_a_released_model_leaves_the_memory_and_is_loaded_again(run, reports):
     model = weakref.ref(student.model()[0])
     student.release()
     assert model() is None
-    pd.testing.assert_frame_equal(student.label(reports.head(3), vllm=False), before)
+    pd.testing.assert_frame_equal(student.label(reports.head(3)), before)
 
 
 def test_labels_do_not_depend_on_the_batch(run, reports):

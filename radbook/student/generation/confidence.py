@@ -12,27 +12,31 @@ They say what the student would answer, not what is true: `radbook.evaluation.ca
 """
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import CATEGORIES, NORMAL
-from radbook.student.environment import quiet
-from radbook.student.generation.generate import PORTION, progress_of, shared_prefix
-from radbook.student.generation.kv_cache import Memory, can_share, rows_at_once
-from radbook.student.prompts import encode_prompts
+from radbook.student.environment import quiet, torch
+from radbook.student.generation.generate import at_once, progress_of
+from radbook.student.generation.shared_prefix import read_prefix, repeated, sees_everything, shared_prefix
+from radbook.student.prompts import token_ids
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["list_probabilities"]
 
 _END = "end of the list"
 Path = tuple[int, ...]  # tokens of a reply so far
+Ways = list[tuple[Path, str]]  # the tokens of a possible reply, and what it decides
+Shares = Callable[[Path, list[int]], Sequence[float]]  # how probable each of these tokens is behind a path
 
 
 def list_probabilities(
-    model: Any,
-    tokenizer: Any,
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
     prompts: Sequence[str],
     named: Sequence[Sequence[str]],
     *,
@@ -70,37 +74,35 @@ def list_probabilities(
     >>> p.shape, bool((p >= 0).all() and (p <= 1).all())
     ((1, 13), True)
     """
-    if not can_share(model):
+    if not sees_everything(model):
         raise RadbookError(
             f"probabilities can be read from Llama-type models, not from {model.config.model_type}"
         )
     lists = [tuple(c for c in CATEGORIES if c in row) for row in named]
     plans = {row: _Plan(tokenizer, row) for row in dict.fromkeys(lists)}
-    extra = max((len(plan.nodes) for plan in plans.values()), default=0)
     result = np.full((len(prompts), len(CATEGORIES)), np.nan)
-    tell = progress_of(progress, len(prompts), "lists")
+    tell, size = progress_of(progress, len(prompts), "lists"), at_once(model, batch_size)
+    ids = token_ids(tokenizer, prompts)
+    order, prefix = sorted(range(len(ids)), key=lambda k: -len(ids[k])), shared_prefix(ids)
     model.eval()
-    for start in range(0, len(prompts), PORTION):
-        ids = encode_prompts(tokenizer, prompts[start : start + PORTION])
-        prefix = shared_prefix(ids)
-        own = [row[len(prefix) :] for row in ids]
-        order = sorted(range(len(own)), key=lambda k, own=own: -len(own[k]))
-        memory = Memory(model, prefix, rows=batch_size, width=len(own[order[0]]) + extra)
-        with quiet(), memory.open():
-            while order:
-                size = rows_at_once(len(own[order[0]]) + extra, batch_size)
-                rows, order = order[:size], order[size:]
-                places = [start + k for k in rows]
-                result[places] = _read(memory, [own[k] for k in rows], [plans[lists[p]] for p in places])
-                tell(len(rows))
+    with quiet(), torch.inference_mode():
+        cache = read_prefix(model, prefix)
+        for first in range(0, len(order), size):
+            rows = order[first : first + size]
+            chosen = [plans[lists[k]] for k in rows]
+            logits = _read(model, cache, [ids[k][len(prefix) :] for k in rows], chosen)
+            result[rows] = [plan.probabilities(row) for plan, row in zip(chosen, logits, strict=True)]
+            tell(len(rows))
     return result
 
 
 class _Plan:
     """What must be read to know every decision of one list: `nodes`, the tokens behind the prompt, as a tree."""
 
-    def __init__(self, tokenizer: Any, named: tuple[str, ...]) -> None:
-        self.decisions: list[tuple[tuple[str, ...], list[tuple[Path, str]]]] = []
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", named: tuple[str, ...]) -> None:
+        # For each place in the list: the categories decided there, and the ways to go on.
+        self.decisions: list[tuple[tuple[str, ...], Ways]] = []
+        forks: dict[Path, None] = {}
         for k in range(len(named) + 1):
             before = named[:k]
             later = CATEGORIES[CATEGORIES.index(named[k - 1]) + 1 if k else 0 :]
@@ -108,100 +110,77 @@ class _Plan:
             # In the full style lines of evidence follow, and some tokenizers write bracket and line break as one token.
             texts |= {f" [{', '.join(before) or NORMAL}]{tail}": _END for tail in ("", "\n")}
             ways = [(tuple(tokenizer(t, add_special_tokens=False)["input_ids"]), c) for t, c in texts.items()]
-            decided = named[k] if k < len(named) else None
-            asked = later[: later.index(decided) + 1] if decided else later
-            self.decisions.append((asked, ways))
-        self.forks: dict[Path, tuple[int, ...]] = {}  # path -> the tokens that may follow
-        for _, ways in self.decisions:
-            self._find_forks((), ways)
-        paths = {path[:n] for path in self.forks for n in range(1, len(path) + 1)}
-        self.nodes = sorted(paths, key=lambda path: (len(path), path))
-        self.place = {path: column for column, path in enumerate(self.nodes)}
+            decided = later[: later.index(named[k]) + 1] if k < len(named) else later
+            self.decisions.append((decided, ways))
+            _chances(ways, lambda path, tokens: [forks.setdefault(path, 0.0)] * len(tokens))
+        self.nodes = sorted({path[:n] for path in forks for n in range(1, len(path) + 1)}, key=len)
+        self.column = {path: k for k, path in enumerate([(), *self.nodes])}
+        # Which node looks back at which: itself and those it goes on from.
+        self.sees = np.array([[path[: len(q)] == q for q in self.nodes] for path in self.nodes], dtype=bool)
 
-    def _find_forks(self, path: Path, ways: list[tuple[Path, str]]) -> None:
-        if len({outcome for _, outcome in ways}) < 2:
-            return
-        if any(len(way) == len(path) for way, _ in ways):
-            names = " and ".join(sorted({outcome for _, outcome in ways}))
-            raise RadbookError(f"this tokenizer cannot tell {names} apart")
-        followers = tuple(sorted({way[len(path)] for way, _ in ways}))
-        self.forks[path] = tuple(sorted({*self.forks.get(path, ()), *followers}))
-        for token in followers:
-            self._find_forks((*path, token), [w for w in ways if w[0][len(path)] == token])
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Turn the logits behind the prompt and behind each node, (1 + nodes, vocabulary), into the 13 probabilities."""
 
-    @cached_property
-    def sees(self) -> np.ndarray:
-        """Which node looks back at which: (nodes, nodes), true for itself and those it goes on from."""
-        return np.array([[path[: len(q)] == q for q in self.nodes] for path in self.nodes], dtype=bool)
+        def shares(path: Path, tokens: list[int]) -> np.ndarray:
+            scores = logits[self.column[path], tokens].astype(float)
+            powers = np.exp(scores - scores.max())
+            return powers / powers.sum()
 
-    def probabilities(self, logits: dict[Path, dict[int, float]]) -> np.ndarray:
-        """Turn the logits at the forks into the 13 probabilities."""
         found = np.full(len(CATEGORIES), np.nan)
-        for asked, ways in self.decisions:
-            chances = dict.fromkeys((outcome for _, outcome in ways), 0.0)
-            self._spread((), ways, 1.0, logits, chances)
-            later = [c for c in CATEGORIES if c in chances]
-            # Chance of this one against this one and all that may still come, the end among them.
-            rest = np.cumsum([chances[_END], *(chances[c] for c in reversed(later))])[::-1]
-            for category, total in zip(later, rest, strict=False):
-                if category in asked:
-                    found[CATEGORIES.index(category)] = chances[category] / total if total > 0 else 0.0
+        for decided, ways in self.decisions:
+            chances = _chances(ways, shares)
+            rest = chances[_END]  # the chance of all that may still come, the end among it
+            for category in reversed([c for c in CATEGORIES if c in chances]):
+                rest += chances[category]
+                if category in decided:
+                    found[CATEGORIES.index(category)] = chances[category] / rest if rest > 0 else 0.0
         return found
 
-    def _spread(
-        self,
-        path: Path,
-        ways: list[tuple[Path, str]],
-        mass: float,
-        logits: dict[Path, dict[int, float]],
-        chances: dict[str, float],
-    ) -> None:
-        outcomes = {outcome for _, outcome in ways}
-        if len(outcomes) == 1:
-            chances[outcomes.pop()] += mass
-            return
-        tokens = sorted({way[len(path)] for way, _ in ways})
-        scores = np.array([logits[path][token] for token in tokens])
-        shares = np.exp(scores - scores.max())
-        for token, share in zip(tokens, shares / shares.sum(), strict=True):
-            onward = [w for w in ways if w[0][len(path)] == token]
-            self._spread((*path, token), onward, mass * float(share), logits, chances)
+
+def _chances(ways: Ways, shares: Shares, path: Path = ()) -> dict[str, float]:
+    """Spread a chance of one over what may be decided: at each token where the ways part, as `shares` says."""
+    outcomes = {outcome for _, outcome in ways}
+    if len(outcomes) == 1:
+        return {outcomes.pop(): 1.0}
+    if any(len(way) == len(path) for way, _ in ways):
+        raise RadbookError(f"this tokenizer cannot tell {' and '.join(sorted(outcomes))} apart")
+    tokens = sorted({way[len(path)] for way, _ in ways})
+    found = dict.fromkeys(outcomes, 0.0)
+    for token, share in zip(tokens, shares(path, tokens), strict=True):
+        onward = [way for way in ways if way[0][len(path)] == token]
+        for outcome, chance in _chances(onward, shares, (*path, token)).items():
+            found[outcome] += float(share) * chance
+    return found
 
 
-def _read(memory: Memory, prompts: list[list[int]], plans: list[_Plan]) -> np.ndarray:
-    """One pass: each prompt, then the tokens of its plan, each of which sees the prompt and what it goes on from."""
-    import torch
+def _read(
+    model: "PreTrainedModel", cache: "DynamicCache | None", prompts: list[np.ndarray], plans: list[_Plan]
+) -> np.ndarray:
+    """One pass: each prompt, then the nodes of its plan, each of which sees the prompt and what it goes on from.
 
+    Returns the logits behind the prompts and behind their nodes: (prompts, 1 + nodes, vocabulary).
+    """
+    head = cache.get_seq_length() if cache else 0
     width, extra = max(map(len, prompts)), max(len(plan.nodes) for plan in plans)
-    total = width + extra
-    tokens = np.zeros((len(prompts), total), dtype=np.int64)
-    positions = np.tile(np.arange(total), (len(prompts), 1))
-    hidden = np.tile(np.triu(np.ones((total, total), dtype=bool), 1), (len(prompts), 1, 1))
+    # Prompts end, and nodes begin, in the same column, so that one range of columns is asked for.
+    tokens = np.zeros((len(prompts), width + extra), dtype=np.int64)
+    positions = np.zeros_like(tokens)
+    visible = np.tri(width + extra, dtype=bool)[None].repeat(len(prompts), axis=0)
     for row, (prompt, plan) in enumerate(zip(prompts, plans, strict=True)):
-        n, nodes = len(prompt), len(plan.nodes)
-        tokens[row, :n] = prompt
-        tokens[row, width : width + nodes] = [path[-1] for path in plan.nodes]
-        positions[row, width : width + nodes] = [n + len(path) - 1 for path in plan.nodes]
-        hidden[row, width:, n:width] = True
-        if nodes:
-            hidden[row, width : width + nodes, width : width + nodes] = ~plan.sees
-    # Only where the lists part does the next token matter; rows with fewer such places ask for column 0 too.
-    columns = np.zeros((len(prompts), max(len(plan.forks) for plan in plans)), dtype=np.int64)
-    for row, (prompt, plan) in enumerate(zip(prompts, plans, strict=True)):
-        columns[row, : len(plan.forks)] = [
-            width + plan.place[path] if path else len(prompt) - 1 for path in plan.forks
-        ]
-    logits = memory.logits(tokens, *map(torch.from_numpy, (positions, hidden, columns)))
-    wanted = [
-        (row, place, token)
-        for row, plan in enumerate(plans)
-        for place, following in enumerate(plan.forks.values())
-        for token in following
-    ]
-    picked = iter(logits[tuple(torch.tensor(wanted, device=logits.device).T)].double().tolist())
-    return np.array(
-        [
-            plan.probabilities({path: {t: next(picked) for t in ts} for path, ts in plan.forks.items()})
-            for plan in plans
-        ]
-    )
+        begin, n, end = width - len(prompt), len(prompt), width + len(plan.nodes)
+        tokens[row, begin:end] = [*prompt, *(path[-1] for path in plan.nodes)]
+        positions[row, begin:end] = [*range(n), *(n + len(path) - 1 for path in plan.nodes)]
+        visible[row, :, :begin] = False
+        if plan.nodes:
+            visible[row, width:end, width:end] = plan.sees
+    visible = np.pad(visible, ((0, 0), (0, 0), (head, 0)), constant_values=True)
+    hidden = torch.from_numpy(~visible)[:, None]
+    mask = torch.zeros(hidden.shape, dtype=model.dtype).masked_fill(hidden, torch.finfo(model.dtype).min)
+    logits = model(
+        input_ids=torch.from_numpy(tokens).to(model.device),
+        position_ids=torch.from_numpy(positions + head).to(model.device),
+        attention_mask=mask.to(model.device),
+        past_key_values=repeated(cache, len(prompts)),
+        logits_to_keep=extra + 1,
+    ).logits
+    return logits.float().cpu().numpy()
