@@ -1,11 +1,12 @@
 """Small runs with real tables and no training: generated reports, the rules, and students of a stated quality."""
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pandas as pd
 from transformers import AutoTokenizer
 
+from radbook.compare.publish import publish as publish_run
 from radbook.core.files import write_json
 from radbook.corpora import load_corpus
 from radbook.evaluation import score_all
@@ -21,6 +22,7 @@ from radbook.teachers.simulated import SimulatedTeacher
 ROOT = Path(__file__).parents[1]
 # Chapters whose tables a toy run holds; it executes none.
 FILLED = ("01_reports", "02_rule_labels", "03_llm_labels", "05_instructions", "06_lora_finetuning")
+publish = partial(publish_run, chapters=())
 
 
 @cache

@@ -24,7 +24,7 @@ from radbook.book.claims_page import paper_figures
 from radbook.book.datatables import add_library
 from radbook.book.sanitize import clean_notebook, machine_paths
 from radbook.core.errors import RadbookError
-from radbook.pipeline.chapters import CHAPTERS, Chapter, executed_notebook, stale_chapters
+from radbook.pipeline.chapters import CHAPTERS, Chapter, require_up_to_date
 from radbook.pipeline.fingerprints import file_digest, library_digest, tree_digest
 from radbook.pipeline.run import Run, hold, open_run
 
@@ -79,14 +79,7 @@ def build_book(
         If the run is incomplete, an output must not be published, or the build gives a warning.
     """
     opened = open_run(run, project=project)
-    if not opened.manifest():
-        raise RadbookError(f"run {run} does not exist: execute it with radbook run --run {run}")
-    stale = stale_chapters(opened, chapters)
-    if stale:
-        name, why = next(iter(stale.items()))
-        profile = opened.manifest().get("profile", "default")
-        mend = f"radbook run {profile} --run {run} (and the -p it had)"
-        raise RadbookError(f"run {run}, {name}: {why}; bring it up to date with {mend}")
+    require_up_to_date(opened, chapters)
     with hold(opened):
         return _build(opened, chapters, echo)
 
@@ -137,7 +130,7 @@ def _stage(run: Run, chapters: tuple[Chapter, ...], work: Path) -> None:
     (work / "notebooks").mkdir()
     hidden = machine_paths(manifest["parameters"], run.project)
     for chapter in chapters:
-        executed = nbformat.read(executed_notebook(run, chapter), as_version=4)
+        executed = nbformat.read(run.path / chapter.notebook, as_version=4)
         cleaned = clean_notebook(executed, chapter.name, hidden=hidden)
         nbformat.write(cleaned, work / "notebooks" / f"{chapter.name}.ipynb")
     (work / "pages").mkdir(exist_ok=True)

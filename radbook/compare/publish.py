@@ -9,6 +9,7 @@ A sweep's name copies its table, which the chapter on ablations reads.
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,7 @@ from radbook.core.files import write_json, write_text
 from radbook.evaluation import paired_difference
 from radbook.evaluation.unlabeled import has_reference
 from radbook.instructions import taught_by
+from radbook.pipeline.chapters import CHAPTERS, Chapter, require_up_to_date
 from radbook.pipeline.parameters import UNPUBLISHED, public_parameters, public_value
 from radbook.pipeline.run import Run, open_run, project_root
 from radbook.reporting.text import interval, plain
@@ -36,7 +38,7 @@ _HEAD = (
 _COMPARED = "| corpus | task | source | compared with | difference (95% interval) | run |\n|---|---|---|---|---|---|\n"
 
 
-def publish(run: Run) -> Path:
+def publish(run: Run, *, chapters: Sequence[Chapter] = CHAPTERS) -> Path:
     """Write scores, paired differences, answers and the manifest of a finished run to `results/RUN/`; or a sweep.
 
     `differences.csv` holds `source` minus `reference`: everybody against the rules, and the student against whoever taught
@@ -48,7 +50,7 @@ def publish(run: Run) -> Path:
     Raises
     ------
     RadbookError
-        If the run has not scored its student yet, or a sweep wrote to the folder of a run.
+        If a chapter of the run is not up to date, or a sweep wrote to the folder of a run.
     """
     if (run.path / "sweep.json").is_file():
         if run.manifest():
@@ -56,6 +58,7 @@ def publish(run: Run) -> Path:
                 f"runs/{run.name} holds a run and a sweep: take sweep.json and sweep.csv out of it to publish the run"
             )
         return publish_sweep(run)
+    require_up_to_date(run, chapters)
     scores, manifest, record = run.read("scores"), run.manifest(), record_of(run)
     differences = _differences(run, manifest["parameters"])
     kept = {k: manifest[k] for k in _MANIFEST if k in manifest}

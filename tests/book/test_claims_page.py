@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from toyruns import ROOT, make_project, make_run
+from toyruns import ROOT, make_project, make_run, publish
 
 from radbook.book.claims_page import paper_figures
 from radbook.book.claims_sweep import NOT_MEASURED
-from radbook.compare.publish import publish
 from radbook.evaluation import paired_difference
 from radbook.pipeline.sweep.curves import MEASURED
 

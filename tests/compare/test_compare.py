@@ -5,12 +5,11 @@ import shutil
 
 import pandas as pd
 import pytest
-from toyruns import edit_manifest, make_project, make_run
+from toyruns import edit_manifest, make_project, make_run, publish
 
 from radbook import cli
 from radbook.book.changes_page import as_markdown, as_text, changes_page
 from radbook.compare.differences import compare_records, compare_runs
-from radbook.compare.publish import publish
 from radbook.compare.published import open_record, read_record
 from radbook.compare.record import record_of
 from radbook.core.errors import RadbookError

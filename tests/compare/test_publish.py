@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from toyruns import edit_manifest, make_project, make_run
+from toyruns import edit_manifest, make_project, make_run, publish
 
-from radbook.compare.publish import BEGIN, END, publish, readme_block, update_readme
+from radbook.compare.publish import BEGIN, END, readme_block, update_readme
 from radbook.compare.published import read_record
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import CATEGORIES
