@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from radbook.core.errors import RadbookError
-from radbook.pipeline.sweep.curves import read_sweep, seeds_text, spread
+from radbook.pipeline.sweep.table import read_sweep, seeds_text, spread
 from radbook.reporting.text import plain
 from radbook.tasks import TASKS
 

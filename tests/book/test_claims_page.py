@@ -12,7 +12,7 @@ from toyruns import ROOT, make_project, make_run, publish
 from radbook.book.claims_page import paper_figures
 from radbook.book.claims_sweep import NOT_MEASURED
 from radbook.evaluation import paired_difference
-from radbook.pipeline.sweep.curves import MEASURED
+from radbook.pipeline.sweep.table import MEASURED
 
 PAGE = (ROOT / "pages" / "paper.md").read_text(encoding="utf-8")
 PLACEHOLDERS = set(re.findall(r"{{ (\w+) }}", PAGE))

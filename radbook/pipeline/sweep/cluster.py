@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from radbook.core.errors import RadbookError
+from radbook.core.errors import RadbookError, need
 from radbook.pipeline.fingerprints import cores, library_digest
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ def why_failed(future: "Future") -> str:
 
 
 @contextmanager
-def open_cluster(
-    scheduler: str | None, workers: int | None, wanted: int, project: Path
-) -> "Iterator[tuple[Client, int]]":
+def open_cluster(scheduler: str | None, workers: int | None, wanted: int, project: Path) -> "Iterator[tuple[Client, int]]":
     """Connect to a cluster, and say how many runs it takes at a time.
 
     Parameters
@@ -62,19 +60,16 @@ def open_cluster(
     RadbookError
         If nobody answers there, there is no worker, or one would run something else than is here.
     """
+    need("sweep", "distributed", "cryptography")
     from distributed import Client, LocalCluster
 
     if workers is not None and (scheduler or workers < 1):
-        raise RadbookError(
-            "--workers: " + ("leave it out with --scheduler" if scheduler else "give at least 1")
-        )
+        raise RadbookError(f"--workers: {'leave it out with --scheduler' if scheduler else 'give at least 1'}")
     if scheduler:
         try:
             client = Client(scheduler, timeout=20, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise RadbookError(
-                f"no Dask scheduler answers at {scheduler}: {' '.join(str(error).split())}"
-            ) from None
+            raise RadbookError(f"no Dask scheduler answers at {scheduler}: {' '.join(str(error).split())}") from None
         with client:
             _check_workers(client, scheduler, project)
             yield client, sum(client.nthreads().values())
@@ -99,19 +94,13 @@ def _check_workers(client: "Client", address: str, project: Path) -> None:
     """Refuse a cluster without workers, or whose workers would run something else than is here."""
     answers = client.run(_look_around, project)
     if not answers:
-        raise RadbookError(
-            f"the scheduler at {address} has no worker: start one with dask worker {address} --nthreads 1"
-        )
+        raise RadbookError(f"the scheduler at {address} has no worker: start one with dask worker {address} --nthreads 1")
     here = _look_around(project)
     for worker, (code, found) in answers.items():
         if not found:
-            raise RadbookError(
-                f"worker {worker} does not see {project}: it needs the same folder under the same path"
-            )
+            raise RadbookError(f"worker {worker} does not see {project}: it needs the same folder under the same path")
         if code != here[0]:
-            raise RadbookError(
-                f"worker {worker} has another version of radbook: install the one of this machine there"
-            )
+            raise RadbookError(f"worker {worker} has another version of radbook: install the one of this machine there")
 
 
 def _look_around(project: Path) -> tuple[str, bool]:

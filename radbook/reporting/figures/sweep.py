@@ -25,7 +25,7 @@ def sweep_curve(
     Parameters
     ----------
     points
-        A table of `radbook.pipeline.sweep.curves.spread`: `value` is the mean of the seeds, `low` and `high` their range.
+        A table of `radbook.pipeline.sweep.table.spread`: `value` is the mean of the seeds, `low` and `high` their range.
     x
         Column of the horizontal axis; values are placed by their size.
     lines
@@ -68,7 +68,7 @@ def sweep_rows(points: pd.DataFrame, by: str, *, order: Sequence[str] = ()) -> F
     Parameters
     ----------
     points
-        A table of `radbook.pipeline.sweep.curves.spread`.
+        A table of `radbook.pipeline.sweep.table.spread`.
     by
         Column that names the rows.
     order
