@@ -7,6 +7,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from radbook.core.errors import RadbookError
+
 __all__ = ["examine"]
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "spacy", "negspacy", "papermill", "jupyter-book")
@@ -63,11 +65,11 @@ def _device() -> tuple[bool, str]:
 
 
 def _backend() -> tuple[bool, str]:
-    from radbook.student.environment import import_unsloth
-
     try:
+        from radbook.student.environment import import_unsloth
+
         unsloth = import_unsloth()
-    except (ImportError, NotImplementedError) as error:
+    except (ImportError, NotImplementedError, RadbookError) as error:
         why = str(error).strip().partition("\n")[0] or type(error).__name__
         return True, f"plain PEFT, because Unsloth cannot be imported: {why}"
     return True, f"Unsloth {metadata.version('unsloth')} on {unsloth.DEVICE_TYPE}"
@@ -86,7 +88,6 @@ def _disk() -> tuple[bool, str]:
 
 
 def _project() -> tuple[bool, str]:
-    from radbook.core.errors import RadbookError
     from radbook.pipeline.run import project_root
 
     try:

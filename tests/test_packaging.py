@@ -17,16 +17,18 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 IMPORTED_AS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "bs4": "beautifulsoup4"}
 # Installed by the Makefile without its dependencies; the last two come with packages that need exactly them.
+# simple-icd-10-cm makes the packaged edition of ICD-10-CM anew.
 # vLLM writes the replies where it is already there; it needs CUDA.
-APART = {"unsloth", "unsloth-zoo", "packaging", "jupyter-book", "vllm"}
+APART = {"unsloth", "unsloth-zoo", "packaging", "jupyter-book", "simple-icd-10-cm", "vllm"}
 
 
 def names(requirements) -> set[str]:
     return {canonicalize_name(Requirement(r).name) for r in requirements}
 
 
-RUNTIME = names(PROJECT["dependencies"])
-TEST = names(PROJECT["optional-dependencies"]["test"])
+EXTRAS = {name: names(listed) for name, listed in PROJECT["optional-dependencies"].items()}
+TEST = EXTRAS["test"]
+RUNTIME = names(PROJECT["dependencies"]).union(*(EXTRAS[name] for name in ("book", "sweep", "llm", "train")))
 
 
 def pins() -> dict[str, str]:

@@ -49,8 +49,9 @@ def need(extra: str, *modules: str) -> None:
 
     >>> need("train", "nowhere")
     Traceback (most recent call last):
-    radbook.core.errors.RadbookError: nowhere is not installed here: in the project folder, pip install -e '.[train]' brings it
+    radbook.core.errors.RadbookError: this installation lacks nowhere: in the project folder, pip install -e '.[train]' brings what is needed
     """
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
-        raise RadbookError(f"{' and '.join(missing)} is not installed here: in the project folder, pip install -e '.[{extra}]' brings it")
+        brings = f"in the project folder, pip install -e '.[{extra}]' brings what is needed"
+        raise RadbookError(f"this installation lacks {', '.join(missing)}: {brings}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from radbook.core.errors import ChapterError, RadbookError
+from radbook.core.errors import ChapterError, RadbookError, need
 from radbook.core.files import replacing, shown_path, write_json, write_text
 from radbook.pipeline.chapters import CHAPTERS, Chapter, inputs, outputs, why_stale
 from radbook.pipeline.fingerprints import describe_machine
@@ -68,6 +68,7 @@ def run_chapters(
     ChapterError
         If a chapter stops.
     """
+    need("book", "papermill", "ipykernel")
     project = project or project_root()
     chosen = _chosen(chapters, only, names)
     declared = declared_parameters(project / chapter.notebook for chapter in chapters)

@@ -19,7 +19,6 @@ from radbook.evaluation import POLICIES
 from radbook.evaluation.bootstrap import check_draws
 from radbook.pipeline.parameters import Parameter, UniqueKeys, public_value, resolve_parameters
 from radbook.pipeline.validation import check_sources
-from radbook.student.training.config import Settings
 from radbook.tasks import TASKS
 
 __all__ = ["Point", "load_curves", "make_points", "parse_grid"]
@@ -190,6 +189,8 @@ def _check_values(values: Mapping[str, object]) -> None:
         ...
     radbook.core.errors.RadbookError: lora_rank is -3: give a whole number of at least 1
     """
+    from radbook.student.training.config import Settings  # needs more than what a sweep is read with
+
     check_sources(values)
     if "policy" in values:
         choose(values["policy"], POLICIES, "policy")

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from radbook.core.errors import RadbookError
+from radbook.core.errors import RadbookError, need
 from radbook.teachers.llm.cache import Reply
 from radbook.teachers.llm.privacy import is_local
 
@@ -63,6 +63,7 @@ class Endpoint:
         self._key = os.environ.get(key_variable, "").strip()
         if not self._key and not is_local(base_url):
             raise RadbookError(f"{parts.hostname} needs a key: set the environment variable {key_variable}")
+        need("llm", "openai")
         from openai import DefaultHttpxClient, OpenAI
 
         # Text that may only go to this machine must not take a detour over a proxy, nor follow a redirect elsewhere.
