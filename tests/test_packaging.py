@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -78,6 +79,28 @@ def test_the_library_imports_what_is_declared():
         if line and not line.startswith("#")
     )
     assert undeclared - RUNTIME - TEST - APART - ours - peers == set()
+
+
+def test_labels_and_scores_need_no_extra_and_what_does_names_it():
+    lacking = [name.replace("-", "_") for extra in ("book", "sweep", "llm", "train") for name in EXTRAS[extra]]
+    lacking = sorted({*lacking} - {"torch", "dask"})  # SciPy looks into these two if they are there
+    program = f"""if True:
+        import sys
+        sys.modules.update(dict.fromkeys({lacking}))
+        import radbook.corpora, radbook.evaluation, radbook.icd10, radbook.pipeline.sweep, radbook.reporting.figures
+        from radbook.core.errors import RadbookError
+        from radbook.teachers.rules import RuleTeacher
+        from radbook.pipeline.runner import run_chapters
+        RuleTeacher().label(radbook.corpora.load_corpus("synthetic", n_reports=40)[0])
+        for needs in (lambda: __import__("radbook.student"), lambda: __import__("radbook.book"), run_chapters):
+            try:
+                needs()
+            except RadbookError as error:
+                print(error)
+        """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    told = re.findall(r"^this installation lacks \w.*pip install -e '\.\[(\w+)\]'", done.stdout, re.MULTILINE)
+    assert told == ["train", "book", "book"], done.stdout + done.stderr
 
 
 def test_notebooks_import_what_is_declared(tmp_path):
