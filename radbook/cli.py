@@ -39,7 +39,7 @@ def radbook() -> None:
 @PARAMETERS
 @click.option("--only", type=int, metavar="N", help="Execute chapter N alone.")
 @click.option("--force", is_flag=True, help="Execute also what is up to date.")
-def run(profile: str, name: str | None, parameters: list[tuple[str, str]], only: int | None, force: bool) -> None:
+def run(profile: str, **options: object) -> None:
     """Execute the chapters that are out of date into runs/NAME.
 
     PROFILE is a name in notebooks/profiles, or the path of a YAML file.
@@ -47,8 +47,7 @@ def run(profile: str, name: str | None, parameters: list[tuple[str, str]], only:
     from radbook.pipeline.runner import run_chapters
 
     with _Screen() as screen:
-        options = {"only": only, "force": force, "echo": screen.line, "live": screen.live}
-        done = run_chapters(profile, name=name, parameters=parameters, **options)
+        done = run_chapters(profile, echo=screen.line, live=screen.live, **options)
     print(f"run {done.name} is up to date: {shown_path(done.path)}")
 
 
@@ -79,23 +78,13 @@ def compare(a: str, b: str) -> None:
 
 @radbook.command()
 @PROFILE
-@click.option(
-    "--grid", multiple=True, metavar="KEY=V1,V2", help="Values of a parameter; repeated, every combination is run."
-)
+@click.option("--grid", multiple=True, metavar="KEY=V1,V2", help="Values of a parameter; repeated, every combination is run.")
 @click.option("--curves", metavar="FILE", help="Several named grids in a YAML file, instead of --grid.")
 @PARAMETERS
 @click.option("--name", metavar="NAME", help="Name of the sweep, which its runs' begin with.")
 @click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler; a cluster of this machine if left out.")
 @click.option("--workers", type=int, metavar="N", help="Runs at a time on this machine.")
-def sweep(
-    profile: str,
-    grid: list[str],
-    curves: str | None,
-    parameters: list[tuple[str, str]],
-    name: str | None,
-    scheduler: str | None,
-    workers: int | None,
-) -> None:
+def sweep(profile: str, grid: tuple[str, ...], curves: str | None, name: str | None, **options: object) -> None:
     """Execute a grid of runs on a Dask cluster and write runs/NAME/sweep.csv.
 
     PROFILE is a name in notebooks/profiles, or the path of a YAML file.
@@ -108,8 +97,7 @@ def sweep(
     grids = load_curves(curves) if curves else {"grid": [parse_grid(grid)]}
     name = name or (Path(curves).stem if curves else None)
     with _Screen() as screen:
-        options = {"scheduler": scheduler, "workers": workers, "echo": screen.line, "live": screen.live}
-        done = run_sweep(profile, curves=grids, name=name, parameters=parameters, **options)
+        done = run_sweep(profile, curves=grids, name=name, echo=screen.line, live=screen.live, **options)
     finished = done.table["run"].nunique() if len(done.table) else 0
     if done.failed:
         print(f"{len(done.failed)} of {finished + len(done.failed)} runs failed; the same command tries them again")

@@ -49,9 +49,9 @@ def need(extra: str, *modules: str) -> None:
 
     >>> need("train", "nowhere")
     Traceback (most recent call last):
-    radbook.core.errors.RadbookError: this installation lacks nowhere: in the project folder, pip install -e '.[train]' brings what is needed
+    radbook.core.errors.RadbookError: this installation lacks nowhere: in the project folder, pip install -e '.[train]' brings it
     """
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
-        brings = f"in the project folder, pip install -e '.[{extra}]' brings what is needed"
+        brings = f"in the project folder, pip install -e '.[{extra}]' brings {'them' if len(missing) > 1 else 'it'}"
         raise RadbookError(f"this installation lacks {', '.join(missing)}: {brings}")

@@ -292,13 +292,15 @@ def test_parameters_are_written_beside_the_old_ones_and_replace_them_whole(tmp_p
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize(("left", "word"), [('{"run": "default", "chap', "damaged"), ('{"chapters": []}', "damaged"), ("", "missing")])
+@pytest.mark.parametrize(
+    ("left", "word"), [('{"run": "default", "chap', "damaged"), ('{"chapters": []}', "damaged"), ("", "missing")]
+)
 def test_a_manifest_that_cannot_vouch_for_anything_is_made_anew(tmp_path, left, word):
     project = toy_project(tmp_path / "project")
     run, _, _ = chain(project)
     if left:
         run.manifest_path.write_text(left)
-        with pytest.raises(RadbookError, match=r"radbook run runs/default/profile\.yaml --run default executes the chapters again"):
+        with pytest.raises(RadbookError, match=r"radbook run runs/default/profile\.yaml --run default executes"):
             require_up_to_date(run, CHAPTERS)
     else:
         run.manifest_path.unlink()
@@ -469,7 +471,8 @@ def test_a_chapter_edited_while_it_ran_is_executed_again(tmp_path):
     project, lines = toy_project(tmp_path, first=FIRST + edit), []
     for _ in range(2):
         run_chapters(project=project, chapters=CHAPTERS[:1], echo=lines.append)
-    assert sum("notebooks/01_first.ipynb has changed since: the next run executes the chapter again" in line for line in lines) == 2
+    edited = "notebooks/01_first.ipynb has changed since: the next run executes the chapter again"
+    assert sum(edited in line for line in lines) == 2
     assert not any("unchanged" in line for line in lines)
 
 

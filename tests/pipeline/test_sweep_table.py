@@ -7,7 +7,16 @@ import pytest
 
 from radbook.core.errors import RadbookError
 from radbook.pipeline.sweep.schedule import highest_rate
-from radbook.pipeline.sweep.table import MEASURED, ahead, curve_of, gains, over_seeds, overview, read_sweep, spread
+from radbook.pipeline.sweep.table import (
+    MEASURED,
+    ahead,
+    curve_of,
+    gains,
+    over_seeds,
+    overview,
+    read_sweep,
+    spread,
+)
 from radbook.reporting import figures
 
 

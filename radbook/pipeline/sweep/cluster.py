@@ -19,13 +19,12 @@ __all__ = ["THREADS", "limit_threads", "open_cluster", "why_failed"]
 
 # Threads per run, whatever the machine: sums in another order would give other tables with two workers than with one.
 THREADS = 1
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _GIB_PER_WORKER = 3
 
 
 def limit_threads() -> None:
     """Give what this process starts, such as kernels, `THREADS` threads each."""
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(THREADS)))
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(THREADS)))
 
 
 def why_failed(future: "Future") -> str:
@@ -47,11 +46,8 @@ def open_cluster(scheduler: str | None, workers: int | None, wanted: int, projec
     Parameters
     ----------
     scheduler
-        Address of a scheduler; None starts processes of this machine, reachable from it alone.
-    workers
-        How many of those.
-    wanted
-        Runs that wait: there is no use for more processes.
+        Address of a scheduler; None starts processes of this machine, reachable from it alone: `workers` of them, or as
+        many as have room, but no more than runs are `wanted`.
     project
         Folder that the workers must see.
 
@@ -74,7 +70,8 @@ def open_cluster(scheduler: str | None, workers: int | None, wanted: int, projec
             _check_workers(client, scheduler, project)
             yield client, sum(client.nthreads().values())
         return
-    places = min(workers or count_places(), wanted)
+    room = min(cores(), int(psutil.virtual_memory().total / 2**30 / _GIB_PER_WORKER))
+    places = min(workers or max(1, room), wanted)
     local = LocalCluster(
         n_workers=places, threads_per_worker=1, processes=True, memory_limit=0,
         dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False},  # its pages listen anyway: here alone
@@ -83,11 +80,6 @@ def open_cluster(scheduler: str | None, workers: int | None, wanted: int, projec
     )  # fmt: skip
     with local, Client(local, set_as_default=False) as client:
         yield client, places
-
-
-def count_places() -> int:
-    """Return how many runs this machine takes at a time."""
-    return max(1, min(cores(), int(psutil.virtual_memory().total / 2**30 / _GIB_PER_WORKER)))
 
 
 def _check_workers(client: "Client", address: str, project: Path) -> None:

@@ -64,8 +64,8 @@ def run_sweep(
 
     Parameters
     ----------
-    profile
-        Name of a profile, or the path of a YAML file.
+    profile, project, chapters
+        As `radbook.pipeline.runner.run_chapters` takes them.
     curves
         Lists of grids by the name of the curve; a grid maps parameters to lists of values and stands for all combinations.
     name
@@ -78,10 +78,6 @@ def run_sweep(
         Processes of the local cluster; one per core, and per 3 GiB of memory, if None.
     echo, live
         Called with lines that stay, and with the line of progress.
-    project
-        The project folder; the one around the current folder if None.
-    chapters
-        The chain, in order.
 
     Raises
     ------
