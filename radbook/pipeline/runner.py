@@ -88,9 +88,11 @@ def run_chapters(
         for number, chapter in enumerate(chapters, start=1):
             if chapter in chosen:
                 title = f"chapter {number} of {len(chapters)}  {chapter.name}"
-                if not (why_stale(run, chapter, values) or force):
+                why = why_stale(run, chapter, values)
+                if not (why or force):
                     echo(f"{title}  unchanged")
                     continue
+                echo(title if why in ("", "not finished") else f"{title}  again: {why}")
                 own = {n: v for n, v in values.items() if chapter.name in declared[n].chapters}
                 _bring_up_to_date(run, chapter, own, head, title=title, echo=echo, live=live)
     return run
@@ -168,7 +170,6 @@ def _bring_up_to_date(
     run: Run, chapter: Chapter, own: dict[str, object], head: dict[str, object], *, title: str, echo: Echo, live: Echo
 ) -> None:
     """Execute one chapter and record it in the manifest."""
-    echo(title)
     made_from = inputs(run, chapter, own)  # before: what is edited while the chapter runs is not what it read
     started = time.perf_counter()
     _execute(run, chapter, own, live)
