@@ -37,7 +37,10 @@ setup: .venv/.ready
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "radbook needs Python 3.11 or newer, but $(PYTHON) is `$(PYTHON) --version`"; exit 1; }
 	@mkdir -p .venv && : > $(LOG)
 	$(call step,setup 1 of 3  creating .venv,$(PYTHON) -m venv .venv)
-	$(call step,setup 2 of 3  installing the packages (some minutes; once),$(BIN)/python -m pip install --no-input --progress-bar off -c constraints.txt -e '.[test]')
+	$(call step,setup 2 of 3  installing the packages (some minutes; once),$(BIN)/python -m pip install --no-input --progress-bar off -c constraints.txt -e '.[all]')
+# Without its own dependencies, which are for other models (diffusers, torchvision), for CUDA (bitsandbytes, triton, xformers,
+# torchao, cut-cross-entropy) or for downloads (hf-transfer): `pip check` names those, and a certifi that is a day younger.
+# None is used here; that Unsloth trains and generates without them is tested.
 	$(call step,setup 3 of 3  installing Unsloth,$(BIN)/python -m pip install --no-input --progress-bar off --no-deps -c constraints.txt unsloth unsloth_zoo)
 	@touch $@
 

@@ -4,196 +4,148 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from radbook.core.errors import ChapterError, RadbookError
 from radbook.core.files import shown_path
 
-__all__ = ["app", "main"]
-
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-Profile = Annotated[str, typer.Argument(help="A name in notebooks/profiles, or the path of a YAML file.")]
-Parameters = Annotated[
-    list[str] | None,
-    typer.Option("-p", metavar="NAME VALUE", help="Set a parameter of the chapters; may be repeated."),
-]
+__all__ = ["main", "radbook"]
 
 
-@app.callback()
-def _radbook() -> None:
+
+def _check_pairs(context: click.Context, option: click.Option, pairs: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    glued = next((name for name, _ in pairs if "=" in name), None)
+    if glued:
+        raise click.BadParameter(f"write -p {glued.replace('=', ' ', 1)}")
+    return list(pairs)
+
+
+PROFILE = click.argument("profile", default="default")
+PARAMETERS = click.option(
+    *("-p", "parameters"), nargs=2, multiple=True, callback=_check_pairs,
+    metavar="NAME VALUE", help="Set a parameter of the chapters; may be repeated.",
+)  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def radbook() -> None:
     """Radbook: a notebook book about small language models that learn to read radiology reports."""
 
 
-@app.command()
-def run(
-    profile: Profile = "default",
-    name: Annotated[
-        str | None, typer.Option("--run", metavar="NAME", help="Name of the run; the profile's if left out.")
-    ] = None,
-    parameter: Parameters = None,
-    only: Annotated[int | None, typer.Option(metavar="N", help="Execute chapter N alone.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Execute also what is up to date.")] = False,
-) -> None:
-    """Execute the chapters that are out of date into runs/NAME."""
+@radbook.command()
+@PROFILE
+@click.option("--run", "name", metavar="NAME", help="Name of the run; the profile's if left out.")
+@PARAMETERS
+@click.option("--only", type=int, metavar="N", help="Execute chapter N alone.")
+@click.option("--force", is_flag=True, help="Execute also what is up to date.")
+def run(profile: str, **options: object) -> None:
+    """Execute the chapters that are out of date into runs/NAME.
+
+    PROFILE is a name in notebooks/profiles, or the path of a YAML file.
+    """
     from radbook.pipeline.runner import run_chapters
 
-    pairs = _pairs(parameter)
-    screen = _Screen()
-    try:
-        done = run_chapters(
-            profile, name=name, parameters=pairs, only=only, force=force, echo=screen.line, live=screen.live
-        )
-    finally:
-        screen.clear()
+    with _Screen() as screen:
+        done = run_chapters(profile, echo=screen.line, live=screen.live, **options)
     print(f"run {done.name} is up to date: {shown_path(done.path)}")
 
 
-@app.command()
-def book(run: Annotated[str, typer.Argument(help="Name of the run.")] = "default") -> None:
-    """Render the executed notebooks of one run."""
+@radbook.command()
+@click.argument("run", default="default")
+def book(run: str) -> None:
+    """Render the executed notebooks of one run, the one named RUN."""
     from radbook.book import build_book
 
-    screen = _Screen()
-    try:
+    with _Screen() as screen:
         page = build_book(run, echo=screen.live)
-    finally:
-        screen.clear()
     print(f"open {shown_path(page)}")
 
 
-@app.command()
-def compare(
-    a: Annotated[str, typer.Argument(help="Name of a run, or results/NAME for a published one.")],
-    b: Annotated[str, typer.Argument(help="The run to compare with it; differences are B minus A.")],
-) -> None:
-    """Say what changed between two runs: what they were made from, and their scores."""
-    from radbook.compare import as_markdown, compare_runs
+@radbook.command()
+@click.argument("a")
+@click.argument("b")
+def compare(a: str, b: str) -> None:
+    """Say what changed between two runs: what they were made from, and their scores.
+
+    A and B are names of runs, or results/NAME for a published one; differences are B minus A.
+    """
+    from radbook.compare.differences import compare_runs
 
     print(f"Run A is {a}, run B is {b}.\n\n{as_markdown(compare_runs(a, b))}")
 
 
-@app.command()
-def sweep(
-    profile: Profile = "default",
-    grid: Annotated[
-        list[str] | None,
-        typer.Option("--grid", metavar="KEY=V1,V2", help="Values of a parameter; repeated, every combination is run."),
-    ] = None,
-    curves: Annotated[
-        str, typer.Option(metavar="FILE", help="Several named grids in a YAML file, instead of --grid.")
-    ] = "",
-    parameter: Parameters = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the sweep, which its runs' begin with.")] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler; a cluster of this machine if left out.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(metavar="N", help="Runs at a time on this machine.")] = None,
-) -> None:
-    """Execute a grid of runs on a Dask cluster and write runs/NAME/sweep.csv."""
+@radbook.command()
+@PROFILE
+@click.option("--grid", multiple=True, metavar="KEY=V1,V2", help="Values of a parameter; repeated, every combination is run.")
+@click.option("--curves", metavar="FILE", help="Several named grids in a YAML file, instead of --grid.")
+@PARAMETERS
+@click.option("--name", metavar="NAME", help="Name of the sweep, which its runs' begin with.")
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler; a cluster of this machine if left out.")
+@click.option("--workers", type=int, metavar="N", help="Runs at a time on this machine.")
+def sweep(profile: str, grid: tuple[str, ...], curves: str | None, name: str | None, **options: object) -> None:
+    """Execute a grid of runs on a Dask cluster and write runs/NAME/sweep.csv.
+
+    PROFILE is a name in notebooks/profiles, or the path of a YAML file.
+    """
     if bool(grid) == bool(curves):
         raise RadbookError("a sweep needs its values: give --grid KEY=V1,V2, or --curves FILE (one of the two)")
     from radbook.pipeline.sweep import run_sweep
     from radbook.pipeline.sweep.grids import load_curves, parse_grid
 
-    screen = _Screen()
-    try:
-        done = run_sweep(
-            profile,
-            curves=load_curves(curves) if curves else {"grid": [parse_grid(grid)]},
-            name=name or Path(curves).stem or None,
-            parameters=_pairs(parameter),
-            scheduler=scheduler,
-            workers=workers,
-            echo=screen.line,
-            live=screen.live,
-        )
-    finally:
-        screen.clear()
+    grids = load_curves(curves) if curves else {"grid": [parse_grid(grid)]}
+    name = name or (Path(curves).stem if curves else None)
+    with _Screen() as screen:
+        done = run_sweep(profile, curves=grids, name=name, echo=screen.line, live=screen.live, **options)
     finished = done.table["run"].nunique() if len(done.table) else 0
     if done.failed:
         print(f"{len(done.failed)} of {finished + len(done.failed)} runs failed; the same command tries them again")
     print(f"{finished} runs in {shown_path(done.run.path / 'sweep.csv')}, {done.executed} of them executed now")
-    raise typer.Exit(1 if done.failed else 0)
+    sys.exit(1 if done.failed else 0)
 
 
-@app.command()
-def pretrain(
-    out: Annotated[str, typer.Option(metavar="FOLDER", help="Where to write the model; the packaged one if left out.")] = "",
-    steps: Annotated[int, typer.Option(help="Steps to train; a thousand take about a quarter of an hour on one core.")] = 6000,
-    seed: Annotated[int, typer.Option(help="Seed of the reports, the weights and the order.")] = 0,
-    openi: Annotated[str, typer.Option(metavar="PATH", help="Open-I reports to score the finished base on.")] = "",
-) -> None:
+@radbook.command()
+@click.option("--out", metavar="FOLDER", help="Where to write the model; the packaged one if left out.")
+@click.option("--steps", default=6000, help="Steps to train; a thousand take about a quarter of an hour on one core.")
+@click.option("--seed", default=0, help="Seed of the reports, the weights and the order.")
+@click.option("--openi", metavar="PATH", help="Open-I reports to score the finished base on.")
+def pretrain(out: str | None, steps: int, seed: int, openi: str | None) -> None:
     """Make a base model like the packaged one; after an interruption the same command goes on."""
     from radbook.student.base import TINY
     from radbook.student.pretraining.pretrain import pretrain as train
 
-    screen = _Screen()
-    try:
-        train(out or TINY, steps=steps, seed=seed, eval_path=openi or None, progress=screen.live)
-    finally:
-        screen.clear()
+    with _Screen() as screen:
+        train(out or TINY, steps=steps, seed=seed, eval_path=openi, progress=screen.live)
     print(f"wrote {shown_path(out or TINY)}; its scores are in README.md there")
 
 
-@app.command()
+@radbook.command()
 def doctor() -> None:
     """Say what will work on this machine: versions, GPU, Unsloth, memory, disk, browser, licenses."""
     from radbook.doctor import examine
 
     lines, well = examine()
     print("\n".join(lines))
-    raise typer.Exit(0 if well else 1)
+    sys.exit(0 if well else 1)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; what a user can mend ends as one line on stderr, without a traceback."""
     try:
-        app(_join_pairs(sys.argv[1:] if arguments is None else arguments))
+        sys.exit(radbook.main(arguments, prog_name="radbook", standalone_mode=False) or 0)
     except RadbookError as error:
         print(f"radbook: {error}", file=sys.stderr)
         # A chapter that stopped is 1; a mistake found before anything ran is 2.
         sys.exit(1 if isinstance(error, ChapterError) else 2)
-    except SystemExit as done:
-        if done.code == 130:
-            print("radbook: stopped; the same command goes on from here", file=sys.stderr)
-        raise
-
-
-def _join_pairs(arguments: list[str]) -> list[str]:
-    """Turn `-p NAME VALUE` into `-p NAME=VALUE`, which an option with one value can hold; `-p NAME=VALUE` stays.
-
-    >>> _join_pairs(["run", "-p", "epochs", "2", "--force", "-p", "seed=3"])
-    ['run', '-p', 'epochs=2', '--force', '-p', 'seed=3']
-    """
-    joined, rest = [], list(arguments)
-    while rest:
-        word = rest.pop(0)
-        joined.append(word)
-        if word == "-p" and rest:
-            name = rest.pop(0)
-            if "=" not in name:
-                if not rest:
-                    raise RadbookError(f"-p {name}: the value is missing; write -p {name} VALUE")
-                name = f"{name}={rest.pop(0)}"
-            joined.append(name)
-    return joined
-
-
-def _pairs(parameters: list[str] | None) -> list[tuple[str, str]]:
-    pairs = [p.partition("=") for p in parameters or []]
-    for name, equals, _ in pairs:
-        if not equals:
-            raise RadbookError(f"-p{name}: the value is missing; write -p {name} VALUE")
-    return [(name, value) for name, _, value in pairs]
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        print(f"radbook: {error.format_message()}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        print("radbook: stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
 
 
 class _Screen:
@@ -201,6 +153,12 @@ class _Screen:
 
     def __init__(self) -> None:
         self.terminal, self.shown, self.last = sys.stdout.isatty(), False, time.monotonic()
+
+    def __enter__(self) -> "_Screen":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.clear()
 
     def line(self, text: str) -> None:
         self.clear()

@@ -3,39 +3,37 @@
 import os
 import platform
 import shutil
-import sys
 from importlib import metadata
 from pathlib import Path
+
+from radbook.core.errors import RadbookError
 
 __all__ = ["examine"]
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "spacy", "papermill", "jupyter-book")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+LICENSES = (
+    "radbook's code is MIT, its text and figures CC BY 4.0; Unsloth is Apache-2.0 with AGPL-3.0 files; "
+    "other models and data keep their own terms"
+)
 
 
 def examine() -> tuple[list[str], bool]:
     """Return the lines to print, and whether the default profile will run here."""
-    rows, well = [], True
-    for name, check in (
-        ("Python", _python),
-        ("packages", _packages),
-        ("device", _device),
-        ("backend", _backend),
-        ("memory", _memory),
-        ("disk", _disk),
-        ("project", _project),
-        ("browser", _browser),
-        ("licenses", _licenses),
-    ):
-        fine, text = check()
-        well = well and fine
-        rows.append(f"{'ok ' if fine else 'NO '} {name:<9} {text}")
-    rows.append("The default profile will run here." if well else "Mend the lines marked NO first.")
-    return rows, well
-
-
-def _python() -> tuple[bool, str]:
-    return sys.version_info >= (3, 11), f"{platform.python_version()} on {platform.system()} {platform.machine()} (3.11 or newer)"
+    checks = {
+        "Python": (True, f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        "packages": _packages(),
+        "device": _device(),
+        "backend": (True, _backend()),
+        "memory": _memory(),
+        "disk": _disk(),
+        "project": _project(),
+        "browser": (True, _browser()),
+        "licenses": (True, LICENSES),
+    }
+    rows = [f"{'ok ' if fine else 'NO '} {name:<9} {text}" for name, (fine, text) in checks.items()]
+    well = all(fine for fine, _ in checks.values())
+    return [*rows, "The default profile will run here." if well else "Mend the lines marked NO first."], well
 
 
 def _packages() -> tuple[bool, str]:
@@ -45,9 +43,7 @@ def _packages() -> tuple[bool, str]:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             missing.append(name)
-    if missing:
-        return False, f"missing: {', '.join(missing)}; run make setup"
-    return True, ", ".join(found)
+    return not missing, f"missing: {', '.join(missing)}; run make setup" if missing else ", ".join(found)
 
 
 def _device() -> tuple[bool, str]:
@@ -62,15 +58,15 @@ def _device() -> tuple[bool, str]:
     return True, f"CPU with {torch.get_num_threads()} threads, {features}; enough for the tiny base"
 
 
-def _backend() -> tuple[bool, str]:
-    from radbook.student.environment import import_unsloth
-
+def _backend() -> str:
     try:
+        from radbook.student.environment import import_unsloth
+
         unsloth = import_unsloth()
-    except (ImportError, NotImplementedError) as error:
+    except (ImportError, NotImplementedError, RadbookError) as error:
         why = str(error).strip().partition("\n")[0] or type(error).__name__
-        return True, f"plain PEFT, because Unsloth cannot be imported: {why}"
-    return True, f"Unsloth {metadata.version('unsloth')} on {unsloth.DEVICE_TYPE}"
+        return f"plain PEFT, because Unsloth cannot be imported: {why}"
+    return f"Unsloth {metadata.version('unsloth')} on {unsloth.DEVICE_TYPE}"
 
 
 def _memory() -> tuple[bool, str]:
@@ -86,7 +82,6 @@ def _disk() -> tuple[bool, str]:
 
 
 def _project() -> tuple[bool, str]:
-    from radbook.core.errors import RadbookError
     from radbook.pipeline.run import project_root
 
     try:
@@ -97,13 +92,6 @@ def _project() -> tuple[bool, str]:
     return True, f"{root}; runs: {', '.join(runs) or 'none yet'}"
 
 
-def _browser() -> tuple[bool, str]:
+def _browser() -> str:
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    return True, f"{path} (for the browser tests)" if path else "no Chromium; the browser tests will be skipped"
-
-
-def _licenses() -> tuple[bool, str]:
-    return True, (
-        "radbook's code is MIT, its text and figures CC BY 4.0; Unsloth is Apache-2.0 with AGPL-3.0 files; "
-        "other models and data keep their own terms"
-    )
+    return f"{path} (for the browser tests)" if path else "no Chromium; the browser tests will be skipped"

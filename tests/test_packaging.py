@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -17,15 +18,18 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 IMPORTED_AS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "bs4": "beautifulsoup4"}
 # Installed by the Makefile without its dependencies; the last two come with packages that need exactly them.
-APART = {"unsloth", "unsloth-zoo", "packaging", "jupyter-book"}
+# simple-icd-10-cm makes the packaged edition of ICD-10-CM anew.
+# vLLM writes the replies where it is already there; it needs CUDA.
+APART = {"unsloth", "unsloth-zoo", "packaging", "jupyter-book", "simple-icd-10-cm", "vllm"}
 
 
 def names(requirements) -> set[str]:
     return {canonicalize_name(Requirement(r).name) for r in requirements}
 
 
-RUNTIME = names(PROJECT["dependencies"])
-TEST = names(PROJECT["optional-dependencies"]["test"])
+EXTRAS = {name: names(listed) for name, listed in PROJECT["optional-dependencies"].items()}
+TEST = EXTRAS["test"]
+RUNTIME = names(PROJECT["dependencies"]).union(*(EXTRAS[name] for name in ("book", "sweep", "llm", "train")))
 
 
 def pins() -> dict[str, str]:
@@ -75,6 +79,28 @@ def test_the_library_imports_what_is_declared():
         if line and not line.startswith("#")
     )
     assert undeclared - RUNTIME - TEST - APART - ours - peers - {"tools"} == set()
+
+
+def test_labels_and_scores_need_no_extra_and_what_does_names_it():
+    lacking = [name.replace("-", "_") for extra in ("book", "sweep", "llm", "train") for name in EXTRAS[extra]]
+    lacking = sorted({*lacking} - {"torch", "dask"})  # SciPy looks into these two if they are there
+    program = f"""if True:
+        import sys
+        sys.modules.update(dict.fromkeys({lacking}))
+        import radbook.corpora, radbook.evaluation, radbook.icd10, radbook.pipeline.sweep, radbook.reporting.figures
+        from radbook.core.errors import RadbookError
+        from radbook.teachers.rules import RuleTeacher
+        from radbook.pipeline.runner import run_chapters
+        RuleTeacher().label(radbook.corpora.load_corpus("synthetic", n_reports=40)[0])
+        for needs in (lambda: __import__("radbook.student"), lambda: __import__("radbook.book"), run_chapters):
+            try:
+                needs()
+            except RadbookError as error:
+                print(error)
+        """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    told = re.findall(r"^this installation lacks \w.*pip install -e '\.\[(\w+)\]'", done.stdout, re.MULTILINE)
+    assert told == ["train", "book", "book"], done.stdout + done.stderr
 
 
 def test_notebooks_import_what_is_declared(tmp_path):

@@ -10,8 +10,8 @@ from radbook.core.files import write_json
 from radbook.corpora import load_corpus
 from radbook.evaluation import score_all
 from radbook.instructions import build_instructions
-from radbook.pipeline.chapters import CHAPTERS, executed_notebook
-from radbook.pipeline.fingerprints import describe_machine, file_digest
+from radbook.pipeline.chapters import CHAPTERS, inputs, outputs
+from radbook.pipeline.fingerprints import describe_machine
 from radbook.pipeline.parameters import declared_parameters, load_profile, resolve_parameters
 from radbook.pipeline.run import Run, open_run
 from radbook.student.base import TINY
@@ -70,11 +70,11 @@ def make_run(
     run.write("scores", score_all(curated, [predictions, rules, simulated], reports=test, n_bootstrap=100))
     records = {}
     for chapter in CHAPTERS:  # none is executed; a chapter that wrote nothing has written it, and a notebook is no file
-        executed = executed_notebook(run, chapter)
+        executed = run.path / chapter.notebook
         executed.parent.mkdir(parents=True, exist_ok=True)
         executed.touch()
-        reads, writes = ({f: file_digest(run.path / f) for f in files} for files in (chapter.reads, chapter.writes))
-        records[chapter.name] = {"seconds": 1.0, "parameters": {}, "notebook": "", "reads": reads, "writes": writes}
+        made = inputs(run, chapter, {}) | outputs(run, chapter)
+        records[chapter.name] = {"seconds": 1.0, "parameters": {}, **made}
     head = {"run": name, "profile": "default", "parameters": parameters(**changed), **describe_machine()}
     write_json({**head, "chapters": records}, run.path / "manifest.json")
     return run

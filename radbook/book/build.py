@@ -23,7 +23,7 @@ from radbook.book.changes_page import changes_page
 from radbook.book.sanitize import clean_notebook, machine_paths
 from radbook.compare.claims import read_claims
 from radbook.core.errors import RadbookError
-from radbook.pipeline.chapters import CHAPTERS, Chapter, executed_notebook, stale_chapters
+from radbook.pipeline.chapters import CHAPTERS, Chapter, require_up_to_date
 from radbook.pipeline.fingerprints import library_digest, tree_digest
 from radbook.pipeline.run import Run, hold, open_run
 
@@ -64,14 +64,7 @@ def build_book(
         If the run is incomplete, an output must not be published, or the build gives a warning.
     """
     opened = open_run(run, project=project)
-    if not opened.manifest():
-        raise RadbookError(f"run {run} does not exist: execute it with radbook run --run {run}")
-    stale = stale_chapters(opened, chapters)
-    if stale:
-        name, why = next(iter(stale.items()))
-        profile = opened.manifest().get("profile", "default")
-        mend = f"radbook run {profile} --run {run} (and the -p it had)"
-        raise RadbookError(f"run {run}, {name}: {why}; bring it up to date with {mend}")
+    require_up_to_date(opened, chapters)
     with hold(opened):
         return _build(opened, chapters, echo)
 
@@ -117,7 +110,7 @@ def _stage(run: Run, chapters: tuple[Chapter, ...], work: Path) -> None:
     (work / "notebooks").mkdir()
     hidden = machine_paths(manifest["parameters"], run.project)
     for chapter in chapters:
-        executed = nbformat.read(executed_notebook(run, chapter), as_version=4)
+        executed = nbformat.read(run.path / chapter.notebook, as_version=4)
         cleaned = clean_notebook(executed, chapter.name, hidden=hidden)
         nbformat.write(cleaned, work / "notebooks" / f"{chapter.name}.ipynb")
     (work / "pages" / "run.md").write_text(describe_run(manifest, chapters, hidden=hidden), encoding="utf-8")

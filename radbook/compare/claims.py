@@ -20,8 +20,8 @@ from radbook.evaluation import FEW_POSITIVES, paired_difference
 from radbook.evaluation.power import paired_power, reports_needed
 from radbook.evaluation.unlabeled import has_reference
 from radbook.icd10 import check_code
-from radbook.pipeline.sweep.curves import read_sweep, seeds_text, spread
 from radbook.pipeline.sweep.schedule import steps_of
+from radbook.pipeline.sweep.table import read_sweep, seeds_text, spread
 from radbook.reporting.text import interval, p_value, plain, verdict
 from radbook.tasks import TASKS
 

@@ -21,7 +21,7 @@ from radbook.core.files import read_json, write_json, write_text
 from radbook.evaluation import paired_difference
 from radbook.evaluation.unlabeled import has_reference
 from radbook.instructions import taught_by
-from radbook.pipeline.chapters import stale_chapters
+from radbook.pipeline.chapters import require_up_to_date
 from radbook.pipeline.parameters import UNPUBLISHED, public_parameters, public_value
 from radbook.pipeline.run import Run, open_run, project_root
 from radbook.reporting.text import interval, plain
@@ -51,9 +51,8 @@ def main(names: list[str]) -> None:
     """
     runs = [open_run(name) for name in names]
     for run in runs:
-        stale = {} if (run.path / "sweep.json").is_file() else stale_chapters(run)
-        for chapter, why in stale.items():
-            raise RadbookError(f"run {run.name}, {chapter}: {why}; bring it up to date, then publish it")
+        if not (run.path / "sweep.json").is_file():
+            require_up_to_date(run)
     for run in runs:
         publish(run)
     update_readme(project_root())
@@ -72,7 +71,7 @@ def publish(run: Run) -> Path:
     Raises
     ------
     RadbookError
-        If the run has not scored its student yet, or a sweep wrote to the folder of a run.
+        If a chapter of the run is not up to date, or a sweep wrote to the folder of a run.
     """
     if (run.path / "sweep.json").is_file():
         if run.manifest():

@@ -5,8 +5,9 @@ A message says what is wrong, where, and what to do.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.util import find_spec
 
-__all__ = ["ChapterError", "RadbookError", "choose", "did_you_mean"]
+__all__ = ["ChapterError", "RadbookError", "choose", "did_you_mean", "need"]
 
 _ALIKE = 0.6  # least ratio (0-1) of a name and the one that was meant, both in small letters
 
@@ -41,3 +42,16 @@ def choose(value: str, allowed: Iterable[str], parameter: str) -> str:
     if value in allowed:
         return value
     raise RadbookError(f"{parameter}={value!r} is none of {', '.join(allowed)}{did_you_mean(str(value), allowed)}")
+
+
+def need(extra: str, *modules: str) -> None:
+    """Refuse to go on without the libraries of an extra of the package, which a light installation lacks.
+
+    >>> need("train", "nowhere")
+    Traceback (most recent call last):
+    radbook.core.errors.RadbookError: this installation lacks nowhere: in the project folder, pip install -e '.[train]' brings it
+    """
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        brings = f"in the project folder, pip install -e '.[{extra}]' brings {'them' if len(missing) > 1 else 'it'}"
+        raise RadbookError(f"this installation lacks {', '.join(missing)}: {brings}")

@@ -1,4 +1,4 @@
-"""What a chapter depends on besides its tables: files, library code, and the machine it ran on."""
+"""Digests of what a chapter depends on besides its tables, and a description of the machine it ran on."""
 
 import ast
 import hashlib
@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -15,16 +16,7 @@ import psutil
 
 import radbook
 
-__all__ = [
-    "cores",
-    "describe_machine",
-    "file_digest",
-    "library_digest",
-    "library_files",
-    "path_digest",
-    "sweep_digest",
-    "tree_digest",
-]
+__all__ = ["cores", "describe_machine", "file_digest", "library_digest", "library_files", "path_digest", "tree_digest"]
 
 PACKAGE = Path(radbook.__file__).parent
 REPORTED = (
@@ -41,30 +33,17 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
 
 
-def path_digest(value: object) -> str:
-    """Return a digest of the file, or of the names, sizes and times in the folder, that a parameter names.
+def path_digest(path: Path) -> str:
+    """Return a digest of a file, or of the names, sizes and times in a folder, whose files may be too large to be read.
 
-    Examples
-    --------
-    >>> path_digest("tiny")
+    >>> path_digest(Path("nowhere"))
     ''
     """
-    path = Path(str(value))
-    if not path.is_absolute() or not path.is_dir():
-        return file_digest(path) if path.is_absolute() else ""
-    entries = [
-        (str(p.relative_to(path)), p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(path.rglob("*")) if p.is_file()
-    ]
+    if not path.is_dir():
+        return file_digest(path)
+    files = ((p, p.stat()) for p in sorted(path.rglob("*")) if p.is_file())
+    entries = [(str(p.relative_to(path)), s.st_size, s.st_mtime_ns) for p, s in files]
     return hashlib.sha256(json.dumps(entries).encode()).hexdigest()[:16]
-
-
-def sweep_digest(folder: Path) -> str:
-    """Return a digest of what a published sweep holds; not of its times, which a checkout sets anew.
-
-    >>> sweep_digest(Path("nowhere"))
-    '-'
-    """
-    return "-".join(file_digest(folder / name) for name in ("sweep.csv", "sweep.json"))
 
 
 def tree_digest(folder: Path, pattern: str = "*") -> str:
@@ -73,15 +52,12 @@ def tree_digest(folder: Path, pattern: str = "*") -> str:
     >>> tree_digest(Path("nowhere"))
     'e3b0c44298fc1c14'
     """
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob(pattern) if p.is_file()):
-        digest.update(f"{path.relative_to(folder)} {file_digest(path)}\n".encode())
-    return digest.hexdigest()[:16]
+    return _digest_all(sorted(p for p in folder.rglob(pattern) if p.is_file()), folder)
 
 
-def library_digest() -> str:
-    """Return a digest of radbook's own code."""
-    return tree_digest(PACKAGE, "*.py")
+def library_digest(notebook: Path | None = None) -> str:
+    """Return a digest of radbook's own code: of all of it, or of what a notebook uses (`library_files`)."""
+    return _digest_all(library_files(notebook), PACKAGE) if notebook else tree_digest(PACKAGE, "*.py")
 
 
 def library_files(notebook: Path) -> list[Path]:
@@ -92,16 +68,13 @@ def library_files(notebook: Path) -> list[Path]:
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     lines = [line for c in cells if c["cell_type"] == "code" for line in "".join(c["source"]).splitlines()]
     try:
-        tree = ast.parse("\n".join(line for line in lines if not line.lstrip().startswith(("%", "!"))))
+        waiting = _imported("\n".join(line for line in lines if not line.lstrip().startswith(("%", "!"))))
     except SyntaxError:
-        found = set(PACKAGE.rglob("*.py"))
-    else:
-        found, waiting = set(), _imported(tree)
-        while waiting:
-            module = waiting.pop()
-            if module not in found:
-                found.add(module)
-                waiting |= _imports_of(module, module.stat().st_mtime_ns)
+        waiting = set(PACKAGE.rglob("*.py"))
+    found: set[Path] = set()
+    while waiting:
+        found |= waiting
+        waiting = {f for module in waiting for f in _imports_of(module, module.stat().st_mtime_ns)} - found
     resources = {p for p in (PACKAGE / "resources").rglob("*") if p.is_file() and "__pycache__" not in p.parts}
     return sorted(found | resources)
 
@@ -110,10 +83,8 @@ def describe_machine() -> dict[str, object]:
     """Return what a reader needs to judge a run's time and numbers; nothing that names a machine or a person."""
     versions = {}
     for name in REPORTED:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return {
         "radbook": radbook.__version__,
         "code": library_digest(),
@@ -134,28 +105,29 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _digest_all(files: list[Path], folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.relative_to(folder)} {file_digest(path)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
 @cache
 def _imports_of(module: Path, mtime: int) -> set[Path]:
-    return _imported(ast.parse(module.read_text(encoding="utf-8")))
+    return _imported(module.read_text(encoding="utf-8"))
 
 
-def _imported(tree: ast.AST) -> set[Path]:
+def _imported(source: str) -> set[Path]:
+    """Return the files of radbook that the imports in a text execute: the modules and the packages around them."""
     names = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:  # all of ours name the package; `from . import` does not
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {path for name in names if name.split(".")[0] == "radbook" for path in _module_files(name)}
-
-
-def _module_files(name: str) -> set[Path]:
-    """Return the files that importing `name` executes: the module and the packages around it."""
-    files, place = set(), PACKAGE.parent
-    for part in name.split("."):
-        place = place / part
-        files |= {p for p in (place / "__init__.py", place.with_suffix(".py")) if p.is_file()}
-    return files
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    parts = [name.split(".") for name in names if name.split(".")[0] == "radbook"]
+    places = {PACKAGE.parent.joinpath(*p[:n]) for p in parts for n in range(1, len(p) + 1)}
+    return {f for place in places for f in (place / "__init__.py", place.with_suffix(".py")) if f.is_file()}
 
 
 def _gpus() -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jupyter_client import AsyncKernelManager
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpecManager
 from nbclient.exceptions import DeadKernelError
 from papermill import PapermillExecutionError, execute_notebook
 from papermill.clientwrap import PapermillNotebookClient
@@ -49,16 +49,12 @@ def execute(
 
     Parameters
     ----------
-    source, target
-        The notebook to read, and where its executed copy goes.
     parameters
         Values to inject; the caller has checked their names and types.
-    cwd
-        Folder in which the kernel runs.
     log
         File that receives what the cells print and what the kernel process writes on stdout and stderr.
-    environment
-        Variables to add to the kernel's environment.
+    cwd, environment
+        Folder in which the kernel runs, and variables to add to its environment.
     on_line
         Called with each line that a cell prints.
 
@@ -103,14 +99,6 @@ def execute(
             raise ChapterError(f"the kernel did not start: {_plain(str(error))}") from None
 
 
-class _ThisPython(KernelSpecManager):
-    """Offers one kernel: the interpreter that is running."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        return KernelSpec(argv=argv, display_name="radbook", language="python")
-
-
 class _Engine(Engine):
     """papermill's own client with our kernel, our environment and our log."""
 
@@ -121,7 +109,7 @@ class _Engine(Engine):
         transport = {} if sys.platform == "win32" else {"transport": "ipc", "ip": str(folder / "k")}
         manager = AsyncKernelManager(
             kernel_name=kernel_name,
-            kernel_spec_manager=_ThisPython(),
+            kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # none is installed: the one of this interpreter is left
             connection_file=str(folder / "kernel.json"),
             **transport,
         )

@@ -2,10 +2,9 @@
 
 `open_run` finds the project (the folder with `_toc.yml`, or `RADBOOK_HOME`) and returns a `Run`, whose `read` and `write`
 go through the contracts of `radbook.core.schema`.
-The chain that executes chapters into a run lives in `radbook.pipeline.runner`.
+`radbook.pipeline.runner` executes chapters into it.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from radbook.core.errors import RadbookError
+from radbook.core.files import read_json
 from radbook.core.schema import CONTRACTS, Contract, read_table, write_table
 
 __all__ = ["Run", "hold", "open_run", "project_root"]
@@ -110,14 +110,18 @@ class Run:
         found = {p.stem for p in (self.path / "labels").glob("*.parquet")}
         return [k for k in LABEL_KINDS if k in found] + sorted(found - set(LABEL_KINDS))
 
+    @property
+    def manifest_path(self) -> Path:
+        """Where the manifest lies."""
+        return self.path / "manifest.json"
+
     def manifest(self) -> dict:
-        """Return what is known of the run (parameters, versions, seconds per chapter); empty before the first chapter."""
-        try:
-            return json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except ValueError:
-            raise RadbookError(f"runs/{self.name}/manifest.json is not readable: delete it and run the chapters again") from None
+        """Return what is known of the run (parameters, versions, records of its chapters); empty before the first chapter."""
+        held = read_json(self.manifest_path) if self.manifest_path.exists() else {}
+        if not isinstance(held, dict) or not isinstance(held.get("chapters", {}), dict):
+            again = f"radbook run runs/{self.name}/profile.yaml --run {self.name} executes the chapters again"
+            raise RadbookError(f"runs/{self.name}/manifest.json is damaged: {again}")
+        return held
 
 
 def open_run(name: str = "default", *, project: str | Path | None = None) -> Run:

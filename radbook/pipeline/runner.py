@@ -1,9 +1,7 @@
-"""The chain: executing the chapters that are out of date into a run folder, in order.
+"""Executing the chapters that are out of date into a run folder, in order.
 
-A chapter is skipped while its notebook, its own parameters, the tables it reads and the library code it imports are
-unchanged (doit keeps the book of that, in `.state.json` of the run folder).
-Each chapter is executed to a temporary path and moved into place when it is complete, so that whatever stops the
-command, the same command goes on where it stopped.
+Each chapter is executed to a temporary path, moved into place when it is complete and recorded in `manifest.json`
+(`radbook.pipeline.chapters`), so that whatever stops the command, the same command goes on where it stopped.
 """
 
 import shutil
@@ -13,25 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
-from doit.dependency import Dependency, JsonDB
-from doit.task import Task
-from doit.tools import config_changed
 
-from radbook.core.errors import ChapterError, RadbookError
-from radbook.core.files import read_json, shown_path, write_json, write_text
-from radbook.pipeline.chapters import CHAPTERS, Chapter, executed_notebook
-from radbook.pipeline.fingerprints import (
-    describe_machine,
-    file_digest,
-    library_files,
-    path_digest,
-    sweep_digest,
-)
+from radbook.core.errors import ChapterError, RadbookError, need
+from radbook.core.files import replacing, shown_path, write_json, write_text
+from radbook.pipeline.chapters import CHAPTERS, Chapter, inputs, outputs, why_stale
+from radbook.pipeline.fingerprints import describe_machine
 from radbook.pipeline.parameters import Parameter, declared_parameters, load_profile, resolve_parameters
 from radbook.pipeline.run import Run, hold, open_run, project_root
 from radbook.pipeline.validation import check_sources
 
-__all__ = ["run_chapters"]
+__all__ = ["copy_chapters", "run_chapters"]
 
 Echo = Callable[[str], None]
 
@@ -79,9 +68,10 @@ def run_chapters(
     ChapterError
         If a chapter stops.
     """
+    need("book", "papermill", "ipykernel")
     project = project or project_root()
     chosen = _chosen(chapters, only, names)
-    declared = declared_parameters(project / "notebooks" / f"{c.name}.ipynb" for c in chapters)
+    declared = declared_parameters(project / chapter.notebook for chapter in chapters)
     profile_name, values = load_profile(profile, project)
     run = open_run(name or profile_name, project=project)
     if only is not None:
@@ -92,16 +82,37 @@ def run_chapters(
     if any(c.name in declared[n].chapters for c in chosen for n in ("choice_source", "open_source") if n in declared):
         check_sources(values)
     with hold(run):
-        run.path.mkdir(parents=True, exist_ok=True)
+        _check_manifest(run, echo)
         write_text(yaml.safe_dump(values, sort_keys=False), run.path / "profile.yaml")
-        _drop_broken_state(run, echo)
         head = {"run": run.name, "profile": profile_name, "parameters": values, **describe_machine()}
         for number, chapter in enumerate(chapters, start=1):
             if chapter in chosen:
-                own = {n: v for n, v in values.items() if chapter.name in declared[n].chapters}
                 title = f"chapter {number} of {len(chapters)}  {chapter.name}"
-                _bring_up_to_date(run, chapter, own, head, title=title, force=force, echo=echo, live=live)
+                why = why_stale(run, chapter, values)
+                if not (why or force):
+                    echo(f"{title}  unchanged")
+                    continue
+                echo(title if why in ("", "not finished") else f"{title}  again: {why}")
+                own = {n: v for n, v in values.items() if chapter.name in declared[n].chapters}
+                _bring_up_to_date(run, chapter, own, head, title=title, echo=echo, live=live)
     return run
+
+
+def copy_chapters(donor: Run, run: Run, chapters: Sequence[Chapter], values: Mapping[str, object]) -> None:
+    """Take over finished chapters of another run of the project where `run`, with its parameters `values`, lacks them.
+
+    What is copied keeps its record: whether it fits is decided there, by digests, as for any other chapter.
+    """
+    with hold(run):
+        _check_manifest(run, lambda line: None)
+        theirs = donor.manifest()
+        for chapter in chapters:
+            if why_stale(run, chapter, values):
+                for file in (chapter.notebook, *chapter.writes):
+                    with replacing(run.path / file) as partial:
+                        shutil.copy(donor.path / file, partial)
+                head = {**theirs, **run.manifest(), "run": run.name, "parameters": dict(values)}
+                _record(run, chapter, {**theirs["chapters"][chapter.name], "copied_from": donor.name}, head)
 
 
 def _chosen(chapters: Sequence[Chapter], only: int | None, names: Sequence[str] | None) -> Sequence[Chapter]:
@@ -144,87 +155,44 @@ def _check_only(
             raise RadbookError(f"{chapter.name} reads {file}, which {writer} writes: run the chapters up to it first")
 
 
-def _drop_broken_state(run: Run, echo: Echo) -> None:
-    """Delete doit's record if a kill cut it short; what it cannot tell to be up to date is executed again."""
-    file = run.path / ".state.json"
-    if file.is_file() and not isinstance(read_json(file), dict):
-        file.unlink()
-        echo(f"{shown_path(file)} was broken and is deleted: the chapters are executed again")
+def _check_manifest(run: Run, echo: Echo) -> None:
+    """Delete a manifest that cannot be read; say where nothing vouches for the chapters that a run holds."""
+    try:
+        lost = "" if run.manifest() or not any(run.path.glob("notebooks/*.ipynb")) else "missing"
+    except RadbookError:
+        lost = "damaged"
+        run.manifest_path.unlink()
+    if lost:
+        echo(f"{shown_path(run.manifest_path)} is {lost}: nothing vouches for the chapters, so they are executed again")
 
 
 def _bring_up_to_date(
-    run: Run,
-    chapter: Chapter,
-    own: dict[str, object],
-    head: dict[str, object],
-    *,
-    title: str,
-    force: bool,
-    echo: Echo,
-    live: Echo,
+    run: Run, chapter: Chapter, own: dict[str, object], head: dict[str, object], *, title: str, echo: Echo, live: Echo
 ) -> None:
-    """Execute one chapter unless doit finds it unchanged; record it in the manifest."""
-    source = run.project / "notebooks" / f"{chapter.name}.ipynb"
-    # Published ones, which may be published again.
-    sweeps = [f"results/{v}" for n, v in own.items() if n == "sweep" or n.endswith("_sweep")]
-    sweeps = {folder: sweep_digest(run.project / folder) for folder in sweeps}
-    task = _doit_task(run, chapter, source, own, sweeps)
-    state = Dependency(JsonDB, str(run.path / ".state.json"))
-    status = state.get_status(task, {})
-    if status.status == "error":
-        raise RadbookError(f"{chapter.name}: {status.error_reason}")
-    if status.status == "up-to-date" and not force:
-        echo(f"{title}  unchanged")
-        return
-    echo(title)
-    digests = {f: file_digest(Path(f)) for f in task.file_dep}
+    """Execute one chapter and record it in the manifest."""
+    made_from = inputs(run, chapter, own)  # before: what is edited while the chapter runs is not what it read
     started = time.perf_counter()
-    _execute(run, chapter, source, own, live)
+    _execute(run, chapter, own, live)
     seconds = time.perf_counter() - started
-    manifest = run.manifest()
-    records = {n: r for n, r in manifest.get("chapters", {}).items() if n != chapter.name}
-    records[chapter.name] = {
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "parameters": own,
-        "notebook": digests[str(source)],
-        "sweeps": sweeps,
-        "reads": {f: digests[str(run.path / f)] for f in chapter.reads},
-        "writes": {f: file_digest(run.path / f) for f in chapter.writes},
-    }
-    write_json({**head, "chapters": records}, run.path / "manifest.json")
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    record = {"finished": finished, "seconds": round(seconds, 1), "parameters": own, **made_from, **outputs(run, chapter)}
+    _record(run, chapter, record, head)
     echo(f"{title}  done in {seconds:.0f} s")
-    edited = [f for f, digest in digests.items() if file_digest(Path(f)) != digest]
-    if edited:
-        # doit would take the files of now for those that were executed.
-        echo(f"{title}  {shown_path(Path(edited[0]))} was edited meanwhile: the next run executes the chapter again")
-    else:
-        # Saved chapter by chapter: a later kill must not forget this one.
-        task.save_extra_values()
-        state.save_success(task)
-    state.close()
+    why = why_stale(run, chapter, own)
+    if why:
+        echo(f"{title}  {why}: the next run executes the chapter again")
 
 
-def _doit_task(
-    run: Run, chapter: Chapter, source: Path, own: Mapping[str, object], sweeps: Mapping[str, str]
-) -> Task:
-    """Return the chapter as doit knows it: what it is made from, and what it makes."""
-    contents = {n: path_digest(v) for n, v in own.items() if n.endswith("_path") or n == "base_model"}
-    return Task(
-        chapter.name,
-        None,
-        file_dep=[str(f) for f in (source, *library_files(source), *(run.path / f for f in chapter.reads))],
-        targets=[str(f) for f in (executed_notebook(run, chapter), *(run.path / f for f in chapter.writes))],
-        uptodate=[config_changed({**own, "contents": {**contents, **sweeps}})],
-    )
+def _record(run: Run, chapter: Chapter, record: Mapping[str, object], head: Mapping[str, object]) -> None:
+    records = {n: r for n, r in run.manifest().get("chapters", {}).items() if n != chapter.name}
+    write_json({**head, "chapters": {**records, chapter.name: record}}, run.manifest_path)
 
 
-def _execute(run: Run, chapter: Chapter, source: Path, own: Mapping[str, object], live: Echo) -> None:
+def _execute(run: Run, chapter: Chapter, own: Mapping[str, object], live: Echo) -> None:
     # Imported here because papermill and jupyter_client take a second that an unchanged run need not spend.
     from radbook.pipeline.kernel import execute
 
-    log = run.path / "logs" / f"{chapter.name}.log"
-    partial = run.path / "logs" / f"{chapter.name}.partial.ipynb"
+    log, partial = (run.path / "logs" / f"{chapter.name}.{ending}" for ending in ("log", "partial.ipynb"))
     log.unlink(missing_ok=True)
     files = f"\n  log       {shown_path(log)}\n  notebook  {shown_path(partial)}"
     environment = {
@@ -234,21 +202,14 @@ def _execute(run: Run, chapter: Chapter, source: Path, own: Mapping[str, object]
     base = str(own.get("base_model", "tiny"))
     if base == "tiny" or Path(base).is_dir():
         environment["HF_HUB_OFFLINE"] = "1"
+    parameters = {"run": run.name, **own}
+    source, target = run.project / chapter.notebook, run.path / chapter.notebook
     try:
-        execute(
-            source,
-            partial,
-            parameters={"run": run.name, **own},
-            cwd=run.project,
-            log=log,
-            environment=environment,
-            on_line=live,
-        )
+        execute(source, partial, parameters=parameters, cwd=run.project, log=log, environment=environment, on_line=live)
     except ChapterError as error:
         raise ChapterError(f"{chapter.name}: {error}{files}") from None
     absent = [f for f in chapter.writes if not (run.path / f).is_file()]
     if absent:
         raise ChapterError(f"{chapter.name}: finished without writing {', '.join(absent)}{files}")
-    target = executed_notebook(run, chapter)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(partial, target)

@@ -12,7 +12,7 @@ from toyruns import ROOT, make_project, make_run
 from radbook.compare.claims import NOT_MEASURED, paper_figures, read_claims, write_claims
 from radbook.compare.publish import publish
 from radbook.evaluation import paired_difference
-from radbook.pipeline.sweep.curves import MEASURED
+from radbook.pipeline.sweep.table import MEASURED
 
 PAGE = (ROOT / "pages" / "paper.md").read_text(encoding="utf-8")
 PLACEHOLDERS = set(re.findall(r"{{ (\w+) }}", PAGE))

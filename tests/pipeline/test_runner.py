@@ -15,8 +15,11 @@ import papermill
 import pytest
 from toyproject import CHAPTERS, FIRST, SECOND, notebook, toy_project
 
+from radbook.book import build_book
+from radbook.compare.publish import publish
 from radbook.core.errors import ChapterError, RadbookError
-from radbook.pipeline.chapters import stale_chapters
+from radbook.core.files import write_json
+from radbook.pipeline.chapters import require_up_to_date, stale_chapters
 from radbook.pipeline.fingerprints import library_files
 from radbook.pipeline.parameters import Parameter, declared_parameters, load_profile, resolve_parameters
 from radbook.pipeline.run import Run, hold, open_run, project_root
@@ -40,6 +43,12 @@ def chain(project: Path, **options) -> tuple[Run, list[str], list[str]]:
     lines, live = [], []
     run = run_chapters(project=project, chapters=CHAPTERS, echo=lines.append, live=live.append, **options)
     return run, lines, live
+
+
+def outcomes(chained: tuple[Run, list[str], list[str]]) -> list[str]:
+    """How each chapter ended: "unchanged" or "done"."""
+    ends = (line.rsplit("  ")[-1].split()[0] for line in chained[1])
+    return [end for end in ends if end in ("unchanged", "done")]
 
 
 # Parameters
@@ -283,16 +292,85 @@ def test_parameters_are_written_beside_the_old_ones_and_replace_them_whole(tmp_p
 
 
 @pytest.mark.notebook
-def test_a_record_that_a_kill_cut_short_is_made_anew(tmp_path):
+@pytest.mark.parametrize(
+    ("left", "word"), [('{"run": "default", "chap', "damaged"), ('{"chapters": []}', "damaged"), ("", "missing")]
+)
+def test_a_manifest_that_cannot_vouch_for_anything_is_made_anew(tmp_path, left, word):
     project = toy_project(tmp_path / "project")
     run, _, _ = chain(project)
-    state = run.path / ".state.json"
-    state.write_text(state.read_text()[:200])
+    if left:
+        run.manifest_path.write_text(left)
+        with pytest.raises(RadbookError, match=r"radbook run runs/default/profile\.yaml --run default executes"):
+            require_up_to_date(run, CHAPTERS)
+    else:
+        run.manifest_path.unlink()
     _, lines, _ = chain(project)
-    assert lines[0].endswith(".state.json was broken and is deleted: the chapters are executed again")
+    assert lines[0].endswith(f"manifest.json is {word}: nothing vouches for the chapters, so they are executed again")
     assert [line.rsplit("  ")[-1][:4] for line in lines[2::2]] == ["done", "done"]
-    _, lines, _ = chain(project)
-    assert [line.rsplit("  ")[-1] for line in lines] == ["unchanged", "unchanged"]
+    assert outcomes(chain(project)) == ["unchanged", "unchanged"]
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("place", ["library", "parameters", "reads"])
+def test_a_record_of_another_form_vouches_for_nothing(tmp_path, place):
+    project = toy_project(tmp_path / "project")
+    run, _, _ = chain(project)
+    manifest = run.manifest()
+    del manifest["chapters"]["01_first"][place]
+    write_json(manifest, run.manifest_path)
+    assert stale_chapters(run, CHAPTERS) == {
+        "01_first": "its record in manifest.json is damaged, or of another version of radbook"
+    }
+    assert outcomes(chain(project)) == ["done", "unchanged"]
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize(
+    ("file", "reasons", "again"),
+    [
+        ("labels/rules.parquet", {"02_second": "labels/rules.parquet"}, ["unchanged", "done"]),
+        ("notebooks/01_first.ipynb", {"01_first": "its executed notebook"}, ["done", "unchanged"]),
+        ("reports.parquet", {"01_first": "reports.parquet", "02_second": "reports.parquet"}, ["done", "unchanged"]),
+    ],
+)
+def test_what_a_chapter_wrote_and_was_edited_by_hand_is_noticed_and_made_again(tmp_path, file, reasons, again):
+    project = toy_project(tmp_path / "project")
+    run, _, _ = chain(project)
+    with (run.path / file).open("ab") as stream:
+        stream.write(b"\n")
+    reasons = {name: f"{what} has changed since" for name, what in reasons.items()}
+    assert stale_chapters(run, CHAPTERS) == reasons
+    first, why = next(iter(reasons.items()))
+    refused = re.escape(f"run default, {first}: {why}; bring it up to date with radbook run default --run default")
+    for show in (build_book, publish):
+        with pytest.raises(RadbookError, match=refused):
+            show("default", project=project, chapters=CHAPTERS) if show is build_book else show(run, chapters=CHAPTERS)
+    chained = chain(project)
+    assert outcomes(chained) == again and any(line.endswith(f"{first}  again: {why}") for line in chained[1])
+    assert stale_chapters(run, CHAPTERS) == {}
+
+
+@pytest.mark.notebook
+def test_a_chapter_whose_library_code_was_edited_since_is_stale(tmp_path, monkeypatch):
+    project = toy_project(tmp_path / "project")
+    run, _, _ = chain(project)
+    own = {"01_first": "a", "02_second": "b"}
+    monkeypatch.setattr("radbook.pipeline.chapters.library_digest", lambda notebook: own[notebook.stem])
+    assert stale_chapters(run, CHAPTERS) == dict.fromkeys(own, "the code of radbook that it imports has changed since")
+    assert outcomes(chain(project)) == ["done", "done"] and stale_chapters(run, CHAPTERS) == {}
+    own["02_second"] = "c"
+    assert list(stale_chapters(run, CHAPTERS)) == ["02_second"]
+
+
+@pytest.mark.notebook
+def test_a_chapter_executed_alone_by_papermill_marks_what_is_stale(tmp_path, monkeypatch):
+    project = toy_project(tmp_path / "project")
+    run, _, _ = chain(project)
+    monkeypatch.setenv("RADBOOK_HOME", str(project))
+    source = str(project / "notebooks" / "01_first.ipynb")
+    for n_reports, stale in ((3, []), (2, ["01_first", "02_second"])):
+        papermill.execute_notebook(source, str(tmp_path / "out.ipynb"), {"n_reports": n_reports}, progress_bar=False)
+        assert list(stale_chapters(run, CHAPTERS)) == stale
 
 
 @pytest.mark.notebook
@@ -394,15 +472,16 @@ def test_a_chapter_edited_while_it_ran_is_executed_again(tmp_path):
     project, lines = toy_project(tmp_path, first=FIRST + edit), []
     for _ in range(2):
         run_chapters(project=project, chapters=CHAPTERS[:1], echo=lines.append)
-    assert sum("notebooks/01_first.ipynb was edited meanwhile" in line for line in lines) == 2
+    edited = "notebooks/01_first.ipynb has changed since: the next run executes the chapter again"
+    assert sum(edited in line for line in lines) == 2
     assert not any("unchanged" in line for line in lines)
 
 
 def test_a_table_that_changes_while_a_chapter_runs_is_not_what_the_chapter_read(tmp_path):
     project = toy_project(tmp_path, second=f"{SECOND}open_run(run).write('reports', reports.head(1))\n")
     run, lines, _ = chain(project)
-    assert "reports.parquet was edited meanwhile" in lines[-1]
-    assert stale_chapters(run, CHAPTERS) == {"02_second": "reports.parquet has changed since"}
+    assert "reports.parquet has changed since: the next run executes the chapter again" in lines[-1]
+    assert stale_chapters(run, CHAPTERS) == dict.fromkeys(("01_first", "02_second"), "reports.parquet has changed since")
 
 
 @pytest.mark.parametrize(

@@ -5,21 +5,20 @@ Several grids under a name are a curve; a YAML file holds the curves of one swee
 """
 
 import hashlib
-import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import yaml
+from sklearn.model_selection import ParameterGrid
 
 from radbook.core.errors import RadbookError, choose
 from radbook.evaluation import POLICIES
 from radbook.evaluation.bootstrap import check_draws
 from radbook.pipeline.parameters import Parameter, UniqueKeys, public_value, resolve_parameters
 from radbook.pipeline.validation import check_sources
-from radbook.student.training.config import Settings
 from radbook.tasks import TASKS
 
 __all__ = ["Point", "load_curves", "make_points", "parse_grid"]
@@ -85,9 +84,7 @@ def load_curves(path: str | Path) -> dict[str, list[Grid]]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RadbookError(f"the curves {path} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict) or not data.keys() <= {"each", "curves"} or not data.get("curves"):
-        raise RadbookError(
-            f"{path.name}: write `curves`, a mapping of names to grids, and nothing beside it but `each`"
-        )
+        raise RadbookError(f"{path.name}: write `curves`, a mapping of names to grids, and nothing beside it but `each`")
     each = _as_grid(data.get("each") or {}, f"{path.name}, each")
     if not isinstance(data["curves"], dict):
         raise RadbookError(f"{path.name}, curves: write one `name: grid` per line")
@@ -97,9 +94,7 @@ def load_curves(path: str | Path) -> dict[str, list[Grid]]:
         grids = [_as_grid(grid, where) for grid in (grids if isinstance(grids, list) else [grids])]
         twice = next((key for grid in grids for key in grid if key in each), None)
         if twice is not None or not grids:
-            raise RadbookError(
-                f"{where}: " + (f"{twice} is under `each` already" if twice else "holds no grid")
-            )
+            raise RadbookError(f"{where}: {f'{twice} is under `each` already' if twice else 'holds no grid'}")
         curves[str(name)] = [{**grid, **each} for grid in grids]
     return curves
 
@@ -144,23 +139,20 @@ def make_points(
     found: dict[str, Point] = {}
     for curve, grids in curves.items():
         for grid in grids:
-            _check_names(grid, declared, used, curve)
-            twice = next((key for key, _ in overrides if key in grid), None)
-            if twice is not None:
-                raise RadbookError(f"grid {curve}, {twice}: is set with -p as well; leave one of the two out")
-            for combination in itertools.product(*grid.values()):
-                pairs = [(key, str(value)) for key, value in zip(grid, combination, strict=True)]
-                try:
-                    values = resolve_parameters(declared, profile, [*overrides, *pairs], source=source)
-                    _check_values(values)
-                except RadbookError as error:
-                    raise RadbookError(f"grid {curve}: {str(error).removeprefix('-p ')}") from None
-                identity = json.dumps(values, sort_keys=True)
-                known = found.get(identity)
-                if known and curve in known.curves:
-                    raise RadbookError(f"grid {curve}: {_told(values, grid)} is there twice")
-                name = known.name if known else _folder(sweep, [(key, values[key]) for key in grid])
-                found[identity] = Point(name, (*(known.curves if known else ()), curve), values)
+            _check_names(grid, declared, [key for key, _ in overrides], used, curve)
+        for chosen in ParameterGrid(list(grids)):
+            pairs = [(key, str(value)) for key, value in chosen.items()]
+            try:
+                values = resolve_parameters(declared, profile, [*overrides, *pairs], source=source)
+                _check_values(values)
+            except RadbookError as error:
+                raise RadbookError(f"grid {curve}: {str(error).removeprefix('-p ')}") from None
+            identity = json.dumps(values, sort_keys=True)
+            point = found.get(identity) or Point(_folder(sweep, {key: values[key] for key in chosen}), (), values)
+            if curve in point.curves:
+                said = ", ".join(f"{key} {_plain(values[key])}" for key in chosen)
+                raise RadbookError(f"grid {curve}: {said} is there twice")
+            found[identity] = replace(point, curves=(*point.curves, curve))
     return list(found.values())
 
 
@@ -168,20 +160,22 @@ def _as_grid(grid: object, where: str) -> Grid:
     if not isinstance(grid, dict):
         raise RadbookError(f"{where}: write a grid, a mapping of parameters to lists of values")
     lists = {str(key): value if isinstance(value, list) else [value] for key, value in grid.items()}
-    bad = next(
-        (key for key, values in lists.items() if any(isinstance(v, (dict, list)) for v in values)), None
-    )
+    bad = next((key for key, values in lists.items() if any(isinstance(v, (dict, list)) for v in values)), None)
     if bad is not None:
         raise RadbookError(f"{where}, {bad}: write a list of plain values")
     return lists
 
 
-def _check_names(grid: Grid, declared: Mapping[str, Parameter], used: Sequence[str], curve: str) -> None:
+def _check_names(
+    grid: Grid, declared: Mapping[str, Parameter], fixed: Sequence[str], used: Sequence[str], curve: str
+) -> None:
     for key, values in grid.items():
         if not values:
             raise RadbookError(f"grid {curve}, {key}: there is no value")
         if key == "run":
             raise RadbookError(f"grid {curve}, run: every point names its own run; use --name for the sweep")
+        if key in fixed:
+            raise RadbookError(f"grid {curve}, {key}: is set with -p as well; leave one of the two out")
         if key in declared and key not in used:
             others = ", ".join(declared[key].chapters)
             raise RadbookError(f"grid {curve}, {key}: only {others} uses it, which a sweep does not execute")
@@ -195,6 +189,8 @@ def _check_values(values: Mapping[str, object]) -> None:
         ...
     radbook.core.errors.RadbookError: lora_rank is -3: give a whole number of at least 1
     """
+    from radbook.student.training.config import Settings  # needs more than what a sweep is read with
+
     check_sources(values)
     if "policy" in values:
         choose(values["policy"], POLICIES, "policy")
@@ -211,19 +207,19 @@ def _check_values(values: Mapping[str, object]) -> None:
                     raise RadbookError(f"{prefix}{error}") from None
 
 
-def _folder(sweep: str, pairs: Sequence[tuple[str, object]]) -> str:
+def _folder(sweep: str, chosen: Mapping[str, object]) -> str:
     """Return a folder name that says the values; what a name cannot hold, or is too long, is told apart by a hash.
 
-    >>> _folder("s", [("learning_rate", 0.001), ("lora_targets", "q_proj,v_proj")])
+    >>> _folder("s", {"learning_rate": 0.001, "lora_targets": "q_proj,v_proj"})
     's.learning_rate-0.001.lora_targets-q_proj_v_proj-1e64f779'
-    >>> _folder("s", [])  # a grid of nothing but the profile must not take the folder of the sweep
+    >>> _folder("s", {})  # a grid of nothing but the profile must not take the folder of the sweep
     's.default'
     """
-    if not pairs:
+    if not chosen:
         return f"{sweep}.default"
-    said = ".".join([sweep, *(f"{key}-{_plain(value)}" for key, value in pairs)])
+    said = ".".join([sweep, *(f"{key}-{_plain(value)}" for key, value in chosen.items())])
     # The name is published: of a path only the last part.
-    shown = ".".join([sweep, *(f"{key}-{_plain(public_value(value))}" for key, value in pairs)])
+    shown = ".".join([sweep, *(f"{key}-{_plain(public_value(value))}" for key, value in chosen.items())])
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", shown)
     if name != said or len(name) > LONGEST:
         name = f"{name[: LONGEST - 9]}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
@@ -232,7 +228,3 @@ def _folder(sweep: str, pairs: Sequence[tuple[str, object]]) -> str:
 
 def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _told(values: Mapping[str, object], grid: Grid) -> str:
-    return ", ".join(f"{key} {_plain(values[key])}" for key in grid)

@@ -3,9 +3,7 @@
 import math
 from collections.abc import Mapping
 
-import pandas as pd
-
-__all__ = ["highest_rate", "rates", "steps_of"]
+__all__ = ["highest_rate", "steps_of"]
 
 
 def steps_of(rows: int, settings: Mapping[str, float]) -> int:
@@ -41,33 +39,3 @@ def highest_rate(rows: int, settings: Mapping[str, float]) -> tuple[int, int, fl
     # The first step has the rate 0, and each adds one part of the warm-up.
     reached = 1.0 if steps > warm else (steps - 1) / warm
     return steps, warm, settings["learning_rate"] * reached
-
-
-def rates(part: pd.DataFrame, fixed: Mapping[str, object]) -> pd.DataFrame:
-    """Return what `highest_rate` says of every run, with its rows, its warm-up and its seed.
-
-    Parameters
-    ----------
-    part
-        Rows of a sweep's table, with the parameters that some curve varies.
-    fixed
-        The parameters that no curve varies.
-
-    Examples
-    --------
-    >>> row = {"run": "a", "source": "student", "seed": 1, "n_train": 64, "warmup": 0.5}
-    >>> fixed = {"learning_rate": 1e-3, "epochs": 1, "batch_size": 16, "accumulation": 1}
-    >>> rates(pd.DataFrame([row]), fixed).loc["a"].tolist()
-    [1.0, 0.5, 64.0, 4.0, 2.0, 0.001]
-    """
-    rows = {}
-    for run, found in part[part["source"] == "student"].groupby("run", sort=False):
-        settings = {**fixed, **found.iloc[0].to_dict()}
-        total = int(found["n_train"].sum())
-        steps, warm, reached = highest_rate(total, settings)
-        rows[run] = {
-            "seed": settings["seed"], "warmup": settings["warmup"], "rows": total,
-            "steps": steps, "steps of warm-up": warm, "highest rate": reached,
-        }  # fmt: skip
-    columns = ["seed", "warmup", "rows", "steps", "steps of warm-up", "highest rate"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

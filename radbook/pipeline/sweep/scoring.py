@@ -8,8 +8,8 @@ from radbook.evaluation.unlabeled import difference_of, scores_of
 from radbook.instructions import taught_by
 from radbook.pipeline.chapters import CHAPTERS, Chapter
 from radbook.pipeline.run import Run
-from radbook.pipeline.sweep.curves import MEASURED
 from radbook.pipeline.sweep.grids import Point
+from radbook.pipeline.sweep.table import INTERVALS, MEASURED
 from radbook.tasks import TASKS
 
 __all__ = ["chapters_for_scores", "score_run", "scores_table"]
@@ -17,18 +17,18 @@ __all__ = ["chapters_for_scores", "score_run", "scores_table"]
 _NEEDED = {"reports.parquet", "labels/curated.parquet", "instructions.parquet", "predictions.parquet"}
 
 
-def chapters_for_scores(chapters: Sequence[Chapter] = CHAPTERS) -> list[str]:
-    """Return the names of the chapters without which a student cannot be scored, in order.
+def chapters_for_scores(chapters: Sequence[Chapter] = CHAPTERS) -> list[Chapter]:
+    """Return the chapters without which a student cannot be scored, in order.
 
-    >>> chapters_for_scores()[-2:]
+    >>> [chapter.name for chapter in chapters_for_scores()][-2:]
     ['05_instructions', '06_lora_finetuning']
     """
-    wanted, names = set(_NEEDED), []
+    wanted, needed = set(_NEEDED), []
     for chapter in reversed(chapters):
         if wanted & set(chapter.writes):
             wanted |= set(chapter.reads)
-            names.append(chapter.name)
-    return names[::-1]
+            needed.append(chapter)
+    return needed[::-1]
 
 
 def score_run(run: Run, values: Mapping[str, object]) -> list[dict[str, object]]:
@@ -49,15 +49,11 @@ def score_run(run: Run, values: Mapping[str, object]) -> list[dict[str, object]]
     reports, curated = run.read("reports"), run.read_labels("curated")
     instructions, predictions = run.read("instructions"), run.read("predictions").drop(columns="reply")
     test = reports[reports["split"] == "test"]
-    options = {name: values[name] for name in ("policy", "n_bootstrap", "seed") if name in values} | {
-        "reports": test
-    }
+    options = {name: values[name] for name in ("policy", "n_bootstrap", "seed") if name in values} | {"reports": test}
     teachers, rows = taught_by(instructions), []
     for task in TASKS:
-        said = {
-            source.split(":")[0]: part
-            for source, part in predictions[predictions["task"] == task].groupby("source")
-        }
+        mine = predictions[predictions["task"] == task]
+        said = {source.split(":")[0]: part for source, part in mine.groupby("source")}
         if task in teachers:
             labels = run.read_labels(teachers[task].split(":")[0])
             said["teacher"] = labels[labels["report_id"].isin(test["report_id"]) & (labels["task"] == task)]
@@ -77,15 +73,15 @@ def score_run(run: Run, values: Mapping[str, object]) -> list[dict[str, object]]
     return rows
 
 
-def scores_table(points: Sequence[Point], results: Mapping[str, Mapping], keys: Sequence[str]) -> pd.DataFrame:
+def scores_table(points: Sequence[Point], rows: Mapping[str, Sequence[Mapping]], keys: Sequence[str]) -> pd.DataFrame:
     """Return the table of a sweep: the rows of `score_run` for every curve that a point stands in.
 
     Parameters
     ----------
     points
         What was run.
-    results
-        By the name of the point, its `rows` and the `seconds` of the chapters it executed itself; none of a point that failed.
+    rows
+        By the name of the point; none of one that failed.
     keys
         The parameters that some curve varies.
 
@@ -95,21 +91,11 @@ def scores_table(points: Sequence[Point], results: Mapping[str, Mapping], keys: 
     >>> len(found), list(found)[:3]
     (0, ['curve', 'run', 'rank'])
     """
-    rows = []
+    found = []
     for point in points:
-        result = results.get(point.name, {"rows": [], "seconds": 0})
-        known = {
-            key: point.values[key] for key in dict.fromkeys([*keys, *point.values]) if key in (*keys, "seed")
-        }
+        known = {key: point.values[key] for key in dict.fromkeys([*keys, "seed"]) if key in point.values}
         for curve in point.curves:
-            rows += [
-                {"curve": curve, "run": point.name, **known, **row, "seconds": result["seconds"]}
-                for row in result["rows"]
-            ]
-    if not rows:
+            found += [{"curve": curve, "run": point.name, **known, **row} for row in rows.get(point.name, [])]
+    if not found:
         return pd.DataFrame(columns=list(dict.fromkeys(["curve", "run", *keys, *MEASURED])))
-    table = pd.DataFrame(rows)
-    digits = {
-        name: 4 for name in ("f1", "low", "high", "difference", "difference_low", "difference_high", "p")
-    }
-    return table.convert_dtypes().round({**digits, "seconds": 1})
+    return pd.DataFrame(found).convert_dtypes().round(dict.fromkeys(INTERVALS, 4))

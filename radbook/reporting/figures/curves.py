@@ -148,7 +148,7 @@ def sweep_curve(points: pd.DataFrame, x: str, *, lines: str = "", name: str = ""
     Parameters
     ----------
     points
-        A table of `radbook.pipeline.sweep.curves.spread`: `value` is the mean of the seeds, `low` and `high` their range.
+        A table of `radbook.pipeline.sweep.spread`: `value` is the mean of the seeds, `low` and `high` their range.
     x
         Column of the horizontal axis; values are placed by their size.
     lines

@@ -147,7 +147,7 @@ def sweep_rows(points: pd.DataFrame, by: str) -> Figure:
     Parameters
     ----------
     points
-        A table of `radbook.pipeline.sweep.curves.spread`; rows in the order to show.
+        A table of `radbook.pipeline.sweep.spread`; rows in the order to show.
     by
         Column that names the rows.
     """

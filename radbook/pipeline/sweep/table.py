@@ -1,32 +1,19 @@
-"""Read the table of a sweep: what was varied, how far seeds lie apart, and how long it computed."""
+"""The table of a sweep, read back: its curves, and what its seeds say together and each within itself."""
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from radbook.core.errors import RadbookError
 
-__all__ = [
-    "computing_minutes",
-    "curve_of",
-    "missing",
-    "overview",
-    "read_sweep",
-    "seeds_text",
-    "spread",
-    "trained_on",
-]
+__all__ = ["MEASURED", "ahead", "curve_of", "gains", "over_seeds", "overview", "read_sweep", "seeds_text", "spread"]
 
-_FIGURES = (
-    *("f1", "low", "high", "difference", "difference_low", "difference_high", "p"),
-    *("n_train", "n_test", "seconds"),
-)
+INTERVALS = ("f1", "low", "high", "difference", "difference_low", "difference_high", "p")
+_FIGURES = (*INTERVALS, "n_train", "n_test", "seconds")
 # Columns of a sweep's table that no grid sets.
 MEASURED = ("curve", "run", "seed", "task", "source", "teacher", *_FIGURES)
-_UNKNOWN = {name: [""] for name in _FIGURES}
 
 
 def read_sweep(folder: Path) -> tuple[pd.DataFrame, dict]:
@@ -40,11 +27,10 @@ def read_sweep(folder: Path) -> tuple[pd.DataFrame, dict]:
     """
     if not (folder / "sweep.csv").is_file():
         return pd.DataFrame(columns=list(MEASURED)), {}
+    # A curve may be called NA, and a parameter may be empty; only a figure can be unknown.
+    plain = {"dtype": {"run": str, "curve": str}, "keep_default_na": False, "na_values": {name: [""] for name in _FIGURES}}
     try:
-        # A curve may be called NA, and a parameter may be empty; only a figure can be unknown.
-        table = pd.read_csv(
-            folder / "sweep.csv", dtype={"run": str, "curve": str}, keep_default_na=False, na_values=_UNKNOWN
-        )
+        table = pd.read_csv(folder / "sweep.csv", **plain)
         told = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RadbookError(f"the sweep in {folder} cannot be read: {error}") from None
@@ -54,19 +40,6 @@ def read_sweep(folder: Path) -> tuple[pd.DataFrame, dict]:
     curves = told.get("curves", {}).items()
     table.attrs["grids"] = {curve: sorted({key for grid in grids for key in grid}) for curve, grids in curves}
     return table, told
-
-
-def computing_minutes(told: Mapping) -> float:
-    """Return how long the chapters of all runs took together, shared parts once; NaN where that is not told.
-
-    >>> computing_minutes({"runs": {"a": 60.0, "b": 30.0}, "shared": {"s": 30.0}})
-    2.0
-    >>> computing_minutes({"runs": {"a": 60.0, "b": 30.0}})  # of an older version, which counted shared parts in every run
-    nan
-    """
-    if not {"runs", "shared"} <= told.keys():
-        return math.nan
-    return (sum(told["runs"].values()) + sum(told["shared"].values())) / 60
 
 
 def curve_of(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -81,15 +54,6 @@ def curve_of(table: pd.DataFrame, name: str) -> pd.DataFrame:
     return part[[c for c in part if c in MEASURED or c in own or part[c].nunique() > 1]]
 
 
-def missing(curve: str, sweep: str) -> str:
-    """Return what stands where a figure would be.
-
-    >>> missing("rank", "ablations")
-    "nothing to draw: no published sweep 'ablations' holds the curve 'rank'"
-    """
-    return f"nothing to draw: no published sweep {sweep!r} holds the curve {curve!r}"
-
-
 def overview(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row per curve: the parameters it varies, how many values each has, runs, and seeds per point.
 
@@ -100,17 +64,11 @@ def overview(table: pd.DataFrame) -> pd.DataFrame:
     rows = {}
     for name, part in table.groupby("curve", sort=False):
         varied = [c for c in curve_of(table, name) if c not in MEASURED and part[c].nunique() > 1]
-        seeds = (
-            part.groupby(varied, dropna=False)["seed"].nunique()
-            if varied
-            else pd.Series([part["seed"].nunique()])
-        )
+        seeds = part.groupby(varied or "curve", dropna=False)["seed"].nunique()
         rows[name] = {
             "varied": ", ".join(f"{c} ({part[c].nunique()})" for c in varied),
             "runs": part["run"].nunique(),
-            "seeds per point": f"{seeds.min()}"
-            if seeds.nunique() == 1
-            else f"{seeds.min()} to {seeds.max()}",
+            "seeds per point": " to ".join(map(str, sorted({seeds.min(), seeds.max()}))),
         }
     return pd.DataFrame(rows, index=["varied", "runs", "seeds per point"]).T
 
@@ -137,15 +95,45 @@ def spread(part: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """
     if part.empty:
         return pd.DataFrame(columns=["task", "source", *by, "value", "low", "high", "seeds", "n_train"])
-    groups = part.dropna(subset=["f1"]).groupby(["task", "source", *by], sort=True, dropna=False)
-    found = groups.agg(
-        value=("f1", "mean"),
-        low=("f1", "min"),
-        high=("f1", "max"),
-        seeds=("seed", "nunique"),
-        n_train=("n_train", "mean"),
-    )
-    return found.reset_index()
+    points = part.dropna(subset=["f1"]).groupby(["task", "source", *by], sort=True, dropna=False)
+    means = {name: ("f1", how) for name, how in (("value", "mean"), ("low", "min"), ("high", "max"))}
+    return points.agg(**means, seeds=("seed", "nunique"), n_train=("n_train", "mean")).reset_index()
+
+
+def ahead(part: pd.DataFrame, by: str, *, task: str) -> pd.DataFrame:
+    """Say for each value of a parameter in how many seeds the student is above its teacher, and how surely.
+
+    Returns
+    -------
+    Indexed by the parameter: mean, lowest and highest paired `difference` over the seeds, `seeds`, `above` (seeds with a
+    difference above 0) and `surely` (seeds whose 95% interval lies above 0).
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"task": "open", "source": "student", "seed": [1, 2], "rank": 4, "difference": [0.5, 0.25]})
+    >>> ahead(rows.assign(difference_low=[0.1, -0.1]), "rank", task="open").loc[4].tolist()
+    [0.375, 0.25, 0.5, 2.0, 2.0, 1.0]
+    """
+    rows = part[(part["task"] == task) & (part["source"] == "student")].dropna(subset=["difference"])
+    rows = rows.assign(above=rows["difference"] > 0, surely=rows["difference_low"] > 0)
+    return rows.groupby(by, dropna=False).agg(
+        difference=("difference", "mean"), low=("difference", "min"), high=("difference", "max"),
+        seeds=("seed", "nunique"), above=("above", "sum"), surely=("surely", "sum"),
+    )  # fmt: skip
+
+
+def gains(part: pd.DataFrame, by: str, *, task: str, first: object, last: object) -> pd.Series:
+    """Return by how much the student's F1 changes from one value of a parameter to another, for each seed that has both.
+
+    >>> rows = pd.DataFrame({"task": "open", "source": "student", "seed": [1, 1, 2], "rank": [4, 8, 4], "f1": [0.5, 0.75, 0.5]})
+    >>> gains(rows, "rank", task="open", first=4, last=8).to_dict()
+    {1: 0.25}
+    """
+    if part.empty:  # of a curve that nobody published, without its parameter
+        return pd.Series(dtype=float)
+    rows = part[(part["task"] == task) & (part["source"] == "student")]
+    before, after = (rows[rows[by] == value].groupby("seed")["f1"].mean() for value in (first, last))
+    return (after - before).dropna()
 
 
 def seeds_text(mean: float, low: float, high: float, seeds: int, *, signed: bool = False) -> str:
@@ -159,14 +147,11 @@ def seeds_text(mean: float, low: float, high: float, seeds: int, *, signed: bool
     return f"{form.format(mean)} ({span})"
 
 
-def trained_on(table: pd.DataFrame) -> pd.Series:
-    """Say of every row whether its student was trained on "both" tasks or on one, and which.
+def over_seeds(differences: pd.Series) -> str:
+    """Write the mean of differences within seeds, with the lowest and the highest and how many there are.
 
-    >>> rows = pd.DataFrame({"run": ["a", "a", "b"], "task": ["choice", "open", "open"], "n_train": [9, 9, 9]})
-    >>> trained_on(rows).tolist()
-    ['both', 'both', 'open']
+    >>> over_seeds(pd.Series([0.25, -0.125, 0.25])), over_seeds(pd.Series(dtype=float))
+    ('+0.125 (-0.125 to +0.250, 3 seeds)', 'not known')
     """
-    taught = (
-        table[table["n_train"] > 0].groupby("run")["task"].agg(lambda tasks: " and ".join(sorted(set(tasks))))
-    )
-    return table["run"].map(taught).replace({"choice and open": "both"})
+    d = differences
+    return seeds_text(d.mean(), d.min(), d.max(), len(d), signed=True) if len(d) else "not known"

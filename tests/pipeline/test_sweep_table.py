@@ -1,15 +1,22 @@
 """Reading a sweep: what is missing is said, seeds are counted, and the arithmetic of a warm-up is the trainer's."""
 
 import json
-import math
 
 import pandas as pd
 import pytest
 
 from radbook.core.errors import RadbookError
-from radbook.pipeline.sweep.curves import MEASURED, computing_minutes, curve_of, overview, read_sweep, spread
-from radbook.pipeline.sweep.paired import ahead, gains, over_seeds, teachers_passed
-from radbook.pipeline.sweep.schedule import highest_rate, rates
+from radbook.pipeline.sweep.schedule import highest_rate
+from radbook.pipeline.sweep.table import (
+    MEASURED,
+    ahead,
+    curve_of,
+    gains,
+    over_seeds,
+    overview,
+    read_sweep,
+    spread,
+)
 from radbook.reporting import figures
 
 
@@ -56,16 +63,6 @@ def test_seeds_are_counted_in_which_the_student_is_ahead_and_surely_so():
     assert found["above"].tolist() == [0, 2] and found["surely"].tolist() == [0, 2]
 
 
-def test_teachers_that_are_passed_are_listed_and_not_spanned_and_a_perfect_one_is_left_out():
-    rows = []
-    for quality, difference in ((0.5, 0.2), (0.65, -0.1), (0.8, 0.1), (0.93, -0.2), (1.0, -0.3)):
-        row = {"task": "open", "source": "student", "seed": 1, "teacher_f1": quality, "difference": difference}
-        rows.append({**row, "difference_low": difference - 0.05})
-    found = ahead(pd.DataFrame(rows), "teacher_f1", task="open")
-    assert teachers_passed(found) == (["0.5", "0.8"], ["0.65", "0.93"])
-    assert teachers_passed(found.iloc[:0]) == ([], [])
-
-
 def test_a_gain_is_taken_within_each_seed_that_has_both():
     part = table()
     lone = part["run"].eq("s.16.2") & part["task"].eq("choice")
@@ -110,13 +107,6 @@ def test_the_arithmetic_of_a_warm_up_is_that_of_the_trainer(tmp_path, loaded, ro
     assert highest == pytest.approx(max(seen))
 
 
-def test_rates_take_what_a_curve_varies_from_the_row_and_the_rest_from_what_is_fixed():
-    fixed = {"learning_rate": 1e-3, "epochs": 3.0, "batch_size": 16, "accumulation": 1}
-    found = rates(table(), fixed)
-    assert found["rows"].tolist() == [200] * 4 and found["steps"].tolist() == [39] * 4
-    assert found["steps of warm-up"].tolist() == [4] * 4
-
-
 def test_a_sweep_is_read_as_it_was_published_and_a_broken_one_is_named(tmp_path):
     folder = tmp_path / "mine"
     assert read_sweep(folder)[1] == {}
@@ -126,7 +116,6 @@ def test_a_sweep_is_read_as_it_was_published_and_a_broken_one_is_named(tmp_path)
         read_sweep(folder)
     (folder / "sweep.json").write_text(json.dumps({"parameters": {}}))
     read, told = read_sweep(folder)
-    assert math.isnan(computing_minutes(told))
     assert len(read) == 16 and told == {"parameters": {}}
     table().drop(columns="difference").to_csv(folder / "sweep.csv", index=False)
     with pytest.raises(RadbookError, match=r"mine/sweep\.csv lacks the column difference"):
