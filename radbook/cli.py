@@ -70,7 +70,7 @@ def compare(a: str, b: str) -> None:
 
     A and B are names of runs, or results/NAME for a published one; differences are B minus A.
     """
-    from radbook.compare.differences import compare_runs
+    from radbook.compare import as_markdown, compare_runs
 
     print(f"Run A is {a}, run B is {b}.\n\n{as_markdown(compare_runs(a, b))}")
 
