@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit, logit
+from scipy.special import expit, logit
 
 from radbook.core.errors import RadbookError
 from radbook.evaluation.bootstrap import bootstrap_scores, exact_interval
-from radbook.evaluation.comparison import Comparison, compare
+from radbook.evaluation.comparison import CELL, compare
+from radbook.tasks import task_of
 
 __all__ = ["Calibration", "calibrate", "calibration_error", "calibration_gain", "reliability"]
 
@@ -40,16 +40,14 @@ class Calibration:
 
 
 def calibrate(
-    confidence: pd.DataFrame, curated: pd.DataFrame, *, policy: str = "certain", reports: pd.DataFrame
+    curated: pd.DataFrame, stated: pd.DataFrame, *, task: str, policy: str = "certain", reports: pd.DataFrame
 ) -> Calibration:
     """Fit stated probabilities to what the curated labels say, with Platt's two parameters and his smoothed targets.
 
     Parameters
     ----------
-    confidence
-        As `Student.confidence` returns it.
-    curated, policy
-        As in `score`; a cell that the policy leaves out is not fitted.
+    curated, stated, task, policy
+        As in `reliability`.
     reports
         The reports to fit on, of a split that nothing is tested on.
 
@@ -64,52 +62,55 @@ def calibrate(
     >>> from radbook.core.findings import finding, label_row
     >>> ids = [str(k) for k in range(40)]  # Edema in three of four reports for which the student says 0.99
     >>> truth = [label_row(i, "curated", "choice", [finding("Edema")] * (k % 4 > 0)) for k, i in enumerate(ids)]
-    >>> rows = [(i, c, c == "Edema", 0.99 if c == "Edema" else 0.01) for i in ids for c in CATEGORIES]
-    >>> stated = pd.DataFrame(rows, columns=["report_id", "code", "named", "probability"])
+    >>> rows = [(i, c, 0.99 if c == "Edema" else 0.01) for i in ids for c in CATEGORIES]
+    >>> stated = pd.DataFrame(rows, columns=["report_id", "code", "probability"])
     >>> reports = pd.DataFrame({"report_id": ids, "patient_id": ids})
-    >>> fitted = calibrate(stated, pd.DataFrame(truth), reports=reports)
+    >>> fitted = calibrate(pd.DataFrame(truth), stated, task="choice", reports=reports)
     >>> float(fitted.apply(np.array([0.99]))[0].round(1))
     0.7
     """
-    truth, _, p, y = _pairs(curated, confidence, "probability", policy, reports)
-    x = logit(np.clip(p, _CLIP, 1 - _CLIP))
-    positives, negatives = int((y == 1).sum()), int((y == 0).sum())
+    # Half a second of imports that no other use of this room needs.
+    from sklearn.linear_model import LogisticRegression
+
+    _, p, there = _judged(curated, stated, "probability", task, policy, reports)
+    positives, negatives = int(there.sum()), int((~there).sum())
     if not positives or not negatives:
         raise RadbookError(
-            f"calibration needs findings that are there and some that are not; these {len(truth.report_ids)} reports "
-            f"have {positives} and {negatives} with a stated probability"
+            "calibration needs findings that are there and some that are not, by curated labels; these "
+            f"{len(reports)} reports have {positives} and {negatives} with a stated probability"
         )
-    target = np.where(y == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-
-    def loss(line: np.ndarray) -> float:
-        score = line[0] * x + line[1]
-        return float(-(target * log_expit(score) + (1 - target) * log_expit(-score)).mean())
-
-    fitted = minimize(loss, np.array([1.0, 0.0]), method="BFGS")
-    return Calibration(slope=float(fitted.x[0]), intercept=float(fitted.x[1]), n_decisions=len(x))
+    # Each decision counts as there with the weight of its target and as not there with the rest.
+    target = np.where(there, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    x = np.tile(logit(np.clip(p, _CLIP, 1 - _CLIP)), 2)[:, None]
+    fitted = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(
+        x, np.repeat([1, 0], len(p)), np.concatenate([target, 1 - target])
+    )
+    return Calibration(float(fitted.coef_[0, 0]), float(fitted.intercept_[0]), n_decisions=len(p))
 
 
 def reliability(
     curated: pd.DataFrame,
     stated: pd.DataFrame,
     *,
+    task: str,
     reports: pd.DataFrame,
     column: str = "probability",
     policy: str = "certain",
 ) -> pd.DataFrame:
-    """Compare stated probabilities of the 13 categories with how often the category is there.
+    """Compare stated probabilities of a task's categories with how often the category is there.
 
     Parameters
     ----------
-    curated, policy, reports
-        As in `score`.
+    curated, task, policy, reports
+        As in `score`, for a task with a closed set of codes; a cell that the policy leaves out is no decision.
     stated
-        Table with report_id, code and the probability in `column`; unknown ones are left out.
+        Table with report_id, code and the probability in `column`, as of `Student.confidence`; unknown ones are left out.
 
     Returns
     -------
-    One row per tenth of the probability that is not empty: low_edge, high_edge, n (decisions), stated (their mean
-    probability), observed (the share that is there), and low and high, its exact 95% interval with every decision for itself.
+    One row per tenth of the probability that is not empty, none without a reference: low_edge, high_edge, n (decisions),
+    stated (their mean probability), observed (the share that is there), and low and high, its exact 95% interval with every
+    decision for itself.
 
     Examples
     --------
@@ -117,32 +118,20 @@ def reliability(
     >>> from radbook.core.findings import finding, label_row
     >>> truth = pd.DataFrame([label_row(i, "curated", "choice", [finding("Edema")] * (i < "3")) for i in "1234"])
     >>> rows = [(i, c, 0.7 if c == "Edema" else 0.0) for i in "1234" for c in CATEGORIES]
-    >>> table = reliability(
-    ...     truth, pd.DataFrame(rows, columns=["report_id", "code", "probability"]),
-    ...     reports=pd.DataFrame({"report_id": list("1234"), "patient_id": list("1234")}),
-    ... )
+    >>> stated = pd.DataFrame(rows, columns=["report_id", "code", "probability"])
+    >>> reports = pd.DataFrame({"report_id": list("1234"), "patient_id": list("1234")})
+    >>> table = reliability(truth, stated, task="choice", reports=reports)
     >>> table[["n", "stated", "observed"]].round(2).values.tolist()
     [[48.0, 0.0, 0.0], [4.0, 0.7, 0.5]]
     >>> round(calibration_error(table), 4)
     0.0154
     """
-    _, _, p, y = _pairs(curated, stated, column, policy, reports)
-    place = _bins(p)
-    n, hits, total = (np.bincount(place, weights=w, minlength=_BINS) for w in (None, y, p))
-    some = n > 0
-    low, high = exact_interval(hits[some], n[some])
-    edges = np.arange(_BINS + 1) / _BINS
-    return pd.DataFrame(
-        {
-            "low_edge": edges[:-1][some],
-            "high_edge": edges[1:][some],
-            "n": n[some].astype(int),
-            "stated": total[some] / n[some],
-            "observed": hits[some] / n[some],
-            "low": low,
-            "high": high,
-        }
-    )
+    _, p, there = _judged(curated, stated, column, task, policy, reports)
+    decisions = pd.DataFrame({"p": p, "there": there}).groupby(_bin(p))
+    table = decisions.agg(n=("p", "size"), stated=("p", "mean"), observed=("there", "mean"))
+    low, high = exact_interval(decisions["there"].sum(), table["n"])
+    edges = {"low_edge": table.index / _BINS, "high_edge": (table.index + 1) / _BINS}
+    return table.assign(low=low, high=high, **edges).reset_index(drop=True)
 
 
 def calibration_error(table: pd.DataFrame) -> float:
@@ -150,15 +139,14 @@ def calibration_error(table: pd.DataFrame) -> float:
 
     The mean is over decisions, so it is ruled by those that are easy; read the table beside it.
     """
-    if not table["n"].sum():
-        return float("nan")
-    return float(((table["stated"] - table["observed"]).abs() * table["n"]).sum() / table["n"].sum())
+    return float(((table["stated"] - table["observed"]).abs() * table["n"]).sum() / (table["n"].sum() or np.nan))
 
 
 def calibration_gain(
     curated: pd.DataFrame,
     stated: pd.DataFrame,
     *,
+    task: str,
     reports: pd.DataFrame,
     policy: str = "certain",
     n_bootstrap: int = 2000,
@@ -168,7 +156,7 @@ def calibration_gain(
 
     Parameters
     ----------
-    curated, policy, reports
+    curated, task, policy, reports
         As in `reliability`.
     stated
         Table with report_id, code, `probability` and `calibrated`.
@@ -177,28 +165,16 @@ def calibration_gain(
 
     Returns
     -------
-    value (calibrated minus stated: below 0 where calibration helped), and low and high, its 95% paired bootstrap interval
-    over patients. The calibration is taken as given: how it was fitted is not drawn again.
-
-    Examples
-    --------
-    >>> from radbook.core.ontology import CATEGORIES
-    >>> from radbook.core.findings import finding, label_row
-    >>> ids = [str(k) for k in range(20)]
-    >>> truth = pd.DataFrame([label_row(i, "curated", "choice", [finding("Edema")] * (i < "2")) for i in ids])
-    >>> rows = [(i, c, 0.95 if c == "Edema" else 0.0, 0.6 if c == "Edema" else 0.0) for i in ids for c in CATEGORIES]
-    >>> stated = pd.DataFrame(rows, columns=["report_id", "code", "probability", "calibrated"])
-    >>> gain = calibration_gain(truth, stated, reports=pd.DataFrame({"report_id": ids, "patient_id": ids}))
-    >>> round(gain["value"], 4), gain["high"] < 0
-    (-0.0269, True)
+    Value, the error after calibration minus the error before (below zero: it helped), and its 95% interval, low and high;
+    NaN without a reference.
     """
     parts = []
     for column in ("probability", "calibrated"):
-        truth, who, p, y = _pairs(curated, stated, column, policy, reports)
-        counts = np.zeros((truth.n_patients, _BINS))
-        np.add.at(counts, (who, _bins(p)), p - y)
+        patients, p, there = _judged(curated, stated, column, task, policy, reports)
+        counts = np.zeros((patients.max(initial=-1) + 1, _BINS))
+        np.add.at(counts, (patients, _bin(p)), p - there)
         parts.append(counts)
-    decisions = np.bincount(who, minlength=truth.n_patients)
+    decisions = np.bincount(patients, minlength=len(parts[0]))
 
     def gain(totals: np.ndarray) -> np.ndarray:
         before, after, n = np.split(totals, [_BINS, 2 * _BINS], axis=-1)
@@ -210,23 +186,24 @@ def calibration_gain(
     return {name: float(v[0]) for name, v in zip(("value", "low", "high"), found, strict=True)}
 
 
-def _pairs(
-    curated: pd.DataFrame, stated: pd.DataFrame, column: str, policy: str, reports: pd.DataFrame
-) -> tuple[Comparison, np.ndarray, np.ndarray, np.ndarray]:
-    """Every decision with a stated probability: its patient (by number), the probability, and the curated answer (1 or 0)."""
-    reference = curated[curated["task"] == "choice"]
-    truth = compare(reference, reference, task="choice", policy=policy, reports=reports)
+def _judged(
+    curated: pd.DataFrame, stated: pd.DataFrame, column: str, task: str, policy: str, reports: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every decision with a stated probability: its patient (by number), the probability, and whether it is there."""
+    if not task_of(task).codes:
+        raise RadbookError(f"task {task}: probabilities are stated where an answer names codes of a closed set, so not here")
+    truth = compare(curated, curated, task=task, policy=policy, reports=reports)
     wrong = stated[~stated[column].astype(float).fillna(0.0).between(0, 1)]
     if len(wrong):
-        report, code, value = wrong[["report_id", "code", column]].iloc[0]
+        report, code, value = wrong[[*CELL, column]].iloc[0]
         raise RadbookError(
             f"{column} of report {report!r}, {code}, is {value:g}: give fractions from 0 to 1"
         )
     table = stated.pivot(index="report_id", columns="code", values=column)
     p = table.reindex(index=truth.report_ids, columns=truth.labels).to_numpy(dtype=float)
-    used = (truth.y_true >= 0) & ~np.isnan(p)
-    return truth, truth.patients[np.nonzero(used)[0]], p[used], truth.y_true[used]
+    used = truth.scored & ~np.isnan(p)
+    return truth.patients[np.nonzero(used)[0]], p[used], truth.y_true[used] == 1
 
 
-def _bins(p: np.ndarray) -> np.ndarray:
+def _bin(p: np.ndarray) -> np.ndarray:
     return np.minimum((p * _BINS).astype(int), _BINS - 1)

@@ -8,16 +8,20 @@ import pandas as pd
 from radbook.core.errors import RadbookError, choose
 from radbook.core.findings import STRENGTH
 from radbook.core.ontology import CATEGORIES, NORMAL
-from radbook.tasks import CHOICE
 
-__all__ = ["IGNORED", "POLICIES", "fill_matrix", "label_matrix"]
+__all__ = ["IGNORED", "POLICIES", "label_matrix"]
 
 IGNORED = -1
 POLICIES = {"certain": 0, "u-one": 1, "ignore": IGNORED}  # what an uncertain finding counts as
 
 
 def label_matrix(
-    table: pd.DataFrame, report_ids: Sequence[str], codes: Sequence[str], policy: str
+    table: pd.DataFrame,
+    report_ids: Sequence[str],
+    codes: Sequence[str],
+    policy: str,
+    *,
+    key: Callable[[str], str] = str,
 ) -> np.ndarray:
     """Turn a `labels` table of one source and one task into numbers.
 
@@ -26,10 +30,11 @@ def label_matrix(
     table
         Rows of one source and one task.
     report_ids, codes
-        Rows and columns of the result, in this order; codes are compared as they are. "Normal" among them means: no
-        other of the 13 categories.
+        Rows and columns of the result, in this order. "Normal" among the codes means: no other of the 13 categories.
     policy
         How uncertain counts: "certain" as absent, "u-one" as present, "ignore" as -1 (to be left out).
+    key
+        Maps a code of the table to the name its column has, as `Task.key` gives it.
 
     Returns
     -------
@@ -44,17 +49,6 @@ def label_matrix(
     array([[ 1, -1,  0]], dtype=int8)
     """
     choose(policy, POLICIES, "policy")
-    return fill_matrix(table, report_ids, codes, CHOICE.key(), policy)
-
-
-def fill_matrix(
-    table: pd.DataFrame,
-    report_ids: Sequence[str],
-    codes: Sequence[str],
-    key: Callable[[str], str],
-    policy: str,
-) -> np.ndarray:
-    """`label_matrix` for any way of comparing codes; `key` maps a code to the name its column has."""
     row_of = {report: row for row, report in enumerate(report_ids)}
     column_of = {code: column for column, code in enumerate(codes) if code != NORMAL}
     strength = np.zeros((len(report_ids), len(codes)), dtype=np.int8)
@@ -71,14 +65,14 @@ def fill_matrix(
         answered[row] = status != "failed"
         for entry in findings if answered[row] else ():
             # A report may mention one label twice: the strongest statement is the one that counts.
-            said = STRENGTH.get(entry["presence"])
-            if said is None:
+            stated = STRENGTH.get(entry["presence"])
+            if stated is None:
                 choose(entry["presence"], STRENGTH, f"report {report!r}: presence")
             column = column_of.get(key(entry["code"]))
             if column is not None:
-                strength[row, column] = max(strength[row, column], said)
+                strength[row, column] = max(strength[row, column], stated)
             if entry["code"] in CATEGORIES:
-                abnormal[row] = max(abnormal[row], said)
+                abnormal[row] = max(abnormal[row], stated)
     if len(seen) < len(row_of):
         missing = [report for report, row in row_of.items() if row not in seen]
         raise RadbookError(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from radbook.evaluation.unlabeled import counts_of, has_reference, scores_of
+from radbook.evaluation import compare, has_reference, score
 from radbook.reporting.text import UNKNOWN, interval
 
 __all__ = ["quality_as_taught"]
@@ -76,10 +76,10 @@ def _line(
     curated: pd.DataFrame, part: pd.DataFrame, train: pd.DataFrame, task: str, options: dict[str, object]
 ) -> dict[str, object]:
     scored = train[train["report_id"].isin(part["report_id"])]
-    scores = scores_of(curated, [part], task=task, reports=scored, **options)
+    scores = score(curated, part, task=task, reports=scored, **options)
     micro = scores[scores["label"] == "micro"].set_index("metric")
     policy = {name: value for name, value in options.items() if name == "policy"}
-    counts = counts_of(curated, part, task=task, reports=scored, **policy)
+    counts = compare(curated, part, task=task, reports=scored, **policy).by_report()
     known = has_reference(curated, task, reports=scored)
     found = {"right": "tp", "invented": "fp", "missed": "fn"}
     return {

@@ -11,6 +11,7 @@ import pandas as pd
 
 from radbook.core.schema import ERRORS
 from radbook.evaluation.bootstrap import exact_interval
+from radbook.evaluation.comparison import has_reference
 from radbook.evaluation.error_slices import (
     BUCKETS,
     DECISION_COLUMNS,
@@ -20,7 +21,6 @@ from radbook.evaluation.error_slices import (
     traits,
 )
 from radbook.evaluation.error_transfer import FATES, PAIRS, fates, pairs
-from radbook.evaluation.unlabeled import has_reference
 from radbook.reporting.error_report.cases import case_list
 from radbook.reporting.error_report.tables import buckets_of, confusion_table, linked_decisions
 from radbook.reporting.highlight import Highlight
