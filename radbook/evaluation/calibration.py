@@ -131,7 +131,7 @@ def reliability(
     table = decisions.agg(n=("p", "size"), stated=("p", "mean"), observed=("there", "mean"))
     low, high = exact_interval(decisions["there"].sum(), table["n"])
     edges = {"low_edge": table.index / _BINS, "high_edge": (table.index + 1) / _BINS}
-    return table.assign(low=low, high=high, **edges).reset_index(drop=True)
+    return pd.DataFrame({**edges, **table, "low": low, "high": high}).reset_index(drop=True)
 
 
 def calibration_error(table: pd.DataFrame) -> float:

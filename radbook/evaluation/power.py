@@ -81,7 +81,7 @@ def paired_power(
         raise RadbookError(f"n_draws={n_draws}: draw at least one test set of each size")
     one, two = compare_all(curated, [a, b], task=task, policy=policy, reports=reports)
     parts = np.hstack([_ratio_parts(one), _ratio_parts(two)])  # (P, 4)
-    products = (parts[:, :, None] * parts[:, None, :]).reshape(len(parts), -1)  # (P, 16)
+    products = (parts[:, :, None] * parts[:, None, :]).reshape(-1, 16)
     both = np.hstack([parts, products])
     (value,), (error,) = _differences(both.sum(axis=0)[None], len(parts))
     # Rounding leaves a spread of 1e-8 where there is none; one answer of a million spreads more.
