@@ -14,20 +14,20 @@ import numpy as np
 import pandas as pd
 
 from radbook.core.errors import RadbookError, choose
-from radbook.core.findings import Presence
 from radbook.core.ontology import NORMAL
 from radbook.core.schema import LABELS, check
-from radbook.evaluation.label_matrix import IGNORED, POLICIES, label_matrix
+from radbook.evaluation.label_matrix import IGNORED, label_matrix, meanings, strongest_findings
 from radbook.tasks import TASKS, task_of
 
-__all__ = ["CELL", "Comparison", "compare", "compare_all", "has_reference", "rows_of"]
+__all__ = ["CELL", "SILENT", "Comparison", "compare", "compare_all", "has_reference", "rows_of"]
 
 CELL = ["report_id", "code"]  # what a decision is about
+SILENT = "not mentioned"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A source against its reference: two (R, L) matrices of 1, 0 and -1, and who the reports belong to.
+    """A source against its reference: the rows of both, as (R, L) matrices of 1, 0 and -1 too, and whose the reports are.
 
     `notes` counts what a score alone would hide: `excluded` (reference rows that failed), `unreferenced` (reports without a
     reference row), `failed` (answers that failed and count as empty), `outside_vocabulary` (code -> positives not scored).
@@ -42,6 +42,8 @@ class Comparison:
     patients: np.ndarray
     y_true: np.ndarray
     y_pred: np.ndarray
+    rows: tuple[pd.DataFrame, pd.DataFrame]
+    key: Callable[[str], str]
     notes: dict[str, object]
 
     @property
@@ -98,6 +100,17 @@ class Comparison:
         named = np.select([self.fn, self.fp], ["miss", "invention"], "right").astype(object)
         return pd.Series(named.ravel(), index=cells, name="outcome")[self.scored.ravel()]
 
+    def findings(self) -> list[dict[tuple[str, str], dict]]:
+        """What reference and source say: for each, the finding that decides, by report_id and code."""
+        return [strongest_findings(rows, self.key) for rows in self.rows]
+
+    def at(self, cells: pd.MultiIndex) -> pd.DataFrame:
+        """What is said at some cells: report_id, code, curated and predicted (or "not mentioned"), status of the answer."""
+        frame = cells.to_frame(index=False)
+        for name, found in zip(("curated", "predicted"), self.findings(), strict=True):
+            frame[name] = [found.get(cell, {}).get("presence", SILENT) for cell in cells]
+        return frame.assign(status=frame["report_id"].map(self.rows[1].set_index("report_id")["status"]))
+
 
 def compare(
     curated: pd.DataFrame,
@@ -116,7 +129,7 @@ def compare(
     >>> compare(truth, truth.assign(source="rules", findings=[[]]), task="choice").by_report().astype(int).to_dict("index")
     {'r': {'tp': 0, 'fp': 0, 'fn': 1, 'wrong': 1}}
     """
-    choose(policy, POLICIES, "policy")
+    meaning = meanings(policy)
     reference, answers = rows_of(curated, task), rows_of(labels, task)
     key = task_of(task).key(level)
     codes = _vocabulary(reference, task, key, vocabulary)
@@ -133,6 +146,7 @@ def compare(
     names = report_ids if reports is None else patient_of.loc[list(report_ids)]
     source = next(iter(answers["source"]), "")
     answers = answers[answers["report_id"].isin(report_ids)]
+    named = Counter(c for (_, c), f in strongest_findings(answers, key).items() if meaning[f["presence"]] == 1)
     return Comparison(
         task=task,
         source=source,
@@ -143,11 +157,13 @@ def compare(
         patients=pd.factorize(pd.Series(list(names), dtype=object))[0],
         y_true=label_matrix(reference, report_ids, codes, policy, key=key),
         y_pred=label_matrix(answers, report_ids, codes, policy, key=key),
+        rows=(reference, answers),
+        key=key,
         notes={
             "excluded": int(failed.sum()),
             "unreferenced": unreferenced,
             "failed": int((answers["status"] == "failed").sum()),
-            "outside_vocabulary": _outside(answers, codes, key, policy),
+            "outside_vocabulary": {code: named[code] for code in sorted(named.keys() - {*codes})},
         },
     )
 
@@ -195,18 +211,6 @@ def _vocabulary(
     for label in vocabulary if closed else ():
         choose(label, (*closed, NORMAL), "vocabulary")
     return tuple(dict.fromkeys(key(label) for label in vocabulary))
-
-
-def _outside(
-    answers: pd.DataFrame, codes: Sequence[str], key: Callable[[str], str], policy: str
-) -> dict[str, int]:
-    positive = {str(Presence.PRESENT), *([str(Presence.UNCERTAIN)] if policy == "u-one" else [])}
-    known = set(codes)
-    named = (
-        {key(f["code"]) for f in findings if f["presence"] in positive} - known
-        for findings in answers.loc[answers["status"] != "failed", "findings"]
-    )
-    return dict(sorted(Counter(code for row in named for code in row).items()))
 
 
 def _patients(reports: pd.DataFrame) -> pd.Series:

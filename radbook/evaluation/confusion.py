@@ -6,14 +6,11 @@ The tables call a false negative a "miss" and a false positive an "invention".
 import numpy as np
 import pandas as pd
 
-from radbook.core.findings import strongest
 from radbook.evaluation.bootstrap import exact_interval
-from radbook.evaluation.comparison import CELL, compare, rows_of
-from radbook.tasks import task_of
+from radbook.evaluation.comparison import CELL, compare
 
-__all__ = ["SILENT", "confusion", "disagreements", "strongest_findings"]
+__all__ = ["confusion", "disagreements"]
 
-SILENT = "not mentioned"
 _EVIDENCE = ["phrase", "start", "end", "rule"]
 
 
@@ -96,29 +93,11 @@ def disagreements(
     [['miss', 'Edema', 'uncertain', 'wet lungs']]
     """
     found = compare(curated, labels, task=task, policy=policy, reports=reports, level=level)
-    key = task_of(task).key(level)
-    truth, answers = (strongest_findings(rows_of(table, task), key) for table in (curated, labels))
-    outcomes = found.outcomes().rename("kind")
-    frame = outcomes[outcomes != "right"].reset_index()
-    cells = list(zip(frame["report_id"], frame["code"], strict=True))
-    for name, findings in (("curated", truth), ("predicted", answers)):
-        frame[name] = [findings.get(cell, {}).get("presence", SILENT) for cell in cells]
-    sides = {"miss": truth, "invention": answers}
-    evidence = [sides[kind].get(cell, {}) for kind, cell in zip(frame["kind"], cells, strict=True)]
-    frame[_EVIDENCE] = pd.DataFrame(evidence, columns=_EVIDENCE, index=frame.index, dtype=object)
-    status = labels[labels["task"] == task].set_index("report_id")["status"]
-    frame["status"] = frame["report_id"].map(status)
-    return frame.astype({"start": "Int64", "end": "Int64"}).sort_values(["kind", *CELL[::-1]], ignore_index=True)
-
-
-def strongest_findings(table: pd.DataFrame, key) -> dict[tuple[str, str], dict]:
-    """Return, per report and label of `key`, the finding that decided the cell; answers that failed say nothing.
-
-    >>> from radbook.core.findings import finding, label_row
-    >>> twice = [finding("J90", "absent"), finding("J90")]
-    >>> strongest_findings(pd.DataFrame([label_row("r", "rules", "open", twice)]), str)["r", "J90"]["presence"]
-    'present'
-    """
-    answered = table[table["status"] != "failed"]
-    rows = zip(answered["report_id"], answered["findings"], strict=True)
-    return strongest(((report, key(entry["code"])), entry) for report, findings in rows for entry in findings)
+    kinds = found.outcomes()
+    kinds = kinds[kinds != "right"]
+    frame = found.at(kinds.index).assign(kind=kinds.array)
+    truth, answers = found.findings()
+    evidence = [(truth if kind == "miss" else answers)[cell] for cell, kind in kinds.items()]
+    frame[_EVIDENCE] = pd.DataFrame(evidence, columns=_EVIDENCE, dtype=object)
+    frame = frame.astype({"start": "Int64", "end": "Int64"}).sort_values(["kind", *CELL[::-1]], ignore_index=True)
+    return frame[[*CELL, "kind", "curated", "predicted", *_EVIDENCE, "status"]]

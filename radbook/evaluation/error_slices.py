@@ -16,8 +16,8 @@ from radbook.core.ontology import FINDINGS
 from radbook.core.schema import ERRORS
 from radbook.corpora.sections import report_body
 from radbook.evaluation.bootstrap import exact_interval
-from radbook.evaluation.comparison import CELL, compare_all, rows_of
-from radbook.evaluation.confusion import SILENT, strongest_findings
+from radbook.evaluation.comparison import CELL, compare_all
+from radbook.evaluation.label_matrix import strongest_findings
 from radbook.tasks import task_of
 from radbook.teachers.rules.phenomena import TRAITS, sentence_traits
 from radbook.teachers.rules.sentences import sentence_at
@@ -82,18 +82,14 @@ def decisions(
     if not tables:
         raise RadbookError("decisions: there is no labels table to compare with the reference")
     found = compare_all(curated, tables, task=task, policy=policy, reports=reports)
-    key = task_of(task).key()
-    truth, *answers = (strongest_findings(rows_of(t, task), key) for t in (curated, *tables))
     # What a policy leaves out for one source is left out for all.
     outcomes = pd.concat([f.outcomes() for f in found], axis=1, join="inner")
-    cells = outcomes[outcomes.index.isin(list(set().union(truth, *answers)))].sort_index()
-    parts = []
-    for number, (one, findings, table) in enumerate(zip(found, answers, tables, strict=True)):
-        part = cells.index.to_frame(index=False).assign(source=one.source)
-        for name, entries in (("curated", truth), ("predicted", findings)):
-            part[name] = [entries.get(cell, {}).get("presence", SILENT) for cell in cells.index]
-        status = table[table["task"] == task].set_index("report_id")["status"]
-        parts.append(part.assign(outcome=cells.iloc[:, number].array, status=part["report_id"].map(status)))
+    mentioned = set().union(*(findings for f in found for findings in f.findings()))
+    cells = outcomes[outcomes.index.isin(list(mentioned))].sort_index()
+    parts = [
+        one.at(cells.index).assign(source=one.source, outcome=cells.iloc[:, number].array)
+        for number, one in enumerate(found)
+    ]
     frame = pd.concat(parts, ignore_index=True)[DECISION_COLUMNS]
     frame.attrs = {"n_reports": len(found[0].report_ids), "silent": len(outcomes) - len(cells)}
     return frame

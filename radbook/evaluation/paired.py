@@ -74,15 +74,8 @@ def paired_difference(
     (0.25, True)
     """
     one, two = compare_all(curated, [a, b], task=task, policy=policy, reports=reports, level=level)
-    columns = [_score_column(one.labels, label, metric)]
-    found = _differences(one, two, columns, zero_division, n_bootstrap, seed)
-    positives = np.minimum(one.n_positive, two.n_positive)
-    return {
-        **_question(one, two, metric),
-        "label": label,
-        **{name: float(values[0]) for name, values in found.items()},
-        "n_positive": int(positives[one.labels.index(label)] if label in one.labels else positives.sum()),
-    }
+    found = _differences(one, two, [(label, metric)], zero_division, n_bootstrap, seed)
+    return _question(one, two, metric) | found.to_dict("records")[0]
 
 
 def paired_table(
@@ -134,11 +127,8 @@ def paired_table(
     """
     choose(metric, METRICS, "metric")
     one, two = compare_all(curated, [a, b], task=task, policy=policy, reports=reports, level=level)
-    names = [label for label, measure in score_names(one.labels) if measure == metric]
-    columns = [_score_column(one.labels, label, metric) for label in names]
-    frame = pd.DataFrame({"label": names, **_differences(one, two, columns, zero_division, n_bootstrap, seed)})
-    positives = np.minimum(one.n_positive, two.n_positive)
-    frame["n_positive"] = [positives.sum()] * 2 + positives.tolist()
+    names = [(label, measure) for label, measure in score_names(one.labels) if measure == metric]
+    frame = _differences(one, two, names, zero_division, n_bootstrap, seed)
     single = frame["label"].isin(one.labels)
     family = single & (frame["n_positive"] >= FEW_POSITIVES) & frame["p"].notna()
     frame.insert(frame.columns.get_loc("p") + 1, "p_holm", holm(frame["p"].where(family)))
@@ -179,10 +169,16 @@ def _question(one: Comparison, two: Comparison, metric: str) -> dict[str, object
 
 
 def _differences(
-    one: Comparison, two: Comparison, columns: list[int], zero_division: float, n_bootstrap: int, seed: int
-) -> dict[str, np.ndarray]:
-    """value_a, value_b, value, low, high and p of some of the scores that `derive` gives."""
+    one: Comparison,
+    two: Comparison,
+    names: list[tuple[str, str]],
+    zero_division: float,
+    n_bootstrap: int,
+    seed: int,
+) -> pd.DataFrame:
+    """label, value_a, value_b, value, low, high, p and n_positive of some of the scores that `derive` gives."""
     check_zero_division(zero_division)
+    columns = [_score_column(one.labels, *name) for name in names]
     left, right = one.by_patient(), two.by_patient()
     width = left.shape[1]
 
@@ -194,14 +190,19 @@ def _differences(
 
     both = np.hstack([left, right])
     value, low, high = bootstrap_scores(both, difference, n_bootstrap=n_bootstrap, seed=seed)
-    return {
-        "value_a": scores(left.sum(axis=0)),
-        "value_b": scores(right.sum(axis=0)),
-        "value": value,
-        "low": low,
-        "high": high,
-        "p": _permutation_p(both, difference, n_bootstrap, seed),
-    }
+    positives = dict(zip(one.labels, np.minimum(one.n_positive, two.n_positive).tolist(), strict=True))
+    return pd.DataFrame(
+        {
+            "label": [label for label, _ in names],
+            "value_a": scores(left.sum(axis=0)),
+            "value_b": scores(right.sum(axis=0)),
+            "value": value,
+            "low": low,
+            "high": high,
+            "p": _permutation_p(both, difference, n_bootstrap, seed),
+            "n_positive": [positives.get(label, sum(positives.values())) for label, _ in names],
+        }
+    )
 
 
 def _permutation_p(both: np.ndarray, difference: Statistic, n_permutations: int, seed: int) -> np.ndarray:

@@ -14,8 +14,8 @@ import pandas as pd
 
 from radbook.core.errors import RadbookError, choose
 from radbook.evaluation.bootstrap import exact_interval
-from radbook.evaluation.comparison import rows_of
-from radbook.evaluation.label_matrix import POLICIES, label_matrix
+from radbook.evaluation.comparison import compare, rows_of
+from radbook.evaluation.label_matrix import POLICIES, strongest_findings
 from radbook.evaluation.paired import paired_difference
 from radbook.evaluation.scores import score
 from radbook.instructions.agreement import agreed_reports
@@ -72,12 +72,13 @@ def agreement(
     if not report_ids:
         raise RadbookError(f"task {task}: {', '.join(names)} have no report in common that none failed on")
     key = task_of(task).key()
-    named = {key(f["code"]) for table in rows for findings in table["findings"] for f in findings}
-    codes = task_of(task).codes or sorted(named)
-    matrices = [label_matrix(table, report_ids, codes, policy, key=key) for table in rows]
+    codes = task_of(task).codes or sorted({code for table in rows for _, code in strongest_findings(table, key)})
+    both = pd.DataFrame({"report_id": report_ids, "patient_id": report_ids})
     frame = pd.DataFrame(np.eye(len(names)), index=names, columns=names)
-    for (i, one), (j, two) in combinations(enumerate(matrices), 2):
-        frame.iloc[i, j] = frame.iloc[j, i] = _f1(one, two)
+    for (i, one), (j, two) in combinations(enumerate(rows), 2):
+        found = compare(one, two, task=task, policy=policy, reports=both, vocabulary=codes or None)
+        hits, errors = found.tp.sum(), (found.fp | found.fn).sum()
+        frame.iloc[i, j] = frame.iloc[j, i] = 2 * hits / (2 * hits + errors) if hits + errors else nan
     frame.attrs = {"n_reports": len(report_ids), "excluded": len(failed)}
     return frame
 
@@ -182,10 +183,3 @@ def _answers(table: pd.DataFrame, task: str) -> pd.DataFrame:
 def _micro(scores: pd.DataFrame) -> dict[str, object]:
     row = scores[(scores["label"] == "micro") & (scores["metric"] == "f1")].iloc[0]
     return row[["source", "reference", "value", "low", "high", "n_reports", "n_patients"]].to_dict()
-
-
-def _f1(one: np.ndarray, two: np.ndarray) -> float:
-    both = (one >= 0) & (two >= 0)
-    a, b = one[both] == 1, two[both] == 1
-    named = a.sum() + b.sum()
-    return float(2 * (a & b).sum() / named) if named else float("nan")

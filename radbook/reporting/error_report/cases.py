@@ -11,7 +11,7 @@ import pandas as pd
 
 from radbook.core.errors import choose
 from radbook.core.findings import Presence
-from radbook.evaluation.confusion import SILENT
+from radbook.evaluation.comparison import SILENT
 from radbook.reporting.error_report.tables import anchor, linked_decisions, named
 from radbook.reporting.highlight import SHOWN, SIGNS, Highlight, legend, marked
 from radbook.tasks import task_of

@@ -11,7 +11,7 @@ from html import escape
 import pandas as pd
 
 from radbook.core.findings import Presence
-from radbook.evaluation.confusion import SILENT
+from radbook.evaluation.comparison import SILENT
 from radbook.evaluation.error_slices import BUCKETS
 from radbook.icd10 import descriptor
 from radbook.reporting.highlight import Highlight
