@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from radbook.core.ontology import CATEGORIES
-from radbook.evaluation import calibrate
+from radbook.evaluation import calibrate, judge
 from radbook.pipeline.chapters import CHAPTERS
 from radbook.pipeline.run import open_run
 from radbook.pipeline.runner import run_chapters
@@ -73,7 +73,7 @@ def test_the_calibration_is_fitted_on_the_development_split_and_judged_on_the_te
     reports, curated, predictions = run.read("reports"), run.read_labels("curated"), run.read("predictions")
     dev = reports[reports["split"] == "dev"]
     stated = Student.load(run.path).confidence(dev, predictions.drop(columns="reply"))
-    line = calibrate(curated, stated, task="choice", reports=dev)
+    line = calibrate(judge(curated, stated, task="choice", reports=dev))
     told = said(run, "07")
     assert told["n_fitted"] == plain(line.n_decisions)
     assert (told["half"], told["ninety"]) == (plain(float(line.apply(0.5))), plain(float(line.apply(0.9))))

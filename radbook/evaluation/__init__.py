@@ -10,6 +10,7 @@ from radbook.evaluation.calibration import (
     calibrate,
     calibration_error,
     calibration_gain,
+    judge,
     reliability,
 )
 from radbook.evaluation.comparison import Comparison, compare, has_reference
@@ -39,6 +40,7 @@ __all__ = [
     "exact_interval",
     "has_reference",
     "holm",
+    "judge",
     "label_matrix",
     "paired_difference",
     "paired_power",

@@ -142,11 +142,12 @@ def test_probabilities_cannot_be_judged():
     stated = pd.DataFrame(rows, columns=["report_id", "code", "named", "probability"]).assign(calibrated=0.4)
     curated, options = labels("curated", "Edema", task="choice").iloc[:0], {"task": "choice", "reports": REPORTS}
     for table in (stated, stated.iloc[:0]):
-        found = evaluation.reliability(curated, table, **options)
+        judged = evaluation.judge(curated, table, **options)
+        found = evaluation.reliability(judged, column="calibrated")
         assert found.empty and np.isnan(evaluation.calibration_error(found))
-        assert np.isnan(list(evaluation.calibration_gain(curated, table, **options).values())).all()
-        with pytest.raises(RadbookError, match="by curated labels; these 2 reports have 0 and 0"):
-            evaluation.calibrate(curated, table, **options)
+        assert np.isnan(list(evaluation.calibration_gain(judged).values())).all()
+        with pytest.raises(RadbookError, match="by curated labels; here are 0 and 0"):
+            evaluation.calibrate(judged)
 
 
 def test_no_decision_is_in_no_pair():
