@@ -9,11 +9,12 @@ import pytest
 from sklearn.metrics import f1_score
 
 from radbook.core.ontology import CATEGORIES
-from radbook.evaluation import confidence
+from radbook.evaluation import calibrate, judge
 from radbook.pipeline.chapters import CHAPTERS
 from radbook.pipeline.run import open_run
 from radbook.pipeline.runner import run_chapters
 from radbook.reporting.text import plain
+from radbook.student import Student
 
 ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.slow, pytest.mark.notebook]
@@ -71,10 +72,10 @@ def test_the_scores_of_the_sentences_are_those_of_scikit_learn(run):
 def test_the_calibration_is_fitted_on_the_development_split_and_judged_on_the_test_split(run):
     reports, curated, predictions = run.read("reports"), run.read_labels("curated"), run.read("predictions")
     dev = reports[reports["split"] == "dev"]
-    stated, why = confidence.ask_student(run.path, dev, predictions.drop(columns="reply"))
-    _, line, _ = confidence.calibrated(stated, curated, dev, policy="certain")
+    stated = Student.load(run.path).confidence(dev, predictions.drop(columns="reply"))
+    line = calibrate(judge(curated, stated, task="choice", reports=dev))
     told = said(run, "07")
-    assert not why and told["n_fitted"] == plain(line.n_decisions)
+    assert told["n_fitted"] == plain(line.n_decisions)
     assert (told["half"], told["ninety"]) == (plain(float(line.apply(0.5))), plain(float(line.apply(0.9))))
 
 

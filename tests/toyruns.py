@@ -8,13 +8,14 @@ from transformers import AutoTokenizer
 
 from radbook.core.files import write_json
 from radbook.corpora import load_corpus
-from radbook.evaluation import score_all
+from radbook.evaluation import score
 from radbook.instructions import build_instructions
 from radbook.pipeline.chapters import CHAPTERS, inputs, outputs
 from radbook.pipeline.fingerprints import describe_machine
 from radbook.pipeline.parameters import declared_parameters, load_profile, resolve_parameters
 from radbook.pipeline.run import Run, open_run
 from radbook.student.base import TINY
+from radbook.tasks import TASKS
 from radbook.teachers.rules import RuleTeacher
 from radbook.teachers.simulated import SimulatedTeacher
 
@@ -67,7 +68,9 @@ def make_run(
     instructions, _ = build_instructions(reports, {"choice": rules, "open": simulated}, tokenizer=tokenizer())
     run.write("instructions", instructions)
     run.write("predictions", predictions.assign(reply="a reply that must not be published"))
-    run.write("scores", score_all(curated, [predictions, rules, simulated], reports=test, n_bootstrap=100))
+    answers = [student, base, rules, simulated]
+    parts = [score(curated, answers, task=task, reports=test, n_bootstrap=100) for task in TASKS]
+    run.write("scores", pd.concat(parts, ignore_index=True))
     records = {}
     for chapter in CHAPTERS:  # none is executed; a chapter that wrote nothing has written it, and a notebook is no file
         executed = run.path / chapter.notebook

@@ -16,9 +16,8 @@ from radbook.compare.published import PUBLISHED_RUNS, published_record
 from radbook.compare.record import Record
 from radbook.compare.wei2024 import ALL_EXAMPLES, FEW_EXAMPLES, PUBLISHED, RELEASED, RELEASED_CODES
 from radbook.core.ontology import CATEGORIES
-from radbook.evaluation import FEW_POSITIVES, paired_difference
+from radbook.evaluation import FEW_POSITIVES, has_reference, paired_difference
 from radbook.evaluation.power import paired_power, reports_needed
-from radbook.evaluation.unlabeled import has_reference
 from radbook.icd10 import check_code
 from radbook.pipeline.sweep.schedule import steps_of
 from radbook.pipeline.sweep.table import read_sweep, seeds_text, spread

@@ -12,8 +12,7 @@ import pandas as pd
 
 from radbook.compare.published import open_record
 from radbook.compare.record import Record
-from radbook.evaluation import paired_table
-from radbook.evaluation.unlabeled import has_reference
+from radbook.evaluation import has_reference, paired_table
 from radbook.pipeline.parameters import UNPUBLISHED, public_value
 from radbook.reporting.text import interval
 from radbook.tasks import TASKS

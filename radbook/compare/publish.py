@@ -18,8 +18,7 @@ from radbook.compare.published import write_answers
 from radbook.compare.record import Record, record_of
 from radbook.core.errors import RadbookError
 from radbook.core.files import read_json, write_json, write_text
-from radbook.evaluation import paired_difference
-from radbook.evaluation.unlabeled import has_reference
+from radbook.evaluation import has_reference, paired_difference
 from radbook.instructions import taught_by
 from radbook.pipeline.chapters import require_up_to_date
 from radbook.pipeline.parameters import UNPUBLISHED, public_parameters, public_value

@@ -15,7 +15,7 @@ from scipy.stats import beta
 
 from radbook.core.errors import RadbookError
 
-__all__ = ["Statistic", "bootstrap_scores", "check_draws", "chunks", "count_apart", "draw_weights", "exact_interval"]
+__all__ = ["Statistic", "bootstrap_scores", "check_draws", "chunks", "draw_weights", "exact_interval"]
 
 CONFIDENCE = 0.95
 _TAILS = np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
@@ -94,17 +94,6 @@ def exact_interval(k: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     low = np.where(k == 0, 0.0, beta.ppf(_TAILS[0], k, n - k + 1))
     high = np.where(k == n, 1.0, beta.ppf(_TAILS[1], k + 1, n - k))
     return np.where(n == 0, nan, low), np.where(n == 0, nan, high)
-
-
-def count_apart(low: ArrayLike, high: ArrayLike) -> tuple[int, int]:
-    """Return how many pairs of intervals do not overlap, and how many pairs there are.
-
-    >>> count_apart([0.1, 0.2, 0.7], [0.3, 0.6, 0.9])
-    (2, 3)
-    """
-    low, high = (np.asarray(ends, dtype=float) for ends in (low, high))
-    apart = int((high[:, None] < low).sum())
-    return apart, len(low) * (len(low) - 1) // 2
 
 
 def check_draws(n_bootstrap: int) -> None:

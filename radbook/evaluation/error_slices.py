@@ -1,4 +1,4 @@
-"""Where errors sit: each decision beside the truth, and the language around it.
+"""Error slices: each decision beside the truth, and how often those are wrong that share a trait of language.
 
 A *decision* is one report and one label that somebody mentions: the reference or any source, be it to deny it.
 Cells that nobody mentions are right by everyone's silence; counting them would make every rate look small.
@@ -16,22 +16,30 @@ from radbook.core.ontology import FINDINGS
 from radbook.core.schema import ERRORS
 from radbook.corpora.sections import report_body
 from radbook.evaluation.bootstrap import exact_interval
-from radbook.evaluation.comparison import compare, rows_of
-from radbook.evaluation.confusion import deciding
+from radbook.evaluation.comparison import CELL, compare_all
+from radbook.evaluation.label_matrix import strongest_findings
 from radbook.tasks import task_of
 from radbook.teachers.rules.phenomena import TRAITS, sentence_traits
 from radbook.teachers.rules.sentences import sentence_at
 
-__all__ = ["BUCKETS", "DECISION_COLUMNS", "NO_PLACE", "WHOLE", "bucket_rates", "decisions", "error_rows", "traits"]
+__all__ = [
+    "BUCKETS",
+    "DECISION_COLUMNS",
+    "NO_PLACE",
+    "WHOLE",
+    "bucket_rates",
+    "decisions",
+    "error_rows",
+    "share_by",
+    "traits",
+]
 
 BUCKETS = (*TRAITS, "device", "rare_word", "long_report")
 # A word is rare below this many reports of the training split; a report is long above this quantile of the scored ones.
 RARE, LONG = 5, 0.9
-SILENT = "not mentioned"
 NO_PLACE = "no place"
 WHOLE = ("all decisions", "without a negation")  # what a bucket is held against; the second has a place, too
-_CELL = ["report_id", "code"]
-DECISION_COLUMNS = [*_CELL, "source", "curated", "predicted", "outcome", "status"]
+DECISION_COLUMNS = [*CELL, "source", "curated", "predicted", "outcome", "status"]
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _DEVICE = "Support Devices"
 
@@ -58,6 +66,7 @@ def decisions(
     One row per report, label and source: report_id, code, source, curated and predicted ("present", "uncertain", "absent"
     or "not mentioned"), outcome ("right", "miss" or "invention", as `score` counts them) and status.
     Only labels that the reference or some source mentions; a cell that the policy leaves out is left out for every source.
+    No rows without a reference (see `score`), or where one of the tables has no rows of the task.
     `attrs["n_reports"]` is the number of reports compared, `attrs["silent"]` of cells that nobody mentions.
 
     Examples
@@ -70,33 +79,19 @@ def decisions(
     [['Edema', 'absent', 'miss'], ['Fracture', 'absent', 'right']]
     """
     tables = list(tables)
-    found = [compare(curated, t, task=task, policy=policy, reports=reports) for t in tables]
-    if not found:
+    if not tables:
         raise RadbookError("decisions: there is no labels table to compare with the reference")
-    key, first = task_of(task).key(), found[0]
-    truth, *said = (deciding(rows_of(t, task, "the labels"), key) for t in (curated, *tables))
-    place = {name: {v: i for i, v in enumerate(getattr(first, name))} for name in ("report_ids", "labels")}
-    scored = np.logical_and.reduce([f.scored for f in found])
-    cells = sorted(
-        (r, c)
-        for r, c in {cell for words in (truth, *said) for cell in words}
-        if r in place["report_ids"]
-        and c in place["labels"]
-        and scored[place["report_ids"][r], place["labels"][c]]
-    )
-    at = tuple(
-        np.array([(place["report_ids"][r], place["labels"][c]) for r, c in cells], dtype=int).reshape(-1, 2).T
-    )
-    parts = []
-    for counts, words, table in zip(found, said, tables, strict=True):
-        status = table[table["task"] == task].set_index("report_id")["status"]
-        part = pd.DataFrame(cells, columns=_CELL, dtype=object).assign(source=counts.source)
-        part["curated"] = [truth.get(cell, {}).get("presence", SILENT) for cell in cells]
-        part["predicted"] = [words.get(cell, {}).get("presence", SILENT) for cell in cells]
-        part["outcome"] = np.select([counts.fn[at], counts.fp[at]], ["miss", "invention"], "right")
-        parts.append(part.assign(status=[status[r] for r, _ in cells]))
+    found = compare_all(curated, tables, task=task, policy=policy, reports=reports)
+    # What a policy leaves out for one source is left out for all.
+    outcomes = pd.concat([f.outcomes() for f in found], axis=1, join="inner")
+    mentioned = set().union(*(findings for f in found for findings in f.findings()))
+    cells = outcomes[outcomes.index.isin(list(mentioned))].sort_index()
+    parts = [
+        one.at(cells.index).assign(source=one.source, outcome=cells.iloc[:, number].array)
+        for number, one in enumerate(found)
+    ]
     frame = pd.concat(parts, ignore_index=True)[DECISION_COLUMNS]
-    frame.attrs = {"n_reports": len(first.report_ids), "silent": int(scored.sum()) - len(cells)}
+    frame.attrs = {"n_reports": len(found[0].report_ids), "silent": len(outcomes) - len(cells)}
     return frame
 
 
@@ -135,8 +130,8 @@ def traits(
     long_report
         The report's body, in characters, lies above the 0.9 quantile of `reports`.
     placed
-        Some source gives the place of its evidence. Where none does there is no sentence to look at, and all that is told
-        of one is False.
+        Some source gives the place of its evidence. Where none does there is no sentence to look at, and whatever is said
+        of a sentence is False.
 
     Examples
     --------
@@ -154,15 +149,19 @@ def traits(
     long = bodies.str.len() > bodies.str.len().quantile(LONG)
     known = Counter(w for body in train["text"].map(report_body) for w in _words(body))
     devices = {key(getattr(f, task_of(task).attribute) or "") for f in FINDINGS.values() if f.category == _DEVICE}
-    places = _places(tables, task, key)
-    rows, cells = [], decided[_CELL].drop_duplicates()
-    for report_id, code in cells.itertuples(index=False):
-        place = places.get((report_id, code))
-        bounds = None if place is None else sentence_at(text_of[report_id], place)
+    places: dict[tuple[str, str], int] = {}
+    for table in tables:
+        for cell, entry in strongest_findings(table[table["task"] == task], key).items():
+            if entry.get("start") is not None:
+                places.setdefault(cell, entry["start"])
+    rows, cells = [], decided[CELL].drop_duplicates()
+    for cell in cells.itertuples(index=False, name=None):
+        report_id, code = cell
+        bounds = sentence_at(text_of[report_id], places[cell]) if cell in places else None
         sentence = text_of[report_id][slice(*bounds)] if bounds else ""
         rare = any(known[w] < RARE for w in _words(sentence))
         held = sentence_traits(sentence)
-        rows.append([*(t in held for t in TRAITS), code in devices, rare, long[report_id], place is not None])
+        rows.append([*(t in held for t in TRAITS), code in devices, rare, long[report_id], cell in places])
     frame = pd.DataFrame(rows, columns=[*BUCKETS, "placed"], index=pd.MultiIndex.from_frame(cells))
     return frame.astype(bool)
 
@@ -188,7 +187,7 @@ def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     >>> rates.loc[["hedge", "device", "no place"], ["tries", "hits"]].values.tolist()
     [[1, 1], [0, 0], [0, 0]]
     """
-    flags = held[[*BUCKETS, "placed"]].reindex(pd.MultiIndex.from_frame(decided[_CELL])).astype(bool)
+    flags = held[[*BUCKETS, "placed"]].reindex(pd.MultiIndex.from_frame(decided[CELL])).astype(bool)
     buckets = {name.replace("_", " "): flags[name].to_numpy() for name in BUCKETS}
     buckets[NO_PLACE] = ~flags["placed"].to_numpy()
     rest = ~np.logical_or.reduce(list(buckets.values()))
@@ -208,26 +207,13 @@ def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
 def error_rows(decided: pd.DataFrame, held: pd.DataFrame, fate: pd.Series, *, task: str) -> pd.DataFrame:
     """Return the wrong decisions as rows of the `errors` contract, with their buckets and their fate."""
     wrong = decided[decided["outcome"] != "right"].rename(columns={"outcome": "kind"})
-    cells = pd.MultiIndex.from_frame(wrong[_CELL])
+    cells = pd.MultiIndex.from_frame(wrong[CELL])
     flags = held[list(BUCKETS)].reindex(cells).reset_index(drop=True)
     frame = wrong.assign(task=task, fate=fate.reindex(cells).to_numpy()).reset_index(drop=True)
     return frame.join(flags)[list(ERRORS.columns)]
 
 
-def _words(text: str) -> set[str]:
-    return set(_WORD.findall(text.lower()))
-
-
-def _places(tables: Sequence[pd.DataFrame], task: str, key) -> dict[tuple[str, str], int]:
-    places: dict[tuple[str, str], int] = {}
-    for table in tables:
-        for cell, entry in deciding(table[table["task"] == task], key).items():
-            if entry.get("start") is not None:
-                places.setdefault(cell, entry["start"])
-    return places
-
-
-def share_by(names: pd.Series, hits: pd.DataFrame, *, among: pd.DataFrame | None = None) -> pd.DataFrame:
+def share_by(names: pd.Series, hits: pd.DataFrame) -> pd.DataFrame:
     """Count, per name, the share of cells that are hit, with its exact 95% interval.
 
     Parameters
@@ -236,8 +222,6 @@ def share_by(names: pd.Series, hits: pd.DataFrame, *, among: pd.DataFrame | None
         The name of each cell, indexed by report_id and code, as of `radbook.teachers.rules.phenomena.cells`.
     hits
         Table with report_id and code, such as of `disagreements`: the cells that are hit.
-    among
-        Table with report_id and code: count only these cells. None counts all.
 
     Returns
     -------
@@ -250,9 +234,12 @@ def share_by(names: pd.Series, hits: pd.DataFrame, *, among: pd.DataFrame | None
     >>> share_by(names, pd.DataFrame({"report_id": ["2"], "code": ["Edema"]})).round(3).values.tolist()
     [[2.0, 1.0, 0.5, 0.013, 0.987]]
     """
-    cells = [pd.MultiIndex.from_frame(t[["report_id", "code"]]) for t in (hits, among) if t is not None]
-    base = names if among is None else names[names.index.isin(cells[1])]
-    tries = base.value_counts()
-    count = base[base.index.isin(cells[0])].value_counts().reindex(tries.index, fill_value=0)
+    tries = names.value_counts()
+    hit = names.index.isin(pd.MultiIndex.from_frame(hits[CELL]))
+    count = names[hit].value_counts().reindex(tries.index, fill_value=0)
     low, high = exact_interval(count.to_numpy(), tries.to_numpy())
     return pd.DataFrame({"tries": tries, "hits": count, "value": count / tries, "low": low, "high": high})
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower()))

@@ -4,13 +4,12 @@ A share of corrected errors says little alone: `sign_test` asks whether more was
 much of it another labeler, such as the untuned base, gets wrong as well.
 """
 
-from collections import Counter
-
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
 from radbook.evaluation.bootstrap import exact_interval
+from radbook.evaluation.comparison import CELL
 
 __all__ = ["FATES", "PAIRS", "also_wrong", "fates", "pairs", "sign_test"]
 
@@ -22,26 +21,24 @@ PAIRS = (
     "both wrong alike",
     "both wrong differently",
 )
-_CELL = ["report_id", "code"]
 
 
 def fates(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.Series:
     """Say what became of each error: corrected (the teacher's alone), shared (of both) or added (the student's alone).
+
+    No entries where `decided` (of `radbook.evaluation.error_slices.decisions`) holds none of the two.
 
     >>> cells = pd.DataFrame({"report_id": "r", "code": ["Edema", "Edema", "Fracture", "Fracture"]})
     >>> decided = cells.assign(source=["rules", "student"] * 2, outcome=["miss", "right", "invention", "invention"])
     >>> fates(decided, teacher="rules", student="student").to_dict()
     {('r', 'Edema'): 'corrected', ('r', 'Fracture'): 'shared'}
     """
-    taught, learned = (_wrong(decided, source) for source in (teacher, student))
-    both = {cell: "shared" if cell in learned else "corrected" for cell in taught}
-    both |= {cell: "added" for cell in learned if cell not in taught}
-    index = (
-        pd.MultiIndex.from_tuples(sorted(both), names=_CELL)
-        if both
-        else pd.MultiIndex.from_arrays([[], []], names=_CELL)
-    )
-    return pd.Series([both[cell] for cell in index], index=index, name="fate", dtype=object)
+    wrong = decided.assign(wrong=decided["outcome"] != "right").pivot(index=CELL, columns="source", values="wrong")
+    if not {teacher, student} <= set(wrong):
+        return pd.Series([], index=wrong.index[:0], name="fate", dtype=object)
+    taught, learned = wrong[teacher].eq(True), wrong[student].eq(True)
+    named = np.select([taught & learned, taught, learned], ["shared", "corrected", "added"], "")
+    return pd.Series(named, index=wrong.index, name="fate", dtype=object)[named != ""]
 
 
 def pairs(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.DataFrame:
@@ -60,13 +57,16 @@ def pairs(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.DataFrame:
     >>> pairs(decided, teacher="rules", student="student").loc[["both right", "only the teacher wrong"], "value"].tolist()
     [0.75, 0.25]
     """
-    taught, learned = ({} for _ in range(2))
-    for answers, source in ((taught, teacher), (learned, student)):
-        for (report_id, code), outcome in _wrong(decided, source).items():
-            answers.setdefault(report_id, set()).add((code, outcome))
-    named = [_pair(taught.get(r), learned.get(r)) for r in taught.keys() | learned.keys()]
+    wrong = decided[decided["outcome"] != "right"]
+    errors = wrong["code"] + " " + wrong["outcome"]
+    errors = errors.groupby([wrong["source"], wrong["report_id"]]).agg(frozenset)
+    taught, learned = (errors[errors.index.get_level_values(0) == name].droplevel(0) for name in (teacher, student))
+    ids = taught.index.union(learned.index)
+    taught, learned = taught.reindex(ids), learned.reindex(ids)
+    alone = [taught.isna(), learned.isna(), taught == learned]
+    named = pd.Series(np.select(alone, ["only the student wrong", "only the teacher wrong", "both wrong alike"], PAIRS[-1]))
+    counts = named.value_counts().reindex(PAIRS, fill_value=0)
     n_reports = decided.attrs["n_reports"]
-    counts = pd.Series(Counter(named)).reindex(PAIRS, fill_value=0).astype(int)
     counts["both right"] = n_reports - len(named)
     low, high = exact_interval(counts.to_numpy(), np.full(len(PAIRS), n_reports))
     return pd.DataFrame({"reports": counts, "value": counts / max(n_reports, 1), "low": low, "high": high})
@@ -103,16 +103,3 @@ def also_wrong(fate: pd.Series, other: pd.Series) -> dict[str, int]:
     """
     own = other.index[other != "corrected"]
     return {name: int(fate.index[fate == name].isin(own).sum()) for name in ("shared", "added")}
-
-
-def _wrong(decided: pd.DataFrame, source: str) -> dict[tuple[str, str], str]:
-    rows = decided[(decided["source"] == source) & (decided["outcome"] != "right")]
-    return {(r, c): o for r, c, o in zip(rows["report_id"], rows["code"], rows["outcome"], strict=True)}
-
-
-def _pair(taught: set | None, learned: set | None) -> str:
-    if not taught:
-        return "only the student wrong"
-    if not learned:
-        return "only the teacher wrong"
-    return "both wrong alike" if taught == learned else "both wrong differently"

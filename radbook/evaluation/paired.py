@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from radbook.core.errors import RadbookError, choose
-from radbook.evaluation.bootstrap import Statistic, bootstrap_scores, check_draws, chunks
-from radbook.evaluation.comparison import Comparison, compare
-from radbook.evaluation.metrics import FEW_POSITIVES, METRICS, check_zero_division, derive, score_names
+from radbook.evaluation.bootstrap import Statistic, bootstrap_scores, chunks
+from radbook.evaluation.comparison import Comparison, compare_all
+from radbook.evaluation.scores import FEW_POSITIVES, METRICS, check_zero_division, derive, score_names
 
 __all__ = ["holm", "paired_difference", "paired_table"]
 
@@ -40,7 +40,8 @@ def paired_difference(
     Parameters
     ----------
     curated, a, b
-        `labels` tables; `a` and `b` hold one source each.
+        `labels` tables; `a` and `b` hold one source each. Without a reference (see `score`), or where one of the two has no rows
+        of the task, every value is unknown (NaN).
     task, policy, reports, level, zero_division, n_bootstrap, seed
         As in `score`.
     metric, label
@@ -72,24 +73,9 @@ def paired_difference(
     >>> result["value"], bool(result["low"] > 0)
     (0.25, True)
     """
-    check_zero_division(zero_division)
-    options = {"task": task, "policy": policy, "reports": reports, "level": level}
-    one, two = compare(curated, a, **options), compare(curated, b, **options)
-    column = _score_column(one.labels, label, metric)
-    columns = _differences(one, two, [column], zero_division, n_bootstrap, seed)
-    positives = np.minimum(one.n_positive, two.n_positive)
-    return {
-        "a": one.source,
-        "b": two.source,
-        "task": task,
-        "policy": policy,
-        "label": label,
-        "metric": metric,
-        **{name: float(values[0]) for name, values in columns.items()},
-        "n_reports": len(one.report_ids),
-        "n_patients": one.n_patients,
-        "n_positive": int(positives[one.labels.index(label)] if label in one.labels else positives.sum()),
-    }
+    one, two = compare_all(curated, [a, b], task=task, policy=policy, reports=reports, level=level)
+    found = _differences(one, two, [(label, metric)], zero_division, n_bootstrap, seed)
+    return _question(one, two, metric) | found.to_dict("records")[0]
 
 
 def paired_table(
@@ -140,25 +126,14 @@ def paired_table(
     ([0.25, 10.0], ['Edema'])
     """
     choose(metric, METRICS, "metric")
-    check_zero_division(zero_division)
-    options = {"task": task, "policy": policy, "reports": reports, "level": level}
-    one, two = compare(curated, a, **options), compare(curated, b, **options)
-    names = [label for label, measure in score_names(one.labels) if measure == metric]
-    columns = [_score_column(one.labels, label, metric) for label in names]
-    frame = pd.DataFrame({"label": names, **_differences(one, two, columns, zero_division, n_bootstrap, seed)})
-    positives = np.minimum(one.n_positive, two.n_positive)
-    frame["n_positive"] = [positives.sum()] * 2 + positives.tolist()
+    one, two = compare_all(curated, [a, b], task=task, policy=policy, reports=reports, level=level)
+    names = [(label, measure) for label, measure in score_names(one.labels) if measure == metric]
+    frame = _differences(one, two, names, zero_division, n_bootstrap, seed)
     single = frame["label"].isin(one.labels)
     family = single & (frame["n_positive"] >= FEW_POSITIVES) & frame["p"].notna()
     frame.insert(frame.columns.get_loc("p") + 1, "p_holm", holm(frame["p"].where(family)))
     frame.attrs = {
-        "a": one.source,
-        "b": two.source,
-        "task": task,
-        "policy": policy,
-        "metric": metric,
-        "n_reports": len(one.report_ids),
-        "n_patients": one.n_patients,
+        **_question(one, two, metric),
         "few": frame.loc[single & (frame["n_positive"] < FEW_POSITIVES), "label"].tolist(),
         "family": frame.loc[family, "label"].tolist(),
     }
@@ -181,11 +156,29 @@ def holm(p: ArrayLike) -> np.ndarray:
     return corrected
 
 
+def _question(one: Comparison, two: Comparison, metric: str) -> dict[str, object]:
+    return {
+        "a": one.source,
+        "b": two.source,
+        "task": one.task,
+        "policy": one.policy,
+        "metric": metric,
+        "n_reports": len(one.report_ids),
+        "n_patients": one.n_patients,
+    }
+
+
 def _differences(
-    one: Comparison, two: Comparison, columns: list[int], zero_division: float, n_bootstrap: int, seed: int
-) -> dict[str, np.ndarray]:
-    """value_a, value_b, value, low, high and p of some of the scores that `derive` gives."""
-    check_draws(n_bootstrap)
+    one: Comparison,
+    two: Comparison,
+    names: list[tuple[str, str]],
+    zero_division: float,
+    n_bootstrap: int,
+    seed: int,
+) -> pd.DataFrame:
+    """label, value_a, value_b, value, low, high, p and n_positive of some of the scores that `derive` gives."""
+    check_zero_division(zero_division)
+    columns = [_score_column(one.labels, *name) for name in names]
     left, right = one.by_patient(), two.by_patient()
     width = left.shape[1]
 
@@ -197,14 +190,19 @@ def _differences(
 
     both = np.hstack([left, right])
     value, low, high = bootstrap_scores(both, difference, n_bootstrap=n_bootstrap, seed=seed)
-    return {
-        "value_a": scores(left.sum(axis=0)),
-        "value_b": scores(right.sum(axis=0)),
-        "value": value,
-        "low": low,
-        "high": high,
-        "p": _permutation_p(both, difference, n_bootstrap, seed),
-    }
+    positives = dict(zip(one.labels, np.minimum(one.n_positive, two.n_positive).tolist(), strict=True))
+    return pd.DataFrame(
+        {
+            "label": [label for label, _ in names],
+            "value_a": scores(left.sum(axis=0)),
+            "value_b": scores(right.sum(axis=0)),
+            "value": value,
+            "low": low,
+            "high": high,
+            "p": _permutation_p(both, difference, n_bootstrap, seed),
+            "n_positive": [positives.get(label, sum(positives.values())) for label, _ in names],
+        }
+    )
 
 
 def _permutation_p(both: np.ndarray, difference: Statistic, n_permutations: int, seed: int) -> np.ndarray:
@@ -227,6 +225,8 @@ def _permutation_p(both: np.ndarray, difference: Statistic, n_permutations: int,
 def _score_column(labels: Sequence[str], label: str, metric: str) -> int:
     names = score_names(labels)
     choose(metric, (*METRICS, "exact_match"), "metric")
+    if not labels:
+        return 0  # an open task without a reference has no labels to choose from, and no score is known
     choose(label, dict.fromkeys(name for name, _ in names), "label")
     if (label, metric) not in names:
         raise RadbookError(f"metric={metric!r} does not go with label={label!r} (exact_match: label 'all')")

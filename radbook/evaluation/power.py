@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from radbook.core.errors import RadbookError
 from radbook.evaluation.bootstrap import draw_weights
-from radbook.evaluation.comparison import Comparison, compare
+from radbook.evaluation.comparison import Comparison, compare_all
 
 __all__ = ["SIZES", "paired_power", "reports_needed"]
 
@@ -56,6 +56,7 @@ def paired_power(
     differed by `gap`, spread as they are).
     `attrs` holds `a`, `b`, `value` (the difference on all reports), `error` (its standard error), `n_reports` and `gap`.
     Widths and `error` are NaN where nothing is spread: with one patient, or sources that differ in all of them alike.
+    All is unknown where `paired_table` knows nothing.
 
     Notes
     -----
@@ -78,10 +79,9 @@ def paired_power(
         raise RadbookError(f"sizes={list(sizes)} must be numbers of reports, each at least 2")
     if n_draws < 1:
         raise RadbookError(f"n_draws={n_draws}: draw at least one test set of each size")
-    options = {"task": task, "policy": policy, "reports": reports}
-    one, two = compare(curated, a, **options), compare(curated, b, **options)
+    one, two = compare_all(curated, [a, b], task=task, policy=policy, reports=reports)
     parts = np.hstack([_ratio_parts(one), _ratio_parts(two)])  # (P, 4)
-    products = (parts[:, :, None] * parts[:, None, :]).reshape(len(parts), -1)  # (P, 16)
+    products = (parts[:, :, None] * parts[:, None, :]).reshape(-1, 16)
     both = np.hstack([parts, products])
     (value,), (error,) = _differences(both.sum(axis=0)[None], len(parts))
     # Rounding leaves a spread of 1e-8 where there is none; one answer of a million spreads more.
@@ -89,6 +89,9 @@ def paired_power(
     rng = np.random.default_rng(seed)
     rows = []
     for size in sizes:
+        if not one.report_ids:
+            rows.append((size, 0, *[nan] * 5))
+            continue
         n_patients = max(2, round(size * len(parts) / len(one.report_ids)))
         draws = [weights @ both for weights in draw_weights(rng, len(parts), n_draws, size=n_patients)]
         found, spread = _differences(np.concatenate(draws), n_patients)
@@ -144,10 +147,8 @@ def reports_needed(table: pd.DataFrame) -> int:
 
 def _ratio_parts(found: Comparison) -> np.ndarray:
     """Above and below the line of micro-F1, per patient, shape (P, 2)."""
-    tp, fp, fn = (
-        np.bincount(found.patients, weights=cells.sum(axis=1)) for cells in (found.tp, found.fp, found.fn)
-    )
-    return np.column_stack((2 * tp, 2 * tp + fp + fn))
+    tp, fp, fn = (cells.sum(axis=1) for cells in (found.tp, found.fp, found.fn))
+    return found.add_by_patient(np.column_stack((2 * tp, 2 * tp + fp + fn)))
 
 
 def _differences(totals: np.ndarray, n_patients: int) -> tuple[np.ndarray, np.ndarray]:

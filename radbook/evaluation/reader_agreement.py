@@ -1,4 +1,4 @@
-"""How good can a labeler be told to be: the agreement of two readers, and each source's distance to it.
+"""Inter-annotator agreement: how far sources agree, what it says of the labels they share, and how high a score can be.
 
 Where two people read the same reports, neither is the truth.
 A source that agrees with one of them as well as the other does cannot be shown to be worse than a reader; above that height
@@ -6,18 +6,81 @@ a score measures one reader's habits.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from math import nan
 
+import numpy as np
 import pandas as pd
 
-from radbook.core.errors import RadbookError
-from radbook.evaluation.comparison import rows_of
+from radbook.core.errors import RadbookError, choose
+from radbook.evaluation.bootstrap import exact_interval
+from radbook.evaluation.comparison import compare, rows_of
+from radbook.evaluation.label_matrix import POLICIES, strongest_findings
 from radbook.evaluation.paired import paired_difference
 from radbook.evaluation.scores import score
+from radbook.instructions.agreement import agreed_reports
+from radbook.tasks import TASKS, present_codes, task_of
 
-__all__ = ["ceiling"]
+__all__ = ["agreement", "ceiling", "quality_of_agreement"]
 
 _DISTANCE = ("distance", "distance_low", "distance_high", "p")
+
+
+def agreement(
+    tables: Iterable[pd.DataFrame],
+    *,
+    task: str,
+    policy: str = "certain",
+    reports: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Micro-F1 of every two sources, which is the same in both directions: how far they agree, none taken for the truth.
+
+    Parameters
+    ----------
+    tables
+        `labels` tables, one source each.
+    task, policy
+        As in `score`; the labels compared are the 13 categories, or the category of every code that any source names.
+    reports
+        Which reports to compare; None compares those that every source has.
+
+    Returns
+    -------
+    A square table, sources by sources. `attrs["n_reports"]` is the number compared, `attrs["excluded"]` the
+    number left out because at least one source failed on them.
+
+    Examples
+    --------
+    >>> from radbook.core.findings import finding, label_row
+    >>> one = pd.DataFrame([label_row("r", "one", "choice", [finding("Edema")])])
+    >>> two = pd.DataFrame([label_row("r", "two", "choice", [finding("Edema"), finding("Fracture")])])
+    >>> agreement([one, two], task="choice").round(2).values.tolist()
+    [[1.0, 0.67], [0.67, 1.0]]
+    """
+    choose(policy, POLICIES, "policy")
+    rows = [_answers(table, task) for table in tables]
+    names = [table["source"].iloc[0] for table in rows]
+    if not names:
+        raise RadbookError("agreement: there is no labels table to compare")
+    if len(set(names)) < len(names):
+        raise RadbookError(f"sources repeat: {', '.join(names)}")
+    shared = set.intersection(*(set(table["report_id"]) for table in rows))
+    if reports is not None:
+        shared &= set(reports["report_id"])
+    failed = {r for table in rows for r in table.loc[table["status"] == "failed", "report_id"]} & shared
+    report_ids = sorted(shared - failed)
+    if not report_ids:
+        raise RadbookError(f"task {task}: {', '.join(names)} have no report in common that none failed on")
+    key = task_of(task).key()
+    codes = task_of(task).codes or sorted({code for table in rows for _, code in strongest_findings(table, key)})
+    both = pd.DataFrame({"report_id": report_ids, "patient_id": report_ids})
+    frame = pd.DataFrame(np.eye(len(names)), index=names, columns=names)
+    for (i, one), (j, two) in combinations(enumerate(rows), 2):
+        found = compare(one, two, task=task, policy=policy, reports=both, vocabulary=codes or None)
+        hits, errors = found.tp.sum(), (found.fp | found.fn).sum()
+        frame.iloc[i, j] = frame.iloc[j, i] = 2 * hits / (2 * hits + errors) if hits + errors else nan
+    frame.attrs = {"n_reports": len(report_ids), "excluded": len(failed)}
+    return frame
 
 
 def ceiling(
@@ -65,20 +128,56 @@ def ceiling(
     """
     if len(readers) != 2:
         raise RadbookError(f"a ceiling takes two readers, not {len(readers)}")
-    options = {"task": task, "policy": policy, "reports": reports}
-    draws = {"n_bootstrap": n_bootstrap, "seed": seed}
-    names = [rows_of(reader, task, "a reader's labels")["source"].iloc[0] for reader in readers]
-    if names[0] == names[1]:
-        raise RadbookError(f"both readers are called {names[0]!r}: rename the source of one")
-    one, two = readers
-    rows = [_micro(score(one, two, **options, **draws)) | dict.fromkeys(_DISTANCE, nan)]
+    options = {"task": task, "policy": policy, "reports": reports, "n_bootstrap": n_bootstrap, "seed": seed}
+    one, two = (_answers(reader, task) for reader in readers)
+    name = one["source"].iloc[0]
+    if name == two["source"].iloc[0]:
+        raise RadbookError(f"both readers are called {name!r}: rename the source of one")
+    rows = [_micro(score(one, two, **options)) | dict.fromkeys(_DISTANCE, nan)]
     for source in sources:
         for reader, other in ((one, two), (two, one)):
-            found = paired_difference(reader, source, other, **options, **draws)
+            found = paired_difference(reader, source, other, **options)
             away = dict(zip(_DISTANCE, (found[name] for name in ("value", "low", "high", "p")), strict=True))
-            rows.append(_micro(score(reader, source, **options, **draws)) | away)
+            rows.append(_micro(score(reader, source, **options)) | away)
     columns = ["source", "reference", "value", "low", "high", *_DISTANCE, "n_reports", "n_patients"]
     return pd.DataFrame(rows)[columns]
+
+
+def quality_of_agreement(
+    labels: pd.DataFrame, second_opinion: pd.DataFrame, reference: pd.DataFrame
+) -> pd.DataFrame:
+    """Count how many labels a second opinion shares and disputes, and how many of each a reference shares exactly.
+
+    Parameters
+    ----------
+    labels, second_opinion, reference
+        `labels` tables; only reports that the second one was asked about, and whose reference has not failed, count.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by task and "agreed" or "disputed": `reports`, `right` (as the reference has it), and the share of these as
+        `value` with its exact 95% interval, `low` and `high`.
+    """
+    rows = []
+    for task in TASKS.values():
+        given, true = (present_codes(table, task=task.name) for table in (labels, reference))
+        agreed = agreed_reports(labels, second_opinion, task)
+        read = set(second_opinion.loc[second_opinion["task"] == task.name, "report_id"])
+        for name, ids in (("agreed", agreed), ("disputed", (given.keys() & read) - agreed)):
+            ids = [i for i in ids if i in true]
+            right = sum(given[i] == true[i] for i in ids)
+            rows.append({"task": task.name, "second opinion": name, "reports": len(ids), "right": right})
+    frame = pd.DataFrame(rows).set_index(["task", "second opinion"])
+    low, high = exact_interval(frame["right"].to_numpy(), frame["reports"].to_numpy())
+    return frame.assign(value=frame["right"] / frame["reports"], low=low, high=high)
+
+
+def _answers(table: pd.DataFrame, task: str) -> pd.DataFrame:
+    rows = rows_of(table, task)
+    if rows.empty:
+        raise RadbookError(f"task {task}: no rows in the labels")
+    return rows
 
 
 def _micro(scores: pd.DataFrame) -> dict[str, object]:

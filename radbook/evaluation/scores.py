@@ -1,29 +1,31 @@
 """The scorecard: precision, recall, F1 and exact match of any source, with intervals over patients.
 
 One function scores every source, teacher or student, by the same rules, and every rule is a named parameter.
+One formula turns summed counts into scores, for points, bootstrap draws and permutations.
 """
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from math import nan
+from math import isnan, nan
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from radbook.core.errors import RadbookError, choose
+from radbook.core.errors import RadbookError
 from radbook.core.schema import SCORES, check
 from radbook.evaluation.bootstrap import bootstrap_scores
-from radbook.evaluation.comparison import Comparison, compare
-from radbook.evaluation.label_matrix import POLICIES
-from radbook.evaluation.metrics import check_zero_division, derive, score_names
-from radbook.tasks import TASKS
+from radbook.evaluation.comparison import Comparison, compare, rows_of
 
-__all__ = ["score", "score_all"]
+__all__ = ["FEW_POSITIVES", "METRICS", "check_zero_division", "derive", "score", "score_names"]
+
+METRICS = ("precision", "recall", "f1")
+FEW_POSITIVES = 10  # a label with fewer is grayed and named: its score rests on a handful of reports
 
 
 def score(
     curated: pd.DataFrame,
-    labels: pd.DataFrame,
+    labels: pd.DataFrame | Iterable[pd.DataFrame],
     *,
     task: str,
     policy: str = "certain",
@@ -34,12 +36,16 @@ def score(
     vocabulary: Sequence[str] | None = None,
     zero_division: float = nan,
 ) -> pd.DataFrame:
-    """Score one source of labels against a reference.
+    """Score one source of labels, or several, against a reference.
 
     Parameters
     ----------
-    curated, labels
-        `labels` tables of one source each; only rows of `task` are read, and a `predictions` table will do.
+    curated
+        The reference, a `labels` table of one source. Where it has no rows of the task that did not fail, or only rows without
+        any code in the open task, every value is unknown (NaN) and every count 0.
+    labels
+        A `labels` or `predictions` table of one source, or a list of such tables; only rows of `task` are read, and tables
+        without any are left out of a list.
     task
         "choice" or "open".
     policy
@@ -64,7 +70,7 @@ def score(
     A `scores` table.
     Labels are "micro" (pooled counts), "macro" and each label with metrics "precision", "recall", "f1", and
     "all" with "exact_match" (fraction of reports without any error).
-    `attrs` counts what was not scored: "excluded" (reference rows that failed), "unreferenced" (reports
+    `attrs` counts, by source, what was not scored: "excluded" (reference rows that failed), "unreferenced" (reports
     without a reference row), "failed" (answers that failed; they count as empty, never as missing) and
     "outside_vocabulary" (code -> reports in which the source names it though the reference never codes it;
     neither right nor wrong).
@@ -72,8 +78,7 @@ def score(
     Raises
     ------
     RadbookError
-        For an unknown task, policy or level, several sources in one table, a report without an answer, or
-        nothing to score.
+        For an unknown task, policy or level, several sources in one table, a report without an answer, or no answers at all.
 
     Notes
     -----
@@ -93,100 +98,77 @@ def score(
     >>> scores = score(reference, answers, task="choice").set_index(["label", "metric"])
     >>> scores.value.loc[[("micro", "f1"), ("Fracture", "precision")]].round(3).tolist()
     [0.75, 0.667]
+    >>> score(reference.iloc[:0], answers, task="choice").value.unique().tolist()
+    [nan]
     """
     check_zero_division(zero_division)
-    comparison = compare(
-        curated, labels, task=task, policy=policy, reports=reports, level=level, vocabulary=vocabulary
-    )
-    values = bootstrap_scores(
-        comparison.by_patient(),
-        partial(derive, zero_division=zero_division),
-        n_bootstrap=n_bootstrap,
-        seed=seed,
-    )
-    return _table(comparison, *values)
-
-
-def score_all(
-    curated: pd.DataFrame,
-    tables: Iterable[pd.DataFrame],
-    *,
-    task: str | Sequence[str] = TASKS,
-    policy: str | Sequence[str] = "certain",
-    **options: object,
-) -> pd.DataFrame:
-    """Score every source in `tables`, for one or several tasks and policies, in one `scores` table.
-
-    Parameters
-    ----------
-    curated
-        The reference, as in `score`.
-    tables
-        `labels` or `predictions` tables; a table may hold several sources.
-    task, policy
-        One name or several.
-    **options
-        Passed to `score`: `reports`, `n_bootstrap`, `seed`, `level`, `vocabulary`, `zero_division`.
-
-    Returns
-    -------
-    A `scores` table; `attrs["counts"]` maps "source/task/policy" to the counts that `score` gives, and
-    `attrs["skipped"]` lists each "source/task" that has no rows, or no reference.
-
-    Examples
-    --------
-    >>> from radbook.core.findings import finding, label_row
-    >>> reference = pd.DataFrame([label_row("r", "curated", "choice", [finding("Edema")])])
-    >>> sources = [reference.assign(source=name) for name in ("rules", "student:a")]
-    >>> scores = score_all(reference, sources, policy=list(POLICIES))
-    >>> scores.groupby(["source", "policy"]).size().unique().tolist()
-    [46]
-    >>> scores.attrs["skipped"]
-    ['rules/open', 'student:a/open']
-    """
-    tasks = [choose(t, TASKS, "task") for t in ([task] if isinstance(task, str) else task)]
-    policies = [choose(p, POLICIES, "policy") for p in ([policy] if isinstance(policy, str) else policy)]
-    parts, counts, skipped = [], {}, []
-    for table in tables:
-        for source, rows in table.groupby("source", sort=False):
-            for name in tasks:
-                if not ((rows["task"] == name).any() and (curated["task"] == name).any()):
-                    skipped.append(f"{source}/{name}")
-                    continue
-                for reading in policies:
-                    part = score(curated, rows, task=name, policy=reading, **options)
-                    counts[f"{source}/{name}/{reading}"] = part.attrs
-                    parts.append(part)
-    if not parts:
-        raise RadbookError(
-            f"nothing to score: no source has both rows and a reference for {' or '.join(tasks)}"
-        )
-    # pandas keeps attrs only if all are equal, so they are set after joining.
-    for part in parts:
-        part.attrs = {}
+    tables = [labels] if isinstance(labels, pd.DataFrame) else labels
+    tables = [rows for rows in (rows_of(table, task) for table in tables) if len(rows)]
+    if not tables:
+        raise RadbookError(f"task {task}: no rows in the labels")
+    options = {"task": task, "policy": policy, "reports": reports, "level": level, "vocabulary": vocabulary}
+    found = [compare(curated, table, **options) for table in tables]
+    statistic = partial(derive, zero_division=zero_division)
+    draws = {"n_bootstrap": n_bootstrap, "seed": seed}
+    parts = [_table(f, *bootstrap_scores(f.by_patient(), statistic, **draws)) for f in found]
     scores = check(pd.concat(parts, ignore_index=True), SCORES)
-    scores.attrs = {"counts": counts, "skipped": skipped}
+    scores.attrs = {f.source: f.notes for f in found}
     return scores
 
 
-def _table(comparison: Comparison, value: np.ndarray, low: np.ndarray, high: np.ndarray) -> pd.DataFrame:
-    positives = dict(zip(comparison.labels, comparison.n_positive.tolist(), strict=True))
-    names = score_names(comparison.labels)
-    frame = pd.DataFrame(
+def _table(found: Comparison, value: np.ndarray, low: np.ndarray, high: np.ndarray) -> pd.DataFrame:
+    positives = dict(zip(found.labels, found.n_positive.tolist(), strict=True))
+    names = score_names(found.labels)
+    return pd.DataFrame(
         {
-            "task": comparison.task,
-            "source": comparison.source,
-            "reference": comparison.reference,
-            "policy": comparison.policy,
+            **{name: getattr(found, name) for name in ("task", "source", "reference", "policy")},
             "label": [label for label, _ in names],
             "metric": [metric for _, metric in names],
             "value": value,
             "low": low,
             "high": high,
-            "n_reports": len(comparison.report_ids),
-            "n_patients": comparison.n_patients,
+            "n_reports": len(found.report_ids),
+            "n_patients": found.n_patients,
             "n_positive": [positives.get(label, sum(positives.values())) for label, _ in names],
         }
     )
-    frame.attrs = dict(comparison.notes)
-    return frame
+
+
+def score_names(labels: Sequence[str]) -> list[tuple[str, str]]:
+    """(label, metric) of each value that `derive` returns, in its order."""
+    names = [(label, metric) for label in ("micro", "macro", *labels) for metric in METRICS]
+    return [*names, ("all", "exact_match")]
+
+
+def derive(totals: np.ndarray, *, zero_division: float = nan) -> np.ndarray:
+    """Turn summed counts, shape (..., 3 L + 2), into the scores of `score_names`, shape (..., 3 L + 7)."""
+    tp, fp, fn = np.split(totals[..., :-2], 3, axis=-1)
+    # Where no report was counted there is no score, whatever 0 / 0 may stand for.
+    undefined = np.where(totals[..., -1:] > 0, zero_division, nan)
+    each = _scores(tp, fp, fn, undefined)
+    micro = _scores(*(c.sum(axis=-1, keepdims=True) for c in (tp, fp, fn)), undefined)
+    usable = ((tp + fp + fn) > 0)[..., None] & ~np.isnan(each)
+    macro = _ratio(np.where(usable, each, 0.0).sum(axis=-2), usable.sum(axis=-2), undefined)
+    flat = each.reshape(*each.shape[:-2], -1)
+    exact = _ratio(totals[..., -2:-1], totals[..., -1:], nan)
+    return np.concatenate([micro[..., 0, :], macro, flat, exact], axis=-1)
+
+
+def check_zero_division(value: float) -> float:
+    """Return `value` if a score whose denominator is 0 may take it: NaN, or a fraction.
+
+    >>> check_zero_division(0.0)
+    0.0
+    """
+    if isnan(value) or 0.0 <= value <= 1.0:
+        return value
+    raise RadbookError(f"zero_division={value!r} is neither NaN nor a fraction from 0 to 1")
+
+
+def _scores(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, undefined: ArrayLike) -> np.ndarray:
+    pairs = ((tp, tp + fp), (tp, tp + fn), (2 * tp, 2 * tp + fp + fn))
+    return np.stack([_ratio(a, b, undefined) for a, b in pairs], axis=-1)
+
+
+def _ratio(above: np.ndarray, below: np.ndarray, undefined: ArrayLike) -> np.ndarray:
+    return np.divide(above, below, out=np.full(np.shape(above), undefined, dtype=float), where=below > 0)

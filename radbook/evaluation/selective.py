@@ -1,4 +1,4 @@
-"""When to trust an answer: what is left wrong if the reports whose answers are unsure are set aside.
+"""Selective prediction: what is left wrong if the reports whose answers are unsure are set aside.
 
 A risk-coverage curve (El-Yaniv and Wiener 2010, "On the foundations of noise-free selective classification") sorts the
 reports by certainty, keeps the most certain share (the coverage) and counts what is wrong among them (the risk).
@@ -14,31 +14,22 @@ from radbook.core.errors import RadbookError
 from radbook.evaluation.bootstrap import bootstrap_scores
 from radbook.evaluation.comparison import compare
 
-__all__ = ["RISK_COLUMNS", "answer_probability", "certainty", "risk_coverage"]
+__all__ = ["certainty", "risk_coverage"]
 
 COVERAGES = tuple(np.round(np.arange(0.05, 1.001, 0.05), 2).tolist())
-RISK_COLUMNS = ["source", "coverage", "n_reports", "certainty", "wrong", "value", "low", "high"]
+_COLUMNS = ["source", "coverage", "n_reports", "certainty", "wrong", "value", "low", "high"]
 
 
-def answer_probability(confidence: pd.DataFrame, column: str = "probability") -> pd.Series:
-    """Return, per decision, the probability of the answer given: that of "present" if it was named, of "not" otherwise.
-
-    >>> answer_probability(pd.DataFrame({"named": [True, False], "probability": [0.9, 0.25]})).tolist()
-    [0.9, 0.75]
-    """
-    p = confidence[column].astype(float)
-    return p.where(confidence["named"].astype(bool), 1 - p)
-
-
-def certainty(confidence: pd.DataFrame, *, column: str = "probability") -> pd.Series:
+def certainty(stated: pd.DataFrame, *, column: str = "probability") -> pd.Series:
     """Return, per report, the probability of the answer given in its least certain decision; 0 where none is known.
 
     >>> rows = pd.DataFrame({"report_id": ["1", "1", "2"], "named": [True, False, True], "probability": [0.9, 0.3, None]})
     >>> certainty(rows).to_dict()
     {'1': 0.7, '2': 0.0}
     """
-    answer = answer_probability(confidence, column).fillna(0.0)
-    return answer.groupby(confidence["report_id"].to_numpy(), sort=False).min().rename("certainty")
+    p = stated[column].astype(float)
+    answer = p.where(stated["named"].astype(bool), 1 - p).fillna(0.0)
+    return answer.groupby(stated["report_id"].to_numpy(), sort=False).min().rename("certainty")
 
 
 def risk_coverage(
@@ -46,8 +37,8 @@ def risk_coverage(
     labels: pd.DataFrame,
     certainty: pd.Series,
     *,
+    task: str,
     reports: pd.DataFrame,
-    task: str = "choice",
     policy: str = "certain",
     coverages: Sequence[float] = COVERAGES,
     n_bootstrap: int = 2000,
@@ -67,10 +58,10 @@ def risk_coverage(
 
     Returns
     -------
-    One row per coverage: source, coverage, n_reports (kept), certainty (of the least certain one kept), wrong (how many
-    (report, label) decisions among the kept are), and value, low and high: their share of the decisions, with its 95%
-    bootstrap interval over patients.
-    Reports of equal certainty are kept in the order of `reports`.
+    One row per coverage, none without a reference: source, coverage, n_reports (kept), certainty (of the least certain one
+    kept), wrong (how many (report, label) decisions among the kept are), and value, low and high: their share of the
+    decisions, with its 95% bootstrap interval over patients.
+    Reports of equal certainty are kept in the order of `curated`.
 
     Examples
     --------
@@ -80,14 +71,15 @@ def risk_coverage(
     >>> answers = truth.assign(source="student", findings=[[]] * 5 + truth["findings"].tolist()[5:])
     >>> reports = pd.DataFrame({"report_id": ids, "patient_id": ids})
     >>> sure = pd.Series([0.5] * 5 + [0.9] * 15, index=ids)
-    >>> curve = risk_coverage(truth, answers, sure, reports=reports, coverages=(0.5, 1.0))
+    >>> curve = risk_coverage(truth, answers, sure, task="choice", reports=reports, coverages=(0.5, 1.0))
     >>> curve[["coverage", "n_reports", "wrong", "value"]].round(4).values.tolist()
     [[0.5, 10.0, 0.0, 0.0], [1.0, 20.0, 5.0, 0.0192]]
     """
-    wrong_share = [c for c in coverages if not 0 < c <= 1]
-    if wrong_share or not len(coverages):
+    if not len(coverages) or not all(0 < c <= 1 for c in coverages):
         raise RadbookError(f"coverages={list(coverages)!r}: give shares above 0 and up to 1")
     found = compare(curated, labels, task=task, policy=policy, reports=reports)
+    if not found.report_ids:
+        return pd.DataFrame(columns=_COLUMNS)
     unknown = [i for i in found.report_ids if i not in certainty.index]
     if unknown:
         raise RadbookError(
@@ -95,14 +87,10 @@ def risk_coverage(
         )
     sure = certainty[list(found.report_ids)].to_numpy(dtype=float)
     order = np.argsort(-sure, kind="stable")
-    rank = np.empty(len(order), dtype=int)
-    rank[order] = np.arange(len(order))
     kept_counts = np.maximum(1, np.round(np.asarray(coverages) * len(order)).astype(int))
-    kept = rank[:, None] < kept_counts
-    wrong = (found.fp | found.fn).sum(axis=1)
-    cells = np.hstack([kept * wrong[:, None], kept * found.scored.sum(axis=1)[:, None]]).astype(float)
-    counts = np.zeros((found.n_patients, cells.shape[1]))
-    np.add.at(counts, found.patients, cells)
+    kept = np.argsort(order)[:, None] < kept_counts
+    wrong, decided = (kept * cells.sum(axis=1)[:, None] for cells in (found.fp | found.fn, found.scored))
+    counts = found.add_by_patient(np.hstack([wrong, decided]))
     value, low, high = bootstrap_scores(counts, _shares, n_bootstrap=n_bootstrap, seed=seed)
     return pd.DataFrame(
         {
@@ -110,12 +98,12 @@ def risk_coverage(
             "coverage": np.asarray(coverages, dtype=float),
             "n_reports": kept_counts,
             "certainty": sure[order[kept_counts - 1]],
-            "wrong": (kept * wrong[:, None]).sum(axis=0),
+            "wrong": wrong.sum(axis=0),
             "value": value,
             "low": low,
             "high": high,
         }
-    )[RISK_COLUMNS]
+    )[_COLUMNS]
 
 
 def _shares(totals: np.ndarray) -> np.ndarray:

@@ -111,7 +111,7 @@ def with_intervals(scores: pd.DataFrame, *, rows: str | list[str] = "source") ->
 
 
 def side_by_side(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Lay `reliabilities` out for reading: one line per bin of the probability.
+    """Lay `reliability` tables out for reading: one line per bin of the probability.
 
     >>> bins = {"low_edge": [0.9], "high_edge": [1.0], "n": [8], "stated": [0.95]}
     >>> table = pd.DataFrame(bins | {"observed": [0.875], "low": [0.473], "high": [0.997]})

@@ -1,6 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import minimize
+from scipy.special import log_expit, logit
+from sklearn.calibration import calibration_curve
 
 from radbook.core.errors import RadbookError
 from radbook.core.findings import finding, label_row
@@ -10,6 +13,7 @@ from radbook.evaluation import (
     calibrate,
     calibration_error,
     calibration_gain,
+    judge,
     reliability,
 )
 
@@ -34,7 +38,7 @@ def stated_table(rng, truth_of, n):
 
 def test_calibration_finds_the_line_that_spoiled_the_probabilities():
     stated, curated, reports = stated_table(np.random.default_rng(0), lambda odds: 3 * odds - 1, 600)
-    fitted = calibrate(stated, curated, reports=reports)
+    fitted = calibrate(judge(curated, stated, task="choice", reports=reports))
     assert fitted.n_decisions == 600 * 13
     assert fitted.slope == pytest.approx(1 / 3, rel=0.15)
     assert fitted.intercept == pytest.approx(1 / 3, abs=0.2)
@@ -45,13 +49,13 @@ def test_calibration_finds_the_line_that_spoiled_the_probabilities():
 def test_calibration_leaves_out_what_is_unknown_and_needs_both_answers():
     stated, curated, reports = stated_table(np.random.default_rng(0), lambda odds: odds, 30)
     holes = stated.assign(probability=stated["probability"].where(stated["report_id"] != "3"))
-    assert calibrate(holes, curated, reports=reports).n_decisions == 29 * 13
+    assert calibrate(judge(curated, holes, task="choice", reports=reports)).n_decisions == 29 * 13
     assert np.isnan(Calibration(1.0, 0.0, 1).apply(np.array([np.nan]))).all()
     nothing = curated.assign(findings=[[]] * len(curated))
     with pytest.raises(RadbookError, match="calibration needs findings"):
-        calibrate(stated, nothing, reports=reports)
-    with pytest.raises(RadbookError, match="no report to score"):
-        calibrate(stated, curated.assign(status="failed"), reports=reports)
+        calibrate(judge(nothing, stated, task="choice", reports=reports))
+    with pytest.raises(RadbookError, match="task open: probabilities are stated where"):
+        judge(curated, stated, task="open", reports=reports)
 
 
 def test_reliability_counts_every_known_decision_once():
@@ -61,13 +65,33 @@ def test_reliability_counts_every_known_decision_once():
     stated = pd.DataFrame(rows, columns=["report_id", "code", "probability"])
     stated.loc[:9, "probability"] = np.nan
     stated.loc[10, "probability"] = 1.0
-    table = reliability(curated, stated, reports=reports)
+    table = reliability(judge(curated, stated, task="choice", reports=reports))
     assert table["n"].sum() == 60 * 13 - 10 and len(table) == 10
     assert (table["low"] <= table["observed"]).all() and (table["observed"] <= table["high"]).all()
     assert table["stated"].between(table["low_edge"], table["high_edge"]).all()
     gaps = (table["stated"] - table["observed"]).abs()
     assert calibration_error(table) == pytest.approx(np.average(gaps, weights=table["n"]))
     assert np.isnan(calibration_error(table.iloc[:0]))
+    named = {(row.report_id, f["code"]) for row in curated.itertuples() for f in row.findings}
+    known = stated.dropna(subset="probability")
+    there = [cell in named for cell in zip(known["report_id"], known["code"], strict=True)]
+    observed, mean = calibration_curve(there, known["probability"], n_bins=10)
+    assert table["observed"].tolist() == pytest.approx(observed) and table["stated"].tolist() == pytest.approx(mean)
+
+
+def test_the_line_is_the_one_of_the_least_loss_on_smoothed_targets():
+    stated, curated, reports = stated_table(np.random.default_rng(3), lambda odds: 2 * odds, 40)
+    fitted = calibrate(judge(curated, stated, task="choice", reports=reports))
+    named = {(row.report_id, f["code"]) for row in curated.itertuples() for f in row.findings}
+    there = np.array([cell in named for cell in zip(stated["report_id"], stated["code"], strict=True)])
+    target = np.where(there, (there.sum() + 1) / (there.sum() + 2), 1 / ((~there).sum() + 2))
+
+    def loss(line):
+        score = line[0] * logit(stated["probability"]) + line[1]
+        return -(target * log_expit(score) + (1 - target) * log_expit(-score)).sum()
+
+    theirs = minimize(loss, [1.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-10}).x
+    assert (fitted.slope, fitted.intercept) == pytest.approx(theirs.tolist(), abs=1e-4)
 
 
 @pytest.mark.parametrize("value", [1.7, -0.7])
@@ -76,31 +100,32 @@ def test_what_is_no_probability_is_named(value):
     stated.loc[20, "probability"] = value
     named = f"probability of report '1', {CATEGORIES[7]}, is {value}: give fractions"
     with pytest.raises(RadbookError, match=named):
-        reliability(curated, stated, reports=reports)
+        reliability(judge(curated, stated, task="choice", reports=reports))
     with pytest.raises(RadbookError, match=named):
-        calibrate(stated, curated, reports=reports)
+        calibrate(judge(curated, stated, task="choice", reports=reports))
 
 
 def test_a_calibration_helped_only_where_the_interval_says_so():
     stated, curated, reports = stated_table(np.random.default_rng(0), lambda odds: 3 * odds - 1, 300)
-    line = calibrate(stated, curated, reports=reports)
-    asked = {"reports": reports.assign(patient_id=[f"p{k // 2}" for k in range(300)]), "n_bootstrap": 200}
+    line = calibrate(judge(curated, stated, task="choice", reports=reports))
+    options = {"task": "choice", "reports": reports.assign(patient_id=[f"p{k // 2}" for k in range(300)])}
     helped = stated.assign(calibrated=line.apply(stated["probability"]))
-    gain = calibration_gain(curated, helped, **asked)
+    gain = calibration_gain(judge(curated, helped, **options), n_bootstrap=200)
     before, after = (
-        calibration_error(reliability(curated, helped, reports=reports, column=c)) for c in ("probability", "calibrated")
+        calibration_error(reliability(judge(curated, helped, **options), column=c))
+        for c in ("probability", "calibrated")
     )
     assert gain["value"] == pytest.approx(after - before) and gain["low"] <= gain["value"] <= gain["high"] < 0
     hardly = stated.assign(calibrated=stated["probability"] + 0.0005)
-    gain = calibration_gain(curated, hardly, **asked)
+    gain = calibration_gain(judge(curated, hardly, **options), n_bootstrap=200)
     assert abs(gain["value"]) < 0.001
     swapped = helped.rename(columns={"probability": "calibrated", "calibrated": "probability"})
-    assert calibration_gain(curated, swapped, **asked)["low"] > 0
+    assert calibration_gain(judge(curated, swapped, **options), n_bootstrap=200)["low"] > 0
 
 
 def test_a_calibration_that_changes_at_random_cannot_be_told_to_help():
     stated, curated, reports = stated_table(np.random.default_rng(1), lambda odds: odds, 60)
     noise = np.random.default_rng(2).normal(0, 0.01, len(stated))
     moved = stated.assign(calibrated=(stated["probability"] + noise).clip(0, 1))
-    gain = calibration_gain(curated, moved, reports=reports, n_bootstrap=200)
+    gain = calibration_gain(judge(curated, moved, task="choice", reports=reports), n_bootstrap=200)
     assert gain["low"] < 0 < gain["high"]

@@ -35,6 +35,17 @@ def test_the_wrong_ones_are_those_that_the_score_counts(table, patients, noisy, 
     pd.testing.assert_frame_equal(left, right, check_dtype=False)
 
 
+def test_what_the_policy_leaves_out_for_one_source_is_left_out_for_all(table, patients):
+    truth, sure = (table(name, [[1, 1]]) for name in ("curated", "sure"))
+    unsure = table("unsure", [[2, 1]])
+    decided = decisions(truth, [sure, unsure], task="choice", reports=patients([0]), policy="ignore")
+    assert decided[["code", "source", "outcome"]].values.tolist() == [
+        ["Cardiomegaly", "sure", "right"],
+        ["Cardiomegaly", "unsure", "right"],
+    ]
+    assert decided.attrs == {"n_reports": 1, "silent": 11}
+
+
 def test_codes_are_compared_by_their_category(patients):
     truth = pd.DataFrame([label_row("r0", "curated", "open", [finding("J98.11")])])
     rules = pd.DataFrame([label_row("r0", "rules", "open", [finding("J98.4")])])

@@ -20,6 +20,11 @@ def test_fates_and_pairs_count_each_report_once(five):
     }
 
 
+def test_what_nobody_answered_is_no_error_that_was_added_or_corrected(five):
+    assert fates(five.decided, teacher="rules", student="nobody").empty
+    assert fates(five.decided, teacher="nobody", student="student:x").empty
+
+
 @pytest.mark.parametrize(
     ("corrected", "added", "p"),
     [(98, 17, 5.2e-15), (10, 4, 0.1796), (5, 5, 1.0), (0, 6, 2 / 2**6)],

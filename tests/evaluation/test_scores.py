@@ -14,8 +14,7 @@ from radbook.core.errors import RadbookError
 from radbook.core.findings import finding, label_row
 from radbook.core.ontology import CATEGORIES, NORMAL
 from radbook.core.schema import PREDICTIONS, SCORES, check
-from radbook.evaluation import label_matrix, score, score_all
-from radbook.evaluation.comparison import compare
+from radbook.evaluation import compare, label_matrix, score
 
 QUICK = {"n_bootstrap": 40}
 
@@ -202,7 +201,7 @@ def test_failed_rows(table):
     scores = score(curated, rules, task="choice", **QUICK)
     assert value(scores, "micro", "recall") == 1 / 2  # the failed answer misses what is there
     assert scores["n_reports"].iloc[0] == 2
-    assert scores.attrs == {"excluded": 1, "unreferenced": 0, "failed": 1, "outside_vocabulary": {}}
+    assert scores.attrs["rules"] == {"excluded": 1, "unreferenced": 0, "failed": 1, "outside_vocabulary": {}}
 
 
 def test_all_answers_failed_scores_zero_recall(table):
@@ -225,7 +224,7 @@ def test_open_codes_are_compared_by_category_or_in_full(table):
     full = score(curated, rules, task="open", level="code", **QUICK)
     assert value(full, "micro", "recall") == 1 / 2
     # The reference never uses J98.59, so naming it is neither right nor wrong.
-    assert value(full, "micro", "precision") == 1 and full.attrs["outside_vocabulary"] == {"J98.59": 1}
+    assert value(full, "micro", "precision") == 1 and full.attrs["rules"]["outside_vocabulary"] == {"J98.59": 1}
 
 
 # Right; right category; right block; wrong throughout.
@@ -248,8 +247,7 @@ def test_a_near_code_counts_from_the_level_on_at_which_it_is_right(table, level,
     scores = score(*tables, task="open", level=level, **QUICK)
     assert tuple(dict.fromkeys(scores["label"]))[2:-1] == labels
     assert value(scores, "micro", "recall") == value(scores, "all", "exact_match") == recall
-    assert scores.attrs["outside_vocabulary"] == outside
-    assert score_all(*tables[:1], tables[1:], level=level, **QUICK)["value"].equals(scores["value"])
+    assert scores.attrs["rules"]["outside_vocabulary"] == outside
 
 
 @pytest.mark.parametrize(("level", "f1"), [("code", [0, 0]), ("category", [1, 0]), ("block", [1, 1])])
@@ -282,10 +280,10 @@ def test_codes_outside_the_vocabulary_are_counted_not_scored(table):
     rules = table("rules", [[1, 1, 1], [1, 2, 0]], task="open", codes=codes)
     scores = score(curated, rules, task="open", **QUICK)
     assert value(scores, "micro", "precision") == 1 / 2  # J90 in the second report is an invention
-    assert scores.attrs["outside_vocabulary"] == {"I51": 1, "Z95": 1}
+    assert scores.attrs["rules"]["outside_vocabulary"] == {"I51": 1, "Z95": 1}
     fixed = score(curated, rules, task="open", vocabulary=["J90", "I51.7"], **QUICK)
     assert value(fixed, "micro", "precision") == 1 / 3
-    assert fixed.attrs["outside_vocabulary"] == {"Z95": 1}
+    assert fixed.attrs["rules"]["outside_vocabulary"] == {"Z95": 1}
 
 
 def test_the_vocabulary_comes_from_the_whole_reference_table(table, patients):
@@ -303,33 +301,26 @@ def test_reports_without_a_reference_row_are_counted(table, patients):
         reports=patients([0, 0, 1, 2]),
         **QUICK,
     )
-    assert (scores.attrs["unreferenced"], scores["n_reports"].iloc[0], scores["n_patients"].iloc[0]) == (
+    assert (scores.attrs["rules"]["unreferenced"], scores["n_reports"].iloc[0], scores["n_patients"].iloc[0]) == (
         1,
         3,
         2,
     )
 
 
-def test_score_all_takes_several_sources_tasks_and_policies(table):
-    curated = pd.concat(
-        [table("curated", TRUTH), table("curated", TRUTH, task="open", codes=["J90", "I51.7", "J18.9"])]
-    )
-    rules = pd.concat(
-        [table("rules", ANSWER), table("rules", ANSWER, task="open", codes=["J90", "I51.7", "J18.9"])]
-    )
-    predictions = pd.concat([table("student:a", ANSWER), table("base:tiny", TRUTH)]).assign(reply="...")
-    scores = score_all(
-        curated, [rules, check(predictions, PREDICTIONS)], policy=["certain", "ignore"], **QUICK
-    )
-    check(scores, SCORES)
-    assert set(scores["source"]) == {"rules", "student:a", "base:tiny"}
-    assert scores.attrs["skipped"] == ["student:a/open", "base:tiny/open"]
-    assert scores.attrs["counts"]["rules/open/certain"]["outside_vocabulary"] == {"J18": 1}
-    one = score(curated, rules, task="choice", policy="ignore", **QUICK)
-    same = scores[
-        (scores["source"] == "rules") & (scores["task"] == "choice") & (scores["policy"] == "ignore")
-    ]
-    pd.testing.assert_frame_equal(one, same.reset_index(drop=True), check_flags=False)
+def test_several_sources_are_scored_as_each_by_itself(table):
+    codes = {"task": "open", "codes": ["J90", "I51.7", "J18.9"]}
+    curated = pd.concat([table("curated", TRUTH), table("curated", TRUTH, **codes)])
+    rules = pd.concat([table("rules", ANSWER), table("rules", ANSWER, **codes)])
+    student = check(table("student:a", ANSWER).assign(reply="..."), PREDICTIONS)
+    scores = check(score(curated, [rules, student], task="choice", policy="ignore", **QUICK), SCORES)
+    for source, labels in (("rules", rules), ("student:a", student)):
+        alone = score(curated, labels, task="choice", policy="ignore", **QUICK)
+        pd.testing.assert_frame_equal(alone, scores[scores["source"] == source].reset_index(drop=True), check_flags=False)
+        assert alone.attrs[source] == scores.attrs[source]
+    opened = score(curated, [student, rules], task="open", **QUICK)
+    assert set(opened["source"]) == set(opened.attrs) == {"rules"}, "the student was not asked for codes"
+    assert opened.attrs["rules"]["outside_vocabulary"] == {"J18": 1}
 
 
 @pytest.mark.parametrize(
@@ -339,7 +330,7 @@ def test_score_all_takes_several_sources_tasks_and_policies(table):
         ({"task": "choise"}, r"did you mean choice"),
         ({"level": "codes"}, r"did you mean code"),
         ({"level": "chapter"}, r"none of block, category, code"),
-        ({"task": "open"}, r"task open: no rows in the reference"),
+        ({"task": "open"}, r"task open: no rows in the labels"),
         ({"vocabulary": ["Edemma"]}, r"vocabulary='Edemma'.*did you mean Edema"),
         ({"vocabulary": "Edema"}, r"must be a list"),
         ({"zero_division": 2.0}, r"zero_division=2.0"),
@@ -350,7 +341,6 @@ def test_score_all_takes_several_sources_tasks_and_policies(table):
             {"reports": pd.DataFrame({"report_id": ["r0"], "patient_id": [None]}, index=[7])},
             r"reports, row 7: report 'r0' has no patient_id",
         ),
-        ({"reports": pd.DataFrame({"report_id": ["x"], "patient_id": ["p"]})}, r"no report to score"),
     ],
 )
 def test_bad_options_are_named(table, options, message):
@@ -364,15 +354,15 @@ def test_bad_tables_are_named(table):
         score(curated, table("rules", ANSWER[:1]), task="choice", **QUICK)
     with pytest.raises(RadbookError, match="one source at a time is compared, not a, b"):
         score(curated, pd.concat([table("a", ANSWER), table("b", ANSWER)]), task="choice", **QUICK)
-    with pytest.raises(RadbookError, match="no report to score"):
-        score(table("curated", [None, None]), table("rules", [[1], [1]]), task="choice", **QUICK)
     with pytest.raises(RadbookError, match="lacks the columns findings"):
         score(curated, curated.drop(columns="findings"), task="choice", **QUICK)
     with pytest.raises(RadbookError, match="presence 'maybe', which is none of"):
         odd = table("rules", ANSWER)
         odd["findings"] = [[finding("Edema") | {"presence": "maybe"}]] * 3
         score(curated, odd, task="choice", **QUICK)
-    with pytest.raises(RadbookError, match="nothing to score"):
-        score_all(curated, [table("rules", ANSWER)], task="open")
+    with pytest.raises(RadbookError, match="no rows in the labels"):
+        score(curated, [], task="choice")
+    with pytest.raises(RadbookError, match=r"has the key .*source='rules'.* twice"):
+        score(curated, [table("rules", ANSWER)] * 2, task="choice", **QUICK)
     with pytest.raises(RadbookError, match="has two rows"):
         label_matrix(pd.concat([curated, curated]), ["r0"], CATEGORIES, "certain")

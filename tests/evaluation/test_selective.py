@@ -28,7 +28,7 @@ def corpus(n=60, seed=0):
 
 def test_the_curve_is_a_count_over_the_reports_kept():
     curated, labels, certainty, reports = corpus()
-    curve = risk_coverage(curated, labels, certainty, reports=reports, n_bootstrap=100)
+    curve = risk_coverage(curated, labels, certainty, task="choice", reports=reports, n_bootstrap=100)
     found = compare(curated, labels, task="choice", reports=reports)
     wrong = pd.Series((found.y_true != found.y_pred).sum(axis=1), index=found.report_ids)
     order = certainty.sort_values(ascending=False, kind="stable").index
@@ -46,7 +46,7 @@ def test_the_curve_is_a_count_over_the_reports_kept():
 def test_a_certainty_that_knows_nothing_gives_a_level_curve_within_its_band():
     curated, labels, certainty, reports = corpus(n=600)
     blind = pd.Series(np.random.default_rng(1).random(600), index=certainty.index)
-    curve = risk_coverage(curated, labels, blind, reports=reports, n_bootstrap=200)
+    curve = risk_coverage(curated, labels, blind, task="choice", reports=reports, n_bootstrap=200)
     whole = curve["value"].iloc[-1]
     half = curve[curve["coverage"] >= 0.5]
     assert ((half["low"] <= whole) & (whole <= half["high"])).all()
@@ -57,7 +57,7 @@ def test_what_the_policy_leaves_out_is_no_decision():
     unsure = [[finding("Edema", "uncertain")]] * 4
     curve = risk_coverage(
         curated.assign(findings=unsure), labels.assign(findings=[[]] * 4), certainty,
-        reports=reports, policy="ignore", coverages=(1.0,), n_bootstrap=40,
+        task="choice", reports=reports, policy="ignore", coverages=(1.0,), n_bootstrap=40,
     )  # fmt: skip
     assert curve["value"].tolist() == [0.0]
 
@@ -65,10 +65,10 @@ def test_what_the_policy_leaves_out_is_no_decision():
 @pytest.mark.parametrize("coverages", [(), (0.0,), (0.5, 1.2)])
 def test_bad_coverages_are_refused(coverages):
     with pytest.raises(RadbookError, match=r"^coverages="):
-        risk_coverage(*corpus()[:3], reports=corpus()[3], coverages=coverages)
+        risk_coverage(*corpus()[:3], task="choice", reports=corpus()[3], coverages=coverages)
 
 
 def test_a_report_without_certainty_is_named():
     curated, labels, certainty, reports = corpus()
     with pytest.raises(RadbookError, match=r"1 reports have no certainty \('r0'"):
-        risk_coverage(curated, labels, certainty.drop("r0"), reports=reports)
+        risk_coverage(curated, labels, certainty.drop("r0"), task="choice", reports=reports)

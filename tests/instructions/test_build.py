@@ -5,7 +5,7 @@ import pytest
 
 from radbook.core.errors import RadbookError
 from radbook.core.findings import finding, label_row
-from radbook.evaluation.label_agreement import quality_of_agreement
+from radbook.evaluation import quality_of_agreement
 from radbook.instructions import build_instructions, rival_of, taught_by
 
 

@@ -12,7 +12,7 @@ from matplotlib.colors import same_color
 from radbook.core.errors import RadbookError
 from radbook.core.findings import finding, label_row
 from radbook.core.ontology import CATEGORIES
-from radbook.evaluation import agreement, confusion, paired_difference, paired_power, score_all
+from radbook.evaluation import agreement, confusion, paired_difference, paired_power, score
 from radbook.evaluation.power import SIZES
 from radbook.reporting import figures
 from radbook.reporting.figures.canvas import WIDTH
@@ -39,7 +39,7 @@ def labels(source: str, error: float) -> pd.DataFrame:
 
 CURATED = labels("curated", 0)
 TABLES = [labels("rules", 0.05), labels("student:default", 0.03), labels("base:tiny", 0.2)]
-SCORES = score_all(CURATED, TABLES, task="choice", n_bootstrap=40)
+SCORES = score(CURATED, TABLES, task="choice", n_bootstrap=40)
 REPORTS = pd.DataFrame({"text": ["no acute disease " * n for n in range(60)]})
 LENGTHS = pd.DataFrame(
     {"task": ["choice", "open"] * 20, "prompt_tokens": np.arange(40) * 10, "completion_tokens": 5}

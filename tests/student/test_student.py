@@ -8,7 +8,6 @@ import pytest
 from radbook.core.errors import RadbookError
 from radbook.core.schema import PREDICTIONS, check
 from radbook.corpora.synthetic import generate_reports
-from radbook.evaluation.confidence import ask_student
 from radbook.student import Student
 from radbook.student.base import TINY
 from radbook.student.training.finetune import finetune
@@ -130,8 +129,8 @@ def test_a_damaged_student_is_named_and_its_reason_reaches_the_chapter(run, repo
     (home / file).unlink()
     if content is not None:
         (home / file).write_text(content)
-    stated, why = ask_student(tmp_path / "demo", reports.head(1), answers)
-    assert stated.empty and f"delete {home} and run chapter 06" in why
+    with pytest.raises(RadbookError, match=f"delete {home} and run chapter 06"):
+        Student.load(tmp_path / "demo").confidence(reports.head(1), answers)
 
 
 @pytest.mark.parametrize("tokens", [2048, 3000])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from radbook.evaluation.unlabeled import difference_of, scores_of
+from radbook.evaluation import paired_difference, score
 from radbook.instructions import taught_by
 from radbook.pipeline.chapters import CHAPTERS, Chapter
 from radbook.pipeline.run import Run
@@ -58,11 +58,11 @@ def score_run(run: Run, values: Mapping[str, object]) -> list[dict[str, object]]
             labels = run.read_labels(teachers[task].split(":")[0])
             said["teacher"] = labels[labels["report_id"].isin(test["report_id"]) & (labels["task"] == task)]
         for source, labels in said.items():
-            scores = scores_of(curated, [labels], task=task, **options)
+            scores = score(curated, labels, task=task, **options)
             f1 = scores[(scores["label"] == "micro") & (scores["metric"] == "f1")].iloc[0]
             gap = {}
             if source != "teacher" and task in teachers:
-                gap = difference_of(curated, labels, said["teacher"], task=task, **options)
+                gap = paired_difference(curated, labels, said["teacher"], task=task, **options)
             rows.append({
                 "task": task, "source": source, "teacher": teachers.get(task, "nobody"),
                 "f1": f1["value"], "low": f1["low"], "high": f1["high"],

@@ -10,7 +10,7 @@ from html import escape
 import pandas as pd
 
 from radbook.core.errors import choose
-from radbook.evaluation.error_slices import SILENT
+from radbook.evaluation.comparison import SILENT
 from radbook.reporting.error_report.report import Mistakes
 from radbook.reporting.error_report.tables import anchor, buckets_of, named
 from radbook.reporting.highlight import SHOWN, SIGNS, Highlight, legend, marked

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from radbook.core.findings import Presence
+from radbook.evaluation.comparison import has_reference
 from radbook.evaluation.error_slices import BUCKETS, DECISION_COLUMNS, decisions, error_rows, traits
 from radbook.evaluation.error_transfer import fates, pairs
-from radbook.evaluation.unlabeled import has_reference
 
 __all__ = ["TOP", "Mistakes", "examine"]
 
