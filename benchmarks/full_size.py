@@ -85,11 +85,12 @@ def train(folder: Path, backend: str, *, batch_size: int, accumulation: int, ste
     import torch
 
     from radbook.student.base import load_base, prepare_training
-    from radbook.student.training.callbacks import watcher
     from radbook.student.training.config import Settings
+
+    prepare_training(str(folder), backend)  # before the trainer, whose libraries Unsloth changes
+    from radbook.student.training.callbacks import Watcher
     from radbook.student.training.trainer import add_lora, make_trainer, tokenize
 
-    prepare_training(str(folder), backend)
     settings = Settings(
         base_model=str(folder), rank=8, alpha=16, targets="q_proj,v_proj", learning_rate=1e-5, epochs=1.0,
         batch_size=batch_size, accumulation=accumulation, warmup=0.94, backend=backend, checkpoint_steps=10_000,
@@ -102,7 +103,7 @@ def train(folder: Path, backend: str, *, batch_size: int, accumulation: int, ste
         trainer = make_trainer(model, tokenizer, rows, Path(out), settings, backend=used)
         trainer.args.save_strategy = "no"
         order = list(trainer._get_train_sampler())
-        trainer.add_callback(watcher(lambda line: print(line, file=sys.stderr, flush=True), 1.0))
+        trainer.add_callback(Watcher(lambda line: print(line, file=sys.stderr, flush=True), 1.0))
         trainer.train()
     told = [e for e in trainer.state.log_history if "loss" in e]
     seconds = told[-1]["seconds"] - told[0]["seconds"]
