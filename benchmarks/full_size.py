@@ -43,13 +43,13 @@ SIDES = ("unsloth", "peft", "generation")
 
 
 def build_model(folder: Path, *, tiny: bool) -> None:
-    """Save a model of random weights with a tokenizer learned from synthetic reports."""
+    """Save a model of random weights, with the tokenizer of the packaged base."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from radbook.student.pretraining.tokenizer import build_tokenizer
+    from radbook.student.base import load_tokenizer
 
-    tokenizer = build_tokenizer(2048, n_reports=100 if tiny else 2000)
+    tokenizer = load_tokenizer("tiny")
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     config = LlamaConfig(**(SMALL if tiny else LLAMA_8B), **ends, pad_token_id=tokenizer.pad_token_id)
     torch.manual_seed(0)

@@ -127,25 +127,6 @@ def sweep(
 
 
 @app.command()
-def pretrain(
-    out: Annotated[str, typer.Option(metavar="FOLDER", help="Where to write the model; the packaged one if left out.")] = "",
-    steps: Annotated[int, typer.Option(help="Steps to train; a thousand take about a quarter of an hour on one core.")] = 6000,
-    seed: Annotated[int, typer.Option(help="Seed of the reports, the weights and the order.")] = 0,
-    openi: Annotated[str, typer.Option(metavar="PATH", help="Open-I reports to score the finished base on.")] = "",
-) -> None:
-    """Make a base model like the packaged one; after an interruption the same command goes on."""
-    from radbook.student.base import TINY
-    from radbook.student.pretraining.pretrain import pretrain as train
-
-    screen = _Screen()
-    try:
-        train(out or TINY, steps=steps, seed=seed, eval_path=openi or None, progress=screen.live)
-    finally:
-        screen.clear()
-    print(f"wrote {shown_path(out or TINY)}; its scores are in README.md there")
-
-
-@app.command()
 def doctor() -> None:
     """Say what will work on this machine: versions, GPU, Unsloth, memory, disk, browser, licenses."""
     from radbook.doctor import examine

@@ -66,7 +66,7 @@ def risk_curve(curves: pd.DataFrame, *, levels: Mapping[str, float] | None = Non
 
 
 def growth_curve(grown: pd.DataFrame) -> Figure:
-    """Micro-F1 of an untuned base over its own training; `grown` is a table of `model_card.growth`."""
+    """Micro-F1 of an untuned base over its own training; `grown` has a row (reports, minutes, f1) per point."""
     if grown.empty:
         raise RadbookError("growth_curve: the base has no record of its training")
     with canvas(3.6) as (figure, ax):
