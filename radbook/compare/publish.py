@@ -16,7 +16,7 @@ import pandas as pd
 from radbook.compare.published import write_answers
 from radbook.compare.record import record_of
 from radbook.core.errors import RadbookError
-from radbook.core.files import write_json, write_text
+from radbook.core.files import read_json, write_json, write_text
 from radbook.evaluation import paired_difference
 from radbook.evaluation.unlabeled import has_reference
 from radbook.instructions import taught_by
@@ -60,6 +60,7 @@ def publish(run: Run) -> Path:
     differences = _differences(run, manifest["parameters"])
     kept = {k: manifest[k] for k in _MANIFEST if k in manifest}
     kept["parameters"] = public_parameters(kept["parameters"])
+    kept |= {k: v for k, v in (read_json(run.student / "settings.json") or {}).items() if k == "backend_used"}
     kept["seconds"] = {name: chapter["seconds"] for name, chapter in manifest["chapters"].items()}
     folder = run.project / "results" / run.name
     folder.mkdir(parents=True, exist_ok=True)
