@@ -95,6 +95,7 @@ def _work(step: str, reports: pd.DataFrame, curated: pd.DataFrame) -> Callable[[
     if step == "training":
         from radbook.instructions import build_instructions
         from radbook.student.base import load_tokenizer, prepare_training
+        from radbook.student.training.config import Settings
         from radbook.student.training.finetune import finetune
 
         prepare_training("tiny", "auto")  # Unsloth wants to be imported before the tokenizer's library
@@ -103,7 +104,7 @@ def _work(step: str, reports: pd.DataFrame, curated: pd.DataFrame) -> Callable[[
         def train(part: pd.DataFrame) -> None:
             own = rows.head(2) if len(part) == 1 else rows[rows["report_id"].isin(part["report_id"])]
             with tempfile.TemporaryDirectory() as folder:
-                finetune(own, folder, epochs=1.0)
+                finetune(own, folder, Settings(epochs=1.0))
 
         return train
     if step == "scores":

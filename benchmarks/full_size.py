@@ -43,13 +43,13 @@ SIDES = ("unsloth", "peft", "generation")
 
 
 def build_model(folder: Path, *, tiny: bool) -> None:
-    """Save a model of random weights with a tokenizer learned from synthetic reports."""
+    """Save a model of random weights, with the tokenizer of the packaged base."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from radbook.student.pretraining.tokenizer import build_tokenizer
+    from radbook.student.base import load_tokenizer
 
-    tokenizer = build_tokenizer(2048, n_reports=100 if tiny else 2000)
+    tokenizer = load_tokenizer("tiny")
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     config = LlamaConfig(**(SMALL if tiny else LLAMA_8B), **ends, pad_token_id=tokenizer.pad_token_id)
     torch.manual_seed(0)
@@ -82,11 +82,12 @@ def train(folder: Path, backend: str, *, batch_size: int, accumulation: int, ste
     import torch
 
     from radbook.student.base import load_base, prepare_training
-    from radbook.student.training.callbacks import watcher
     from radbook.student.training.config import Settings
+
+    prepare_training(str(folder), backend)  # before the trainer, whose libraries Unsloth changes
+    from radbook.student.training.callbacks import Watcher
     from radbook.student.training.trainer import add_lora, make_trainer, tokenize
 
-    prepare_training(str(folder), backend)
     settings = Settings(
         base_model=str(folder), rank=8, alpha=16, targets="q_proj,v_proj", learning_rate=1e-5, epochs=1.0,
         batch_size=batch_size, accumulation=accumulation, warmup=0.94, backend=backend, checkpoint_steps=10_000,
@@ -99,7 +100,7 @@ def train(folder: Path, backend: str, *, batch_size: int, accumulation: int, ste
         trainer = make_trainer(model, tokenizer, rows, Path(out), settings, backend=used)
         trainer.args.save_strategy = "no"
         order = list(trainer._get_train_sampler())
-        trainer.add_callback(watcher(lambda line: print(line, file=sys.stderr, flush=True), 1.0))
+        trainer.add_callback(Watcher(lambda line: print(line, file=sys.stderr, flush=True), 1.0))
         trainer.train()
     told = [e for e in trainer.state.log_history if "loss" in e]
     seconds = told[-1]["seconds"] - told[0]["seconds"]

@@ -23,9 +23,10 @@ from radbook.instructions import build_instructions
 from radbook.pipeline.run import Run, open_run
 from radbook.student import Student
 from radbook.student.base import base_hash, load_base, load_tokenizer, prepare_training, prompt_style
+from radbook.student.training.config import Settings
 from radbook.student.training.finetune import finetune
 
-SETTINGS = {"lora_rank": "rank", "lora_alpha": "alpha", "lora_targets": "targets"}
+NAMES = {"lora_rank": "rank", "lora_alpha": "alpha", "lora_targets": "targets"}
 SAME = (
     "base_model",
     "learning_rate",
@@ -59,16 +60,16 @@ class Bench:
         opinion: pd.DataFrame | None = None,
         **other: object,
     ) -> Student:
-        """Train a student on `labels`, or find it trained; `other` replaces parameters of `finetune`."""
+        """Train a student on `labels`, or find it trained; `other` replaces fields of `Settings`."""
         p = self.parameters
         rows, _ = build_instructions(
             self.reports, labels, tokenizer=load_tokenizer(p["base_model"]),
             style=prompt_style(p["base_model"]), max_prompt_tokens=p["max_prompt_tokens"], second_opinion=opinion,
             seed=p["seed"],
         )  # fmt: skip
-        settings = {name: p[name] for name in SAME} | {own: p[theirs] for theirs, own in SETTINGS.items()}
+        settings = {name: p[name] for name in SAME} | {own: p[theirs] for theirs, own in NAMES.items()}
         folder = self.folder(name)
-        finetune(rows, folder / "student", **(settings | other))
+        finetune(rows, folder / "student", Settings(**settings | other))
         return Student.load(folder)
 
     def answers(self, name: str, student: Student, *, part: str = "held_out") -> pd.DataFrame:

@@ -105,21 +105,6 @@ def sweep(profile: str, grid: tuple[str, ...], curves: str | None, name: str | N
 
 
 @radbook.command()
-@click.option("--out", metavar="FOLDER", help="Where to write the model; the packaged one if left out.")
-@click.option("--steps", default=6000, help="Steps to train; a thousand take about a quarter of an hour on one core.")
-@click.option("--seed", default=0, help="Seed of the reports, the weights and the order.")
-@click.option("--openi", metavar="PATH", help="Open-I reports to score the finished base on.")
-def pretrain(out: str | None, steps: int, seed: int, openi: str | None) -> None:
-    """Make a base model like the packaged one; after an interruption the same command goes on."""
-    from radbook.student.base import TINY
-    from radbook.student.pretraining.pretrain import pretrain as train
-
-    with _Screen() as screen:
-        train(out or TINY, steps=steps, seed=seed, eval_path=openi, progress=screen.live)
-    print(f"wrote {shown_path(out or TINY)}; its scores are in README.md there")
-
-
-@radbook.command()
 def doctor() -> None:
     """Say what will work on this machine: versions, GPU, Unsloth, memory, disk, browser, licenses."""
     from radbook.doctor import examine

@@ -18,19 +18,16 @@ prepare_environment(True)
 import transformers.trainer as hf  # noqa: E402
 from trl import SFTConfig, SFTTrainer  # noqa: E402, F401
 
+import radbook.student.training.callbacks as callbacks  # noqa: E402
 import radbook.student.training.checkpoints as checkpoints  # noqa: E402
-import radbook.student.training.finetune as training  # noqa: E402
+import radbook.student.training.trainer as training  # noqa: E402
 from radbook.core.schema import INSTRUCTIONS, read_table  # noqa: E402
+from radbook.student.training.config import Settings  # noqa: E402
+from radbook.student.training.finetune import finetune  # noqa: E402
 
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def cut(path: Path) -> None:
-    """Leave half of a file, as a write that was broken off does."""
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size // 2)
 
 
 def _patch(place, name: str, *, before=None, after=None, call: int = 1) -> None:
@@ -49,20 +46,14 @@ def _patch(place, name: str, *, before=None, after=None, call: int = 1) -> None:
     setattr(place, name, patched)
 
 
-def _then_die(*names: str):
-    """Cut the files of the checkpoint, which is the last argument, and die."""
-
-    def act(*args, **kwargs):
-        for name in names:
-            cut(Path(args[-1], name))
-        die()
-
-    return act
+def _half_an_optimizer(trainer, checkpoint) -> None:
+    with Path(checkpoint, "optimizer.pt").open("r+b") as file:
+        file.truncate(file.seek(0, os.SEEK_END) // 2)
+    die()
 
 
-def _half_removed(*args, output_dir: str, **kwargs) -> None:
-    oldest = min(Path(output_dir).glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
-    (oldest / "scheduler.pt").unlink()
+def _half_removed(folder: Path) -> None:
+    (folder / "scheduler.pt").unlink()
     die()
 
 
@@ -74,18 +65,13 @@ POINTS = {
     "between two checkpoints": lambda: _patch(_T, "training_step", before=_KILL, call=5),
     "in the first checkpoint, no optimizer yet": lambda: _patch(_T, _SAVE, before=_KILL),
     "in the second checkpoint, half an optimizer": lambda: _patch(
-        _T, _SAVE, after=_then_die("optimizer.pt"), call=2
+        _T, _SAVE, after=_half_an_optimizer, call=2
     ),
     "in the third checkpoint, no random state yet": lambda: _patch(
         _T, "_save_rng_state", before=_KILL, call=3
     ),
-    "while the oldest checkpoint is removed": lambda: _patch(
-        hf, "rotate_checkpoints", before=_half_removed, call=3
-    ),
-    "before a checkpoint is sealed": lambda: _patch(checkpoints, "seal", before=_KILL, call=2),
-    "with a sealed checkpoint cut afterwards": lambda: _patch(
-        checkpoints, "write_json", after=lambda _, path: _then_die("optimizer.pt")(path.parent), call=4
-    ),
+    "before a checkpoint has its name": lambda: _patch(callbacks, "keep", before=_KILL, call=2),
+    "while an older checkpoint is removed": lambda: _patch(checkpoints.shutil, "rmtree", before=_half_removed),
     "after the last step, before the adapter": lambda: _patch(training, "save_adapter", before=_KILL),
     "before the settings": lambda: _patch(training, "write_json", before=_KILL),
     "before the checkpoints are removed": lambda: _patch(training, "write_json", after=_KILL),
@@ -95,7 +81,7 @@ POINTS = {
 def _work(table: str, home: str, options: dict, point: str | None, lines) -> None:
     if point:
         POINTS[point]()
-    training.finetune(read_table(table, INSTRUCTIONS), home, progress=lines.append, **options)
+    finetune(read_table(table, INSTRUCTIONS), home, Settings(**options), progress=lines.append)
     with open(Path(home, "said.txt"), "w", encoding="utf-8") as file:
         file.write("\n".join(lines))
 

@@ -31,7 +31,7 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 _FLOATS = "%.6f"  # what is shown has three places; with four here it would be rounded twice
 _MANIFEST = (
     *("run", "profile", "parameters", "radbook", "code", "python", "packages", "hardware"),
-    *("seconds", "files", "notebooks", "instructions"),
+    *("seconds", "files", "notebooks", "instructions", "backend_used"),
 )
 _HEAD = (
     "| corpus | task | source | micro-F1 (95% interval) | macro-F1 "
@@ -83,6 +83,7 @@ def publish(run: Run) -> Path:
     differences = _differences(record, taught_by(run.read("instructions")))
     manifest = dict(record.manifest)
     manifest["parameters"] = public_parameters(record.parameters)
+    manifest |= {k: v for k, v in (read_json(run.student / "settings.json") or {}).items() if k == "backend_used"}
     manifest["seconds"] = {name: chapter["seconds"] for name, chapter in manifest["chapters"].items()}
     folder = run.project / "results" / run.name
     folder.mkdir(parents=True, exist_ok=True)

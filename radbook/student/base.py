@@ -89,7 +89,7 @@ def base_name(base_model: str) -> str:
 
 
 def prompt_style(base_model: str) -> str:
-    """Return the prompt style a base understands: "short" for bases of `radbook pretrain`, else "full".
+    """Return the prompt style a base understands: "short" for bases of `tools.pretrain`, else "full".
 
     >>> prompt_style("unsloth/Meta-Llama-3.1-8B-Instruct")
     'full'

@@ -90,6 +90,14 @@ def test_the_corpus_of_the_reports_counts_as_well(tmp_path: Path) -> None:
     assert "table" in json.loads((publish(run) / "manifest.json").read_text())["answers"]
 
 
+def test_what_trained_the_student_is_published(tmp_path: Path) -> None:
+    run = make_run(make_project(tmp_path / "project"), "mine")
+    run.student.mkdir()
+    (run.student / "settings.json").write_text('{"backend_used": "unsloth", "base_model": "/home/me/base"}')
+    manifest = json.loads((publish(run) / "manifest.json").read_text())
+    assert manifest["backend_used"] == "unsloth" and "base_model" not in manifest
+
+
 def test_a_task_without_a_reference_is_left_out_of_the_differences(tmp_path: Path) -> None:
     run = make_run(make_project(tmp_path / "project"), "mine")
     run.write_labels("curated", run.read_labels("curated").query("task == 'choice'"))

@@ -144,8 +144,10 @@ import sys
 from radbook.core.errors import RadbookError
 from radbook.core.schema import INSTRUCTIONS, read_table
 from radbook.student import Student
+from radbook.student.training.config import Settings
 from radbook.student.training.finetune import finetune
-made = finetune(read_table(sys.argv[1], INSTRUCTIONS), sys.argv[2], base_model="nobody/small", epochs=0.1, backend="peft")
+settings = Settings(base_model="nobody/small", epochs=0.1, backend="peft")
+made = finetune(read_table(sys.argv[1], INSTRUCTIONS), sys.argv[2], settings)
 try:
     Student.load(sys.argv[2]).model()
     print(made["base_commit"])

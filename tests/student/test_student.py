@@ -10,13 +10,14 @@ from radbook.core.schema import PREDICTIONS, check
 from radbook.corpora.synthetic import generate_reports
 from radbook.student import Student
 from radbook.student.base import TINY
+from radbook.student.training.config import Settings
 from radbook.student.training.finetune import finetune
 
 
 @pytest.fixture(scope="module")
 def run(instructions, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "demo"
-    finetune(instructions, folder / "student", epochs=1.0, batch_size=8, rank=4, backend="peft")
+    finetune(instructions, folder / "student", Settings(epochs=1.0, batch_size=8, rank=4, backend="peft"))
     return folder
 
 

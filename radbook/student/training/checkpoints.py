@@ -2,71 +2,45 @@
 
 The trainer writes a checkpoint file by file, and one that lacks its optimizer, or holds half of it, resumes without a
 word and ends with another adapter.
-So a checkpoint counts only once it is sealed: a last file lists all the others with their sizes and hashes.
+So a checkpoint counts only under a name that it is given once all of it is on the disk.
 """
 
-import hashlib
+import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from radbook.core.errors import RadbookError
 from radbook.core.files import read_json, write_json
 
-__all__ = ["begin", "check_home", "finished", "newest", "remove_broken", "seal", "sealer"]
+__all__ = ["begin", "check_home", "finished", "keep", "newest", "step_of"]
 
-SEAL = "sealed.json"
 # What a training writes into its folder, and the next one removes. The settings go first: without them nothing of what is
 # left counts as finished. The file that says whose the rest is stays until it is replaced.
 _OURS = ("settings.json", "losses.parquet", "adapter", "checkpoints", "merged", "training.json")
 
 
-def seal(checkpoint: Path, *, processes: int = 1) -> None:
-    """Write the file that says that `checkpoint` is whole, as `processes` processes wrote it."""
-    (checkpoint / SEAL).unlink(missing_ok=True)
-    write_json({"processes": processes, "files": _contents(checkpoint)}, checkpoint / SEAL)
-
-
-def is_whole(checkpoint: Path, *, processes: int = 1) -> bool:
-    """Say whether every file is as it was when the checkpoint was sealed, by as many processes."""
-    sealed = read_json(checkpoint / SEAL)
-    try:
-        return bool(sealed) and sealed["processes"] == processes and sealed["files"] == _contents(checkpoint)
-    except OSError:
-        return False
+def keep(checkpoint: Path, *, processes: int = 1) -> None:
+    """Give `checkpoint`, which `processes` processes have written, the name that says it is whole; older ones go."""
+    whole = checkpoint.with_name(f"whole-{processes}-{step_of(checkpoint)}")
+    os.sync()  # a name that outlives a power cut its files have not outlived would say what is not so
+    os.replace(checkpoint, whole)
+    for older in checkpoint.parent.glob("whole-*"):
+        if older != whole:
+            shutil.rmtree(older)
 
 
 def newest(folder: Path, *, processes: int = 1) -> Path | None:
-    """Return the whole checkpoint of the highest step in `folder`."""
-    return next((c for c in _checkpoints(folder) if is_whole(c, processes=processes)), None)
+    """Return the whole checkpoint of the highest step that as many processes have written."""
+    return max(folder.glob(f"whole-{processes}-*"), key=step_of, default=None)
 
 
-def remove_broken(folder: Path, *, processes: int = 1) -> None:
-    """Remove the checkpoints that are not whole: the trainer, which counts them, would remove a whole one for them."""
-    for checkpoint in _checkpoints(folder):
-        if not is_whole(checkpoint, processes=processes):
-            shutil.rmtree(checkpoint)
+def step_of(checkpoint: Path) -> int:
+    """Return the step after which a checkpoint was written.
 
-
-def sealer() -> Any:
-    """Return a trainer callback that seals every checkpoint once all processes have written their part of it."""
-    from transformers import TrainerCallback
-
-    class Sealer(TrainerCallback):
-        """Seals what the trainer has just saved."""
-
-        def on_save(self, args, state, control, **kwargs) -> None:
-            if args.world_size > 1:
-                import torch
-
-                torch.distributed.barrier()
-            if state.is_world_process_zero:
-                seal(
-                    Path(args.output_dir, f"checkpoint-{state.global_step}"),
-                    processes=max(1, args.world_size),
-                )
-
-    return Sealer()
+    >>> step_of(Path("checkpoints", "whole-1-50"))
+    50
+    """
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def finished(out_dir: Path, identity: dict) -> dict | None:
@@ -80,10 +54,8 @@ def finished(out_dir: Path, identity: dict) -> dict | None:
 def check_home(out_dir: Path) -> None:
     """Refuse a folder in which something stands under our names that no training of ours has written."""
     records = (read_json(out_dir / name) for name in ("training.json", "settings.json"))
-    if any(isinstance(record, dict) and "data_hash" in record for record in records):
-        return
     there = [name for name in _OURS if (out_dir / name).exists()]
-    if there:
+    if there and not any(isinstance(record, dict) and "data_hash" in record for record in records):
         raise RadbookError(
             f"out_dir {out_dir} holds {', '.join(there)}, which no training of ours has written: name another folder"
         )
@@ -96,7 +68,6 @@ def begin(out_dir: Path, identity: dict) -> bool:
     -------
     Whether something was removed.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
     if read_json(out_dir / "training.json") == identity and not (out_dir / "settings.json").is_file():
         return False
     left = [out_dir / name for name in _OURS if (out_dir / name).exists()]
@@ -107,18 +78,3 @@ def begin(out_dir: Path, identity: dict) -> bool:
             path.unlink()
     write_json(identity, out_dir / "training.json")
     return bool(left)
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    """List the checkpoints, the newest first."""
-    found = [p for p in folder.glob("checkpoint-*") if p.name.rpartition("-")[2].isdigit() and p.is_dir()]
-    return sorted(found, key=lambda p: int(p.name.rpartition("-")[2]), reverse=True)
-
-
-def _contents(checkpoint: Path) -> dict[str, list]:
-    files = {}
-    for path in sorted(checkpoint.iterdir()):
-        if not path.name.removeprefix(".").startswith(SEAL):  # nor what a kill has left of a seal
-            with path.open("rb") as file:
-                files[path.name] = [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
-    return files

@@ -1,22 +1,53 @@
-"""The parameters of a fine-tuning run: checked before anything loads, each refusal naming the parameter."""
+"""The parameters of a training: their names, types, defaults, meaning and checks stand here, once."""
 
 import math
-from dataclasses import asdict, dataclass, fields
+import os
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from radbook.core.errors import RadbookError, choose, did_you_mean
+from radbook.core.errors import RadbookError, choose
 from radbook.student.base import BACKENDS
 
-__all__ = ["Settings", "read_config"]
+__all__ = ["Settings", "read_config", "world_size"]
+
+_MAY_BE_ZERO = ("warmup", "weight_decay", "seed")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a student is trained with; `Settings(...)` refuses a value that cannot be meant.
+    """What a student is trained with; a value that cannot be meant is refused before anything loads.
 
+    Parameters
+    ----------
+    base_model
+        "tiny", a folder, or a hub id; see `radbook.student.base.load_base`.
+    rank, alpha, targets
+        LoRA's rank, its scale, and the layers it adapts: "all-linear", or names separated by commas ("q_proj,v_proj").
+    learning_rate, epochs, weight_decay
+        AdamW with a cosine schedule.
+    batch_size, accumulation
+        One step sees batch_size x accumulation rows, whatever the number of processes: several share them, each with
+        its part of the accumulation, or of the batch if the accumulation cannot be divided.
+    warmup
+        Below 1 a fraction of all steps, from 1 on a number of steps.
+    seed
+        Seed of the adapter's first weights and of the order of the rows.
+    backend
+        "auto", "unsloth" or "peft".
+    load_in_4bit
+        Keep the base in 4 bits while training (CUDA and bitsandbytes only); the finished student runs in 16.
+    checkpoint_steps
+        Save the state every so many steps.
+
+    Raises
+    ------
+    RadbookError
+        For a value that cannot be meant; the message names the parameter.
+
+    Examples
+    --------
     >>> Settings(rank=0)
     Traceback (most recent call last):
         ...
@@ -39,45 +70,64 @@ class Settings:
     checkpoint_steps: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("rank", "alpha", "batch_size", "accumulation", "checkpoint_steps"):
-            _whole(name, getattr(self, name), least=1)
-        _whole("seed", self.seed, least=0)
-        for name in ("learning_rate", "epochs"):
-            _number(name, getattr(self, name))
-            if not getattr(self, name) > 0:
-                raise RadbookError(f"{name} is {getattr(self, name)}: give a number above 0")
-        for name in ("warmup", "weight_decay"):
-            _number(name, getattr(self, name))
-            if getattr(self, name) < 0:
-                raise RadbookError(f"{name} is {getattr(self, name)}: give 0 or more")
+        for field in fields(self):
+            _check(field.name, getattr(self, field.name), field.type)
         if self.warmup >= 1 and self.warmup != int(self.warmup):
             raise RadbookError(
                 f"warmup is {self.warmup}: give a fraction of the steps below 1, or a whole number of steps"
             )
         choose(self.backend, BACKENDS, "backend")
-        if not isinstance(self.load_in_4bit, bool):
-            raise RadbookError(f"load_in_4bit is {self.load_in_4bit!r}: give true or false")
-        if not isinstance(self.targets, str) or not self.target_names():
-            raise RadbookError(
-                f"targets is {self.targets!r}: give 'all-linear' or layer names such as 'q_proj,v_proj'"
-            )
 
     def target_names(self) -> list[str]:
         """Return the layer names in `targets`, separated by commas there."""
         return [name.strip() for name in self.targets.split(",") if name.strip()]
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def per_process(self, processes: int) -> tuple[int, int]:
+        """Return batch size and accumulation of one process, so that a step sees as many rows with any number of them.
+
+        >>> Settings(batch_size=2, accumulation=64).per_process(8)
+        (2, 8)
+        >>> Settings(batch_size=16, accumulation=1).per_process(2)
+        (8, 1)
+        """
+        if self.accumulation % processes == 0:
+            return self.batch_size, self.accumulation // processes
+        if self.batch_size % processes == 0:
+            return self.batch_size // processes, self.accumulation
+        raise RadbookError(
+            f"{processes} processes can share neither accumulation {self.accumulation} nor batch_size "
+            f"{self.batch_size}: make one of them a multiple of {processes}"
+        )
 
 
-def read_config(path: str | Path) -> dict[str, Any]:
+def _check(name: str, value: object, kind: type) -> None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    least = 0 if name in _MAY_BE_ZERO else 1
+    if kind is int and not (number and isinstance(value, int) and value >= least):
+        wanted = f"a whole number of at least {least}"
+    elif kind is float and not (number and (value > 0 or value == 0 == least)):
+        wanted = "a number above 0" if least else "a number, 0 or more"
+    elif kind is bool and not isinstance(value, bool):
+        wanted = "true or false"
+    elif name == "targets" and not (isinstance(value, str) and value.strip(" ,")):
+        wanted = "'all-linear' or layer names such as 'q_proj,v_proj'"
+    else:
+        return
+    raise RadbookError(f"{name} is {value!r}: give {wanted}")
+
+
+def world_size() -> int:
+    """Return how many processes train together, as `accelerate launch` and `torchrun` say it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def read_config(path: str | Path) -> tuple[str, str, Settings]:
     """Read the YAML (or JSON) file of a training that several processes share.
 
     Returns
     -------
-    dict
-        `instructions` and `out_dir`, relative to the current folder where they are, and the options of `finetune`
-        that the file sets.
+    instructions, out_dir, settings
+        Two paths, relative to the current folder where they are, and the settings, with defaults where the file has none.
 
     Raises
     ------
@@ -92,30 +142,16 @@ def read_config(path: str | Path) -> dict[str, Any]:
         raise RadbookError(f"the configuration {path} cannot be read: {reason}") from None
     if not isinstance(config, dict):
         raise RadbookError(f"the configuration {path} is not a mapping: write one `name: value` per line")
-    kinds = {field.name: field.type for field in fields(Settings)}
-    known = ["instructions", "out_dir", *kinds]
+    kinds = {"instructions": str, "out_dir": str, **{field.name: field.type for field in fields(Settings)}}
     for key in config:
-        if key not in known:
-            hint = did_you_mean(str(key), known) or f"; keys are {', '.join(known)}"
-            raise RadbookError(f"{path.name} {key}: there is no such key{hint}")
+        choose(key, kinds, f"{path.name}, key")
     for key in ("instructions", "out_dir"):
         if not isinstance(config.get(key), str) or not config[key]:
             raise RadbookError(f"{path.name} {key}: give a path, it is {config.get(key)!r}")
     for key, value in config.items():  # YAML reads 1e-4 as text
-        if kinds.get(key) is float and isinstance(value, str):
+        if kinds[key] is float and isinstance(value, str):
             try:
                 config[key] = float(value)
             except ValueError:
                 raise RadbookError(f"{path.name} {key}: {value!r} is not a number") from None
-    Settings(**{k: v for k, v in config.items() if k in kinds})
-    return config
-
-
-def _whole(name: str, value: Any, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise RadbookError(f"{name} is {value!r}: give a whole number of at least {least}")
-
-
-def _number(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise RadbookError(f"{name} is {value!r}: give a number")
+    return config.pop("instructions"), config.pop("out_dir"), Settings(**config)

@@ -11,12 +11,14 @@ from typing import Any
 from radbook.core.errors import RadbookError
 from radbook.core.files import read_json
 from radbook.student import Student
-from radbook.student.base import base_name, resolve_base
+from radbook.student.base import resolve_base
 from radbook.student.environment import quiet
 from radbook.student.prompts import freeze_date, template_hash
+from radbook.student.training.adapter import card
 
 __all__ = ["merge"]
 
+_TITLE = "# A student of radbook, merged"  # of the card, by which its folder is known
 _TERMS = ("LICENSE*", "NOTICE*", "USE_POLICY*")
 
 
@@ -41,8 +43,8 @@ def merge(student: str | Path, out_dir: str | Path) -> dict[str, Any]:
         If there is no finished student, its base or prompts have changed, or `out_dir` holds something else.
     """
     out_dir = Path(out_dir).absolute()
-    card = out_dir / "README.md"
-    ours = card.is_file() and _TITLE in card.read_text(encoding="utf-8", errors="replace")
+    readme = out_dir / "README.md"
+    ours = readme.is_file() and _TITLE in readme.read_text(encoding="utf-8", errors="replace")
     if out_dir.exists() and not ours and (not out_dir.is_dir() or any(out_dir.iterdir())):
         raise RadbookError(f"{out_dir} holds something else than a merged student: name another folder")
     loaded = Student.load(student)
@@ -62,58 +64,20 @@ def merge(student: str | Path, out_dir: str | Path) -> dict[str, Any]:
     with quiet():
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
-    _copy_terms(loaded.base_model, partial)
-    (partial / "README.md").write_text(_card(settings), encoding="utf-8")
+    location, local = resolve_base(loaded.base_model)
+    for path in (p for pattern in _TERMS for p in (Path(location).glob(pattern) if local else ())):
+        shutil.copy(path, partial)
+    (partial / "README.md").write_text(card("merged", settings), encoding="utf-8")
     for path in partial.glob("*.safetensors"):
         path.chmod(0o644)  # they are written for the owner alone
     shutil.rmtree(out_dir, ignore_errors=True)
     os.replace(partial, out_dir)
     told = {
         "path": str(out_dir),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": model.num_parameters(),
         "dtype": str(model.dtype).removeprefix("torch."),
         "megabytes": round(sum(p.stat().st_size for p in out_dir.iterdir()) / 1e6, 1),
     }
     del model  # what was saved will be loaded again, and a large one has room once
     loaded.release()
     return told
-
-
-def _copy_terms(base_model: str, folder: Path) -> None:
-    location, local = resolve_base(base_model)
-    for path in (p for pattern in _TERMS for p in (Path(location).glob(pattern) if local else ())):
-        shutil.copy(path, folder)
-
-
-_TITLE = "# A student of radbook, merged"
-
-
-def _card(settings: dict[str, Any]) -> str:
-    base, tiny = settings["base_model"], settings["base_model"] == "tiny"
-    named = "" if tiny or resolve_base(base)[1] else f"base_model: {base}\n"
-    terms = (
-        "MIT, as the packaged base and the code."
-        if tiny
-        else "the terms of the base hold for this model, too; a file of them lies beside this one where the base's "
-        "folder has one. Llama 3.1 asks that a model made from it has a name that begins with Llama, and that "
-        '"Built with Llama" is shown.'
-    )
-    return f"""---
-library_name: transformers
-{named}license: {"mit" if tiny else "other"}
----
-
-{_TITLE}
-
-The base `{base_name(base)}` with the LoRA adapter that radbook trained on {settings["rows"]:,} instructions
-(rank {settings["rank"]}, alpha {settings["alpha"]}, {settings["epochs"]:g} epochs, learning rate {settings["learning_rate"]:g},
-seed {settings["seed"]}) added into its weights.
-
-It reads one report at a time in the prompts of radbook, style "{settings["prompt_style"]}" (hash {settings["template_hash"]});
-asked in other words, it will not answer well.
-The chat template writes no date but a fixed one, as in training.
-
-License: {terms}
-
-Not a medical device: for teaching and research.
-"""

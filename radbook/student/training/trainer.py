@@ -1,25 +1,106 @@
-"""The parts of a training: rows with their prompts masked, the LoRA adapter, and TRL's trainer set up for this device."""
+"""The training itself: rows with their prompts masked, the LoRA adapter, and TRL's trainer set up for this device.
 
-import os
+Importing this loads torch, transformers, PEFT and TRL; Unsloth, which changes them, must have been imported before.
+"""
+
 import random
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from accelerate import PartialState
+from datasets import Dataset
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
+from trl import SFTConfig, SFTTrainer
 
 from radbook.core.errors import RadbookError
-from radbook.student.environment import cpu_has_bfloat16, import_unsloth, quiet
-from radbook.student.prompts import encode_prompts
-from radbook.student.training.config import Settings
+from radbook.core.files import write_json
+from radbook.student.base import load_base
+from radbook.student.environment import cpu_has_bfloat16, import_unsloth, package_versions, quiet
+from radbook.student.prompts import encode_prompts, template_hash
+from radbook.student.training.adapter import base_commit, save_adapter
+from radbook.student.training.callbacks import Keeper, Watcher
+from radbook.student.training.checkpoints import begin, newest, step_of
+from radbook.student.training.config import Settings, world_size
 
-__all__ = ["add_lora", "length_grouped", "make_trainer", "per_process", "tokenize", "world_size"]
+__all__ = ["add_lora", "length_grouped", "make_trainer", "tokenize", "train"]
 
 # Up to this many tokens plain attention trains faster on a CPU than the fused kernel, whose backward pass is slow there.
 _PLAIN_ATTENTION = 512
 
 
-def tokenize(instructions: pd.DataFrame, tokenizer: Any) -> dict[str, list]:
+def train(
+    instructions: pd.DataFrame, out_dir: Path, settings: Settings, identity: dict[str, Any], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Train, or go on from the newest whole checkpoint, and write the student; return what its settings.json holds.
+
+    The arguments are those of `radbook.student.training.finetune.finetune`, checked; `identity` (settings and hashes) tells
+    this training from another.
+    """
+    # Joined before anything loads, so that each of several processes knows its device.
+    state = PartialState(cpu=not torch.cuda.is_available())
+    longest_known = int(instructions["prompt_tokens"].max() + instructions["completion_tokens"].max()) + 256
+    model, tokenizer, backend = load_base(
+        settings.base_model,
+        backend=settings.backend,
+        max_seq_length=longest_known,
+        load_in_4bit=settings.load_in_4bit,
+    )
+    commit = base_commit(model, settings.base_model)
+    rows = tokenize(instructions, tokenizer)
+    lengths = [len(ids) for ids in rows["input_ids"]]
+    limit = getattr(model.config, "max_position_embeddings", max(lengths))
+    if max(lengths) > limit:
+        raise RadbookError(
+            f"{sum(n > limit for n in lengths)} instruction rows are longer than the {limit} tokens that base_model "
+            f"{settings.base_model} reads: lower max_prompt_tokens when the instructions are built"
+        )
+    model = add_lora(model, settings, backend)
+    # Nothing is removed before all that can be refused has been accepted.
+    with state.main_process_first():
+        if begin(out_dir, identity):
+            say(f"replacing the earlier student in {out_dir}")
+    trainer = make_trainer(model, tokenizer, rows, out_dir, settings, backend=backend)
+    trainer.add_callback(Watcher(say, sum(lengths) * settings.epochs))
+    trainer.add_callback(Keeper())
+    checkpoint = newest(out_dir / "checkpoints", processes=world_size())
+    if checkpoint:
+        say(f"continuing from step {step_of(checkpoint)}")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    losses = pd.DataFrame([e for e in trainer.state.log_history if "loss" in e])
+    losses = losses[["step", "epoch", "loss", "learning_rate", "seconds"]]
+    seconds = float(losses["seconds"].iloc[-1])
+    result = {
+        **identity,
+        "base_commit": commit,
+        "template_hash": template_hash(tokenizer, identity["prompt_style"]),
+        "backend_used": backend,
+        "processes": world_size(),
+        "device": str(model.device),
+        "precision": next((f"{p} autocast" for p in ("bf16", "fp16") if getattr(trainer.args, p)), "float32"),
+        "rows": len(lengths),
+        "steps": int(trainer.state.global_step),
+        "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "last_loss": round(float(losses["loss"].tail(10).mean()), 4),
+        "seconds": round(seconds, 1),
+        "tokens_per_second": round(sum(lengths) * settings.epochs / seconds),
+        "versions": package_versions(),
+    }
+    if trainer.is_world_process_zero():  # the settings last: they say that all of it is there
+        with quiet():
+            save_adapter(trainer.accelerator.unwrap_model(trainer.model), out_dir / "adapter", result)
+        losses.to_parquet(out_dir / "losses.parquet", index=False)
+        write_json(result, out_dir / "settings.json")
+        shutil.rmtree(out_dir / "checkpoints", ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+    return result
+
+
+def tokenize(instructions: pd.DataFrame, tokenizer: PreTrainedTokenizerBase) -> dict[str, list]:
     """Return `input_ids` and `labels` of every row; labels are -100 on the prompt, so only the reply is learned."""
     prompts = encode_prompts(tokenizer, instructions["prompt"])
     replies = tokenizer(instructions["completion"].tolist(), add_special_tokens=False)["input_ids"]
@@ -30,37 +111,10 @@ def tokenize(instructions: pd.DataFrame, tokenizer: Any) -> dict[str, list]:
     }
 
 
-def world_size() -> int:
-    """Return how many processes train together, as `accelerate launch` and `torchrun` say it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def per_process(settings: Settings, processes: int) -> tuple[int, int]:
-    """Return batch size and accumulation of one process, so that a step sees as many rows with any number of them.
-
-    >>> per_process(Settings(batch_size=2, accumulation=64), 8)
-    (2, 8)
-    >>> per_process(Settings(batch_size=16, accumulation=1), 2)
-    (8, 1)
-    """
-    if settings.accumulation % processes == 0:
-        return settings.batch_size, settings.accumulation // processes
-    if settings.batch_size % processes == 0:
-        return settings.batch_size // processes, settings.accumulation
-    raise RadbookError(
-        f"{processes} processes can share neither accumulation {settings.accumulation} nor batch_size "
-        f"{settings.batch_size}: make one of them a multiple of {processes}"
-    )
-
-
-def add_lora(model: Any, settings: Settings, backend: str) -> Any:
+def add_lora(model: PreTrainedModel, settings: Settings, backend: str) -> PeftModel:
     """Return the model with an untrained adapter beside the layers that the settings name."""
-    import torch
-
-    linear = sorted(
-        {n.rpartition(".")[2] for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
-    )
-    linear = [name for name in linear if name != "lm_head"]
+    linear = {n.rpartition(".")[2] for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
+    linear = sorted(linear - {"lm_head"})
     names = linear if settings.targets == "all-linear" else settings.target_names()
     unknown = [name for name in names if name not in linear]
     if unknown:
@@ -68,52 +122,59 @@ def add_lora(model: Any, settings: Settings, backend: str) -> Any:
             f"targets names {', '.join(unknown)}, which base_model {settings.base_model} does not have: give "
             f"'all-linear' or some of {', '.join(linear)}"
         )
-    options = {"r": settings.rank, "lora_alpha": settings.alpha, "lora_dropout": 0.0, "bias": "none"}
+    options = {"r": settings.rank, "lora_alpha": settings.alpha, "lora_dropout": 0.0, "bias": "none", "target_modules": names}
     with quiet():
         if backend == "unsloth":
             unsloth = import_unsloth()
+            saving = "unsloth" if unsloth.DEVICE_TYPE == "cuda" else False
             return unsloth.FastLanguageModel.get_peft_model(
-                model,
-                target_modules=names,
-                use_gradient_checkpointing="unsloth" if unsloth.DEVICE_TYPE == "cuda" else False,
-                random_state=settings.seed,
-                **options,
+                model, use_gradient_checkpointing=saving, random_state=settings.seed, **options
             )
-        from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
-
         if settings.load_in_4bit:
             model = prepare_model_for_kbit_training(model)
         torch.manual_seed(settings.seed)
-        return get_peft_model(model, LoraConfig(target_modules=names, task_type="CAUSAL_LM", **options))
+        return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
+
+
+class _Trainer(SFTTrainer):
+    """TRL's trainer with an order of the rows that the seed and the epoch alone decide.
+
+    The order that the library draws from torch's global state is another one after a restart in a later epoch.
+    """
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> "_Sampler":
+        return _Sampler(self)
+
+
+class _Sampler:
+    """Draws the order of a trainer's rows anew whenever an epoch begins."""
+
+    def __init__(self, trainer: _Trainer) -> None:
+        self.trainer, self.lengths = trainer, [len(ids) for ids in trainer.train_dataset["input_ids"]]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        args, epoch = self.trainer.args, int(self.trainer.state.epoch or 0)
+        at_a_time = args.per_device_train_batch_size * args.gradient_accumulation_steps * world_size()
+        return iter(length_grouped(self.lengths, at_a_time, seed=args.seed * 1_000_003 + epoch))
 
 
 def make_trainer(
-    model: Any, tokenizer: Any, rows: dict, out_dir: Path, settings: Settings, *, backend: str = "peft"
-) -> Any:
+    model: PreTrainedModel | PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: dict[str, list],
+    out_dir: Path,
+    settings: Settings,
+    *,
+    backend: str = "peft",
+) -> SFTTrainer:
     """Return TRL's trainer over tokenized rows, with the settings that are quick on this device."""
-    import torch
-    from datasets import Dataset
-    from transformers import PrinterCallback
-    from trl import SFTConfig, SFTTrainer
-
-    lengths = [len(ids) for ids in rows["input_ids"]]
-    at_a_time = settings.batch_size * settings.accumulation
-
-    class Trainer(SFTTrainer):
-        """Draws the order of an epoch from the seed and the epoch alone.
-
-        The order that the library draws from torch's global state is another one after a restart in a later epoch.
-        """
-
-        def _get_train_sampler(self, train_dataset=None):
-            return _sampler(lengths, at_a_time, settings.seed, lambda: int(self.state.epoch or 0))
-
     cuda = model.device.type == "cuda"
-    if not cuda:
-        _add_in_one_pass(model)
-        if max(lengths) <= _PLAIN_ATTENTION:
-            model.set_attn_implementation("eager")
-    batch_size, accumulation = per_process(settings, world_size())
+    if not cuda and max(map(len, rows["input_ids"])) <= _PLAIN_ATTENTION:
+        model.set_attn_implementation("eager")
+    batch_size, accumulation = settings.per_process(world_size())
     with quiet():
         arguments = SFTConfig(
             output_dir=str(out_dir / "checkpoints"),
@@ -137,7 +198,6 @@ def make_trainer(
             dataset_kwargs={"skip_prepare_dataset": True},
             seed=settings.seed,
             save_steps=settings.checkpoint_steps,
-            save_total_limit=2,
             logging_steps=1,
             report_to="none",
             disable_tqdm=True,
@@ -147,53 +207,11 @@ def make_trainer(
         )
         if not cuda:  # of several processes each is given "cpu:0", onto which torch loads no checkpoint
             arguments._setup_devices = torch.device("cpu")
-        trainer = Trainer(
+        trainer = _Trainer(
             model=model, args=arguments, train_dataset=Dataset.from_dict(rows), processing_class=tokenizer
         )
     trainer.remove_callback(PrinterCallback)  # it would print every step
     return trainer
-
-
-def _add_in_one_pass(model: Any) -> None:
-    """Let the adapted layers scale and add LoRA's product while they compute it, not in two more passes over memory.
-
-    The numbers are the same up to rounding, and a CPU trains about a seventh faster.
-    """
-    import torch
-    from peft.tuners.lora.layer import Linear
-
-    def faster(layer: Any) -> Callable[[Any], Any]:
-        def forward(x: Any) -> Any:
-            (name,) = layer.active_adapters
-            base, down, up = layer.base_layer, layer.lora_A[name].weight, layer.lora_B[name].weight
-            if torch.is_autocast_enabled("cpu"):
-                x = x.to(torch.get_autocast_dtype("cpu"))  # once, for both products
-            rows = x.flatten(0, -2)
-            plain = torch.nn.functional.linear(rows, base.weight, base.bias)
-            product = torch.nn.functional.linear(rows, down)
-            return torch.addmm(plain, product, up.t(), alpha=layer.scaling[name]).unflatten(0, x.shape[:-1])
-
-        return forward
-
-    for layer in model.modules():
-        if type(layer) is Linear:
-            layer.forward = faster(layer)
-
-
-def _sampler(lengths: list[int], at_a_time: int, seed: int, epoch: Callable[[], int]) -> Any:
-    """Return a sampler that brings the rows of `order` together, anew for every epoch."""
-    import torch
-
-    class Sampler(torch.utils.data.Sampler):
-        """Shuffles from the seed and the epoch."""
-
-        def __len__(self) -> int:
-            return len(lengths)
-
-        def __iter__(self):
-            return iter(length_grouped(lengths, at_a_time, seed=seed * 1_000_003 + epoch()))
-
-    return Sampler()
 
 
 def length_grouped(lengths: list[int], at_a_time: int, *, seed: int) -> list[int]:

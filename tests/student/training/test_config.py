@@ -1,11 +1,9 @@
-import inspect
 from pathlib import Path
 
 import pytest
 
 from radbook.core.errors import RadbookError
 from radbook.student.training.config import Settings, read_config
-from radbook.student.training.finetune import finetune
 
 
 @pytest.mark.parametrize(
@@ -22,12 +20,6 @@ def test_a_value_that_cannot_be_meant_is_refused_by_name(name, value):
         Settings(**{name: value})
 
 
-def test_finetune_and_its_settings_have_the_same_options_and_defaults():
-    options = inspect.signature(finetune).parameters.values()
-    options = {p.name: p.default for p in options if p.kind is p.KEYWORD_ONLY and p.name != "progress"}
-    assert options == {name: p.default for name, p in inspect.signature(Settings).parameters.items()}
-
-
 def config(tmp_path, text):
     path = tmp_path / "train.yaml"
     path.write_text(text, encoding="utf-8")
@@ -36,14 +28,9 @@ def config(tmp_path, text):
 
 def test_a_configuration_names_the_table_the_folder_and_any_option(tmp_path):
     path = config(tmp_path, "instructions: a.parquet\nout_dir: student\nlearning_rate: 1e-4\nrank: 8\n")
-    assert read_config(path) == {
-        "instructions": "a.parquet",
-        "out_dir": "student",
-        "learning_rate": 1e-4,
-        "rank": 8,
-    }
+    assert read_config(path) == ("a.parquet", "student", Settings(learning_rate=1e-4, rank=8))
     path = config(tmp_path, '{"instructions": "a.parquet", "out_dir": "student"}')
-    assert read_config(path) == {"instructions": "a.parquet", "out_dir": "student"}
+    assert read_config(path) == ("a.parquet", "student", Settings())
 
 
 @pytest.mark.parametrize(
@@ -51,8 +38,8 @@ def test_a_configuration_names_the_table_the_folder_and_any_option(tmp_path):
     [
         ("instructions: a.parquet", "train.yaml out_dir: give a path, it is None"),
         ("instructions: 3\nout_dir: student", "train.yaml instructions: give a path, it is 3"),
-        ("instructions: a\nout_dir: b\nlearning_rat: 1", "learning_rat: there is no such key; did you mean learning_rate"),
-        ("instructions: a\nout_dir: b\nlora_targets_or_so: 1", "keys are instructions, out_dir, base_model"),
+        ("instructions: a\nout_dir: b\nlearning_rat: 1", "key='learning_rat' is none of .*; did you mean learning_rate"),
+        ("instructions: a\nout_dir: b\nlora_targets_or_so: 1", "is none of instructions, out_dir, base_model"),
         ("instructions: a\nout_dir: b\nlearning_rate: fast", "train.yaml learning_rate: 'fast' is not a number"),
         ("instructions: a\nout_dir: b\nrank: 0", "rank is 0"),
         ("- a", "is not a mapping"),

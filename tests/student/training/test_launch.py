@@ -14,7 +14,6 @@ from radbook.core.schema import INSTRUCTIONS, write_table
 from radbook.student.training import finetune as module
 from radbook.student.training.config import Settings
 from radbook.student.training.finetune import finetune, main
-from radbook.student.training.trainer import per_process
 
 OPTIONS = {
     "epochs": 2.0, "batch_size": 16, "rank": 4, "alpha": 8, "learning_rate": 1e-3, "backend": "peft",
@@ -25,7 +24,8 @@ OPTIONS = {
 RECORD = """
 import json, os, signal, sys
 import radbook.student.training.finetune as module
-make, seen = module.make_trainer, []
+import radbook.student.training.trainer as trainer_module
+make, seen = trainer_module.make_trainer, []
 def recording(*args, **kwargs):
     trainer = make(*args, **kwargs)
     step = trainer.training_step
@@ -36,7 +36,7 @@ def recording(*args, **kwargs):
         return step(model, inputs, *rest)
     trainer.training_step = training_step
     return trainer
-module.make_trainer = recording
+trainer_module.make_trainer = recording
 code = module.main(sys.argv[1:])
 with open(f"{sys.argv[1]}.{os.environ['RANK']}.json", "w") as file:
     json.dump(seen, file)
@@ -84,13 +84,13 @@ def test_two_processes_share_the_rows_and_leave_one_student(config, instructions
     one_epoch = [seen[: steps * 8] for seen in padded]
     assert len(one_epoch[0] + one_epoch[1]) == len(instructions) == len({*one_epoch[0], *one_epoch[1]})
 
-    alone = finetune(instructions, tmp_path / "alone", **OPTIONS)
+    alone = finetune(instructions, tmp_path / "alone", Settings(**OPTIONS))
     assert alone["steps"] == settings["steps"]
     theirs, ours = (pd.read_parquet(f / "losses.parquet")["loss"] for f in (student, tmp_path / "alone"))
     assert theirs.mean() == pytest.approx(ours.mean(), rel=0.1)
     assert theirs.tail(4).mean() == pytest.approx(ours.tail(4).mean(), rel=0.25)
     # In this process alone the student counts as finished, too: a step sees as many rows.
-    assert finetune(instructions, student, **OPTIONS) == settings
+    assert finetune(instructions, student, Settings(**OPTIONS)) == settings
 
 
 @pytest.mark.slow
@@ -109,10 +109,10 @@ def test_two_killed_processes_go_on_and_end_with_the_same_adapter(config, tmp_pa
 
 def test_a_step_sees_as_many_rows_with_any_number_of_processes():
     for processes in (1, 2, 4, 8):
-        batch_size, accumulation = per_process(Settings(batch_size=2, accumulation=64), processes)
+        batch_size, accumulation = Settings(batch_size=2, accumulation=64).per_process(processes)
         assert (batch_size, accumulation * processes) == (2, 64)
     with pytest.raises(RadbookError, match="3 processes can share neither accumulation 1 nor batch_size 16"):
-        per_process(Settings(batch_size=16), 3)
+        Settings(batch_size=16).per_process(3)
 
 
 def test_the_module_says_in_one_line_what_is_wrong(capsys, tmp_path):

@@ -12,6 +12,7 @@ from radbook.corpora.synthetic import generate_reports
 from radbook.student import Student
 from radbook.student.base import TINY, load_tokenizer
 from radbook.student.prompts import encode_prompts
+from radbook.student.training.config import Settings
 from radbook.student.training.finetune import finetune
 from radbook.student.training.merge import merge
 from radbook.tasks import CHOICE
@@ -23,7 +24,7 @@ QUICK = {"epochs": 1.0, "batch_size": 8, "rank": 4, "alpha": 8, "backend": "peft
 @pytest.fixture(scope="module")
 def run(instructions, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "demo"
-    finetune(instructions, folder / "student", **QUICK)
+    finetune(instructions, folder / "student", Settings(**QUICK))
     return folder
 
 
@@ -106,7 +107,7 @@ def test_a_base_that_dates_its_prompts_is_frozen_and_its_license_comes_along(ins
     shutil.copytree(TINY, base)
     (base / "chat_template.jinja").write_text(LIKE_LLAMA)
     (base / "LICENSE.txt").write_text("Terms of somebody else.")
-    finetune(instructions.head(8), tmp_path / "student", base_model=str(base), **QUICK)
+    finetune(instructions.head(8), tmp_path / "student", Settings(base_model=str(base), **QUICK))
     folder = Path(merge(tmp_path / "student", tmp_path / "merged")["path"])
     assert (folder / "LICENSE.txt").read_text() == "Terms of somebody else."
     assert "license: other" in (folder / "README.md").read_text()

@@ -1,5 +1,6 @@
 """Killed at any point, the same call ends with the same adapter."""
 
+import shutil
 import signal
 
 import killing
@@ -8,7 +9,7 @@ import pytest
 
 from radbook.core.schema import INSTRUCTIONS, write_table
 from radbook.student.base import load_tokenizer
-from radbook.student.training.checkpoints import newest, remove_broken, seal
+from radbook.student.training.checkpoints import keep, newest
 
 OPTIONS = {
     "epochs": 3.0, "batch_size": 16, "rank": 4, "alpha": 8, "checkpoint_steps": 3, "learning_rate": 1e-3,
@@ -83,32 +84,27 @@ def test_killed_twice_it_ends_with_the_same_adapter(table, options, whole, tmp_p
     assert result_of(home)[0] == whole[0]
 
 
-@pytest.fixture
-def checkpoints(tmp_path):
-    for step in (4, 8, 12):
-        folder = tmp_path / f"checkpoint-{step}"
-        folder.mkdir()
-        for name in ("optimizer.pt", "rng_state.pth"):
-            (folder / name).write_bytes(b"0123456789")
-        seal(folder)
-    return tmp_path
+def checkpoint(folder, step):
+    path = folder / f"checkpoint-{step}"
+    path.mkdir()
+    (path / "optimizer.pt").write_bytes(b"0123456789")
+    return path
 
 
-def test_the_newest_whole_checkpoint_is_taken_and_the_broken_ones_are_removed(checkpoints):
-    (checkpoints / "checkpoint-12" / ".sealed.json.7").write_text("{")  # of a process that was killed as it sealed
-    assert newest(checkpoints).name == "checkpoint-12"
-    killing.cut(checkpoints / "checkpoint-12" / "optimizer.pt")
-    assert newest(checkpoints).name == "checkpoint-8"
-    (checkpoints / "checkpoint-8" / "rng_state.pth").write_bytes(b"012345678X")  # as long, and not the same
-    assert newest(checkpoints).name == "checkpoint-4"
-    remove_broken(checkpoints)
-    assert [p.name for p in checkpoints.iterdir()] == ["checkpoint-4"]
-    (checkpoints / "checkpoint-4" / "sealed.json").write_text("{")
-    assert newest(checkpoints) is None
-    assert newest(checkpoints / "none") is None
+def test_a_checkpoint_counts_once_it_is_kept_and_the_one_before_it_goes(tmp_path):
+    assert newest(tmp_path / "none") is None
+    keep(checkpoint(tmp_path, 8))
+    assert newest(tmp_path).name == "whole-1-8"
+    late = checkpoint(tmp_path, 12)
+    assert newest(tmp_path).name == "whole-1-8", "not kept yet"
+    keep(late)
+    assert [p.name for p in tmp_path.iterdir()] == ["whole-1-12"]
+    assert (newest(tmp_path) / "optimizer.pt").read_bytes() == b"0123456789"
+    shutil.copytree(newest(tmp_path), tmp_path / "whole-1-8")  # which a kill has not let go
+    assert newest(tmp_path).name == "whole-1-12"
 
 
-def test_a_checkpoint_of_two_processes_is_none_of_one(checkpoints):
-    seal(checkpoints / "checkpoint-12", processes=2)
-    assert newest(checkpoints).name == "checkpoint-8"
-    assert newest(checkpoints, processes=2).name == "checkpoint-12"
+def test_a_checkpoint_of_two_processes_is_none_of_one(tmp_path):
+    keep(checkpoint(tmp_path, 12), processes=2)
+    assert newest(tmp_path) is None
+    assert newest(tmp_path, processes=2).name == "whole-2-12"

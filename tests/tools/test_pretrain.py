@@ -1,3 +1,6 @@
+"""How the packaged base was made, at sizes that take seconds."""
+
+import functools
 import json
 import random
 
@@ -6,15 +9,26 @@ import pytest
 from radbook.core.errors import RadbookError
 from radbook.core.findings import finding
 from radbook.corpora.synthetic import generate_reports
-from radbook.evaluation import score
 from radbook.student import Student
 from radbook.student.base import load_tokenizer
-from radbook.student.pretraining import data as examples
-from radbook.student.pretraining.data import CHUNK, batches, make_examples, mask_words
-from radbook.student.pretraining.model_card import score_base
-from radbook.student.pretraining.pretrain import pretrain
+from tools.pretrain import data, loop
+from tools.pretrain import pretrain as module
+from tools.pretrain.__main__ import main
+from tools.pretrain.data import CHUNK, REPLY, TEXT, batches, encode, mask_words, tasks
+from tools.pretrain.pretrain import pretrain
 
-SMALL = {"steps": 3, "hidden_size": 32, "layers": 1, "intermediate_size": 64, "heads": 2, "n_eval": 0}
+SHAPE = {
+    "hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 64, "num_attention_heads": 2, "num_key_value_heads": 2,
+}  # fmt: skip
+SMALL = {"steps": 3, "shape": SHAPE, "n_eval": 0}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_tokenizer():
+    """Learned from fewer reports, anew for every base all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "build_tokenizer", functools.partial(module.build_tokenizer, n_reports=200))
+        yield
 
 
 def test_a_small_base_is_made_twice_the_same(tmp_path):
@@ -34,30 +48,25 @@ def test_a_small_base_is_made_twice_the_same(tmp_path):
 
 
 def test_a_killed_training_goes_on_and_ends_with_the_same_base(tmp_path, monkeypatch):
-    from radbook.student.pretraining import loop
-
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
-    monkeypatch.setattr(examples, "CHUNK", 60)
-    settings = SMALL | {"steps": 12, "n_eval": 2}
+    monkeypatch.setattr(data, "CHUNK", 60)
+    settings = SMALL | {"steps": 12}
     whole = pretrain(tmp_path / "whole", seed=5, **settings)
 
     class Killed(Exception):
         pass
 
-    def kill_at(step):
-        def tell(number, entry):
-            if number == step:
+    def train(*args, **kwargs):
+        for spent in loop.train(*args, **kwargs):
+            if spent["step"] >= 8:
                 raise Killed
+            yield spent
 
-        return tell
-
-    lines = []
-    snap = loop.train
-    monkeypatch.setattr(loop, "train", lambda *a, **k: snap(*a, **{**k, "snap": kill_at(8)}))
-    with pytest.raises(Killed):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(module, "train", train)
         pretrain(tmp_path / "killed", seed=5, **settings)
     assert (tmp_path / "killed" / ".pretraining" / "state.pt").is_file()
-    monkeypatch.setattr(loop, "train", snap)
+    lines = []
     again = pretrain(tmp_path / "killed", seed=5, progress=lines.append, **settings)
     assert any(line.startswith("continuing from step") for line in lines)
     assert not (tmp_path / "killed" / ".pretraining").exists()
@@ -75,20 +84,9 @@ def test_the_scores_grow_over_the_training_and_are_kept(tmp_path):
     assert "| general |" in (tmp_path / "README.md").read_text()
 
 
-def test_the_card_counts_as_the_book_does_and_only_the_reports_that_were_asked():
-    reports, curated = generate_reports(30, style="cohort", seed=4)
-    asked = reports.head(12)
-    card = score_base("tiny", {"cohort": (asked, curated)})
-    answers = Student.untuned("tiny").label(asked).drop(columns="reply")
-    for task in ("choice", "open"):
-        found = score(curated, answers, task=task, reports=asked, n_bootstrap=40)
-        micro = found.set_index(["label", "metric"]).loc[("micro", "f1"), "value"]
-        assert card["cohort"][task] == pytest.approx(micro, abs=5e-4)
-
-
 def test_each_report_becomes_one_example_that_ends_with_its_reply():
     tokenizer = load_tokenizer("tiny")
-    examples = make_examples(tokenizer, 50, 1)
+    examples = encode(tokenizer, tasks(50, 1))
     assert 40 <= len(examples) <= 50
     for ids, prompt in examples:
         head, reply = tokenizer.decode(ids[:prompt]), tokenizer.decode(ids[prompt:])
@@ -96,44 +94,40 @@ def test_each_report_becomes_one_example_that_ends_with_its_reply():
         assert reply.startswith(" [") and reply.endswith("]</s>")
 
 
-def test_no_batch_repeats_an_earlier_one():
-    stream = batches(load_tokenizer("tiny"), 0, 20_000)
-    seen, rows, widths = set(), 0, set()
-    while rows < 1.5 * CHUNK:
-        batch = next(stream)
-        assert batch["ids"].shape == batch["kind"].shape == (20_000,)
-        whole = 20_000 // batch["width"] * batch["width"]
-        ids = batch["ids"][:whole].view(-1, batch["width"])
-        ids = ids[ids[:, 0] != 0]
-        assert (ids != 0).sum() == (batch["ids"] != 0).sum() == batch["tokens"]
-        rows += len(ids)
-        seen |= {tuple(row) for row in ids.tolist()}
-        widths.add(batch["width"])
-    assert len(seen) > 0.9 * rows  # only short reports ("Normal chest.") may come twice
-    assert len(widths) > 4 and all(width % 16 == 0 for width in widths)
+def test_batches_hold_every_report_once_and_are_narrow():
+    tokenizer = load_tokenizer("tiny")
+    made = encode(tokenizer, tasks(CHUNK, 7))
+    found = list(batches(tokenizer, tasks, seed=7, n_tokens=6144))
+    rows = [tuple(row[row != 0].tolist()) for ids, _ in found for row in ids]
+    assert sorted(rows) == sorted(tuple(ids) for ids, _ in made)
+    assert all(ids.shape == kind.shape and ids.numel() <= 6144 for ids, kind in found)
+    widths = [ids.shape[1] for ids, _ in found]
+    assert len(set(widths)) > 4 and all(width % 16 == 0 for width in widths) and widths != sorted(widths)
+    assert sum(map(len, rows)) > 0.85 * sum(ids.numel() for ids, _ in found), "like length: little padding"
+    short = list(batches(tokenizer, tasks, seed=7, n_tokens=6144, longest=40))
+    assert short and max(ids.shape[1] for ids, _ in short) <= 48
 
 
-def test_short_examples_can_come_first():
-    limits = iter([40, 40, 2000])
-    stream = batches(load_tokenizer("tiny"), 0, 6000, longest=lambda: next(limits, 2000))
-    widths = [next(stream)["width"] for _ in range(40)]
-    assert widths[0] <= 48 < max(widths)
+def test_all_of_a_reply_is_learned_and_some_of_the_prompt():
+    tokenizer = load_tokenizer("tiny")
+    prompts = {tuple(ids): prompt for ids, prompt in encode(tokenizer, tasks(CHUNK, 7))}
+    read = []
+    for ids, kind in batches(tokenizer, tasks, seed=7, n_tokens=6144):
+        for row, kinds in zip(ids, kind, strict=True):
+            whole = row[row != 0]
+            prompt = prompts[tuple(whole.tolist())]
+            assert (kinds[prompt : len(whole)] == REPLY).all() and (kinds[len(whole) :] == 0).all()
+            assert (kinds[:prompt] != REPLY).all() and kinds[0] == 0
+            read += (kinds[1:prompt] == TEXT).tolist()
+    assert sum(read) / len(read) == pytest.approx(0.3, abs=0.01)
 
 
-def test_the_packed_forward_pass_is_that_of_the_model():
-    import torch
+def test_bare_text_is_a_source_too(tmp_path):
+    def texts(n_reports, seed):
+        return [("", text) for text in generate_reports(n_reports, style="general", seed=seed)[0]["text"]]
 
-    from radbook.student.base import load_base
-    from radbook.student.pretraining.packed_llama import PackedLlama
-
-    model, tokenizer, _ = load_base("tiny", backend="peft")
-    batch = next(batches(tokenizer, 5, 2048))
-    packed = PackedLlama(model, 2048, dtype=torch.float32, compiled=False)
-    width, rows = batch["width"], 2048 // batch["width"]
-    with torch.no_grad():
-        ours = packed.logits(packed.hidden(batch["ids"], width)[: rows * width])
-        theirs = model(input_ids=batch["ids"][: rows * width].view(rows, width)).logits.flatten(0, 1)
-    torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=1e-3)
+    made = pretrain(tmp_path, source=texts, **SMALL)
+    assert made["tokens"] > 0 and Student.untuned(str(tmp_path)).model()[0].config.hidden_size == 32
 
 
 def test_masking_spares_phrases_negations_and_hedges():
@@ -149,7 +143,6 @@ def test_masking_spares_phrases_negations_and_hedges():
     ("change", "message"),
     [
         ({"steps": -1}, "steps is -1"),
-        ({"heads": 5}, "cannot be divided into 5 heads"),
         ({"n_eval": -1}, "n_eval is -1"),
         ({"n_eval": 2, "eval_path": "nowhere.csv"}, "nowhere.csv"),
     ],
@@ -157,4 +150,11 @@ def test_masking_spares_phrases_negations_and_hedges():
 def test_bad_parameters_are_refused_before_anything_is_written(tmp_path, change, message):
     with pytest.raises(RadbookError, match=message):
         pretrain(tmp_path, **{**SMALL, **change})
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_says_in_one_line_what_is_wrong(tmp_path, capsys):
+    assert main(["--out", str(tmp_path), "--openi", "nowhere.csv"]) == 2
+    said = capsys.readouterr().err
+    assert "nowhere.csv" in said and said.count("\n") == 1
     assert not list(tmp_path.iterdir())

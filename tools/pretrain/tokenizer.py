@@ -1,7 +1,9 @@
 """The tiny base's own tokenizer: byte-level BPE over lower-cased text, learned from generated reports."""
 
 import random
-from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
 
 from radbook.core.ontology import CATEGORIES, FINDINGS
 from radbook.corpora.synthetic import generate_reports
@@ -16,11 +18,8 @@ CHAT_TEMPLATE = (
 )
 
 
-def build_tokenizer(vocab_size: int, *, seed: int = 0, n_reports: int = 6000) -> Any:
+def build_tokenizer(vocab_size: int = 3072, *, seed: int = 0, n_reports: int = 6000) -> PreTrainedTokenizerFast:
     """Learn a tokenizer of `vocab_size` entries from reports of the general style, category names, codes and prompts."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

@@ -1,6 +1,5 @@
-"""What the packaged base can do before any tuning: its scores, how they grew while it trained, and its model card."""
+"""What a base can do before any tuning: its scores, and its model card."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,11 @@ import pandas as pd
 
 from radbook.corpora import load_corpus
 from radbook.corpora.synthetic import generate_reports
+from radbook.evaluation import score
 from radbook.student import Student
-from radbook.student.base import resolve_base
-from radbook.tasks import TASKS, present_codes
+from radbook.tasks import TASKS
 
-__all__ = ["eval_sets", "growth", "model_card", "score_base"]
+__all__ = ["eval_sets", "model_card", "score_base"]
 
 
 def eval_sets(
@@ -38,49 +37,21 @@ def score_base(
     student = Student.untuned(str(base))
     scores: dict[str, dict[str, float]] = {}
     for name, (reports, curated) in sets.items():
-        predicted = student.label(reports, tasks=tasks)
-        own = curated[curated["report_id"].isin(reports["report_id"])]
-        scores[name] = {t: round(_micro_f1(own, predicted, t), 3) for t in tasks}
+        answers = student.label(reports, tasks=tasks).drop(columns="reply")
+        tables = {t: score(curated, answers, task=t, reports=reports, n_bootstrap=40) for t in tasks}
+        micro = {t: table.set_index(["label", "metric"]).loc[("micro", "f1"), "value"] for t, table in tables.items()}
+        scores[name] = {t: round(float(value), 3) for t, value in micro.items()}
     return scores
 
 
-def growth(base_model: str) -> pd.DataFrame:
-    """Return how the zero-shot scores of a base of `radbook pretrain` grew while it was trained.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `reports` (the test set), `minutes` and `tokens` spent, and `f1`, the micro-F1 of the choice task ("certain");
-        empty for a base that has no such record.
-    """
-    location, local = resolve_base(base_model)
-    path = Path(location, "training.json")
-    columns = ["reports", "minutes", "tokens", "f1"]
-    if not local or not path.is_file():
-        return pd.DataFrame(columns=columns)
-    card = json.loads(path.read_text(encoding="utf-8"))
-    last = {name: values["choice"] for name, values in card["scores"].items()}
-    entries = [*card["curve"], {"minutes": card["minutes"], "tokens": card["tokens"], **last}]
-    rows = [(name, e["minutes"], e["tokens"], e[name]) for name in last for e in entries]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _micro_f1(curated: pd.DataFrame, predicted: pd.DataFrame, task: str) -> float:
-    # A plain count for the model card; the book's figures come from radbook.evaluation, which stands further on.
-    truth, said = (present_codes(table, task=task) for table in (curated, predicted))
-    pairs = [(codes, said.get(report_id, set())) for report_id, codes in truth.items()]
-    hits = sum(len(true & found) for true, found in pairs)
-    total = sum(len(true) + len(found) for true, found in pairs)
-    return 2 * hits / total if total else float("nan")
-
-
 _OPENI_NOTE = """
-`openi_test` is the test split of the Open-I reports.
+`openi_test` is the test split of the Open-i reports.
 No such report was trained on, but the wordings of the grammar were chosen while reading that collection, its test split too.
 So this score does not say how well the base would read the reports of a hospital nobody has looked at."""
 
 
 def model_card(card: dict[str, Any]) -> str:
+    """Return README.md of a base; `card` is what `pretrain` returns."""
     machine = "one GPU" if card["device"] == "cuda" else f"a CPU, {card['threads']} thread(s)"
     openi = _OPENI_NOTE if "openi_test" in card.get("scores", {}) else ""
     rows = "".join(
@@ -89,7 +60,7 @@ def model_card(card: dict[str, Any]) -> str:
     )
     return f"""# The packaged tiny base
 
-A Llama of {card["parameters"] / 1e6:.1f} million parameters, trained from scratch by `radbook pretrain`.
+A Llama of {card["parameters"] / 1e6:.1f} million parameters, trained from scratch by `tools/pretrain` of radbook's repository.
 It stands in for a large instruction model: it knows the language of chest reports, not the hospital it is tuned to.
 
 - **Shape**: {card["layers"]} layers, width {card["hidden_size"]}, a vocabulary of {card["vocabulary"]} tokens.

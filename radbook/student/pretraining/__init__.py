@@ -1,1 +1,0 @@
-"""How the packaged base was made."""
