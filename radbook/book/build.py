@@ -104,7 +104,7 @@ def _stage(run: Run, chapters: tuple[Chapter, ...], work: Path) -> None:
     shutil.copy(run.project / "intro.md", work)
     shutil.copy(run.project / "_toc.yml", work)
     config = yaml.safe_load((run.project / "_config.yml").read_text(encoding="utf-8"))
-    config.setdefault("html", {})["extra_footer"] = f"<p>{html.escape(run_line(manifest, chapters))}</p>"
+    config.setdefault("html", {})["extra_footer"] = f"<p>{html.escape(run_line(manifest))}</p>"
     config.setdefault("parse", {})["myst_substitutions"] = read_claims(run.project)
     (work / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     (work / "notebooks").mkdir()

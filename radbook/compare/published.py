@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from radbook.compare.record import ANSWERS, Record, no_answers, record_of
+from radbook.compare.record import ANSWERS, Record, record_of
 from radbook.core.errors import RadbookError, did_you_mean
 from radbook.core.schema import SCORES, read_table
 from radbook.pipeline.run import open_run, project_root
@@ -32,7 +32,7 @@ def read_record(folder: Path) -> Record:
         raise RadbookError(f"{name} is not a published run ({error}): {_AGAIN}") from None
     if not (folder / ANSWERS_FILE).is_file():
         why = manifest.get("answers", f"{name} holds no answers: {_AGAIN}")
-        return Record(name, manifest, scores, no_answers(), why)
+        return Record(name, manifest, scores, missing=why)
     answers = read_table(folder / ANSWERS_FILE, ANSWERS)
     answers = answers.assign(**{c: answers[c].map(list) for c in ("present", "uncertain")})
     return Record(name, manifest, scores, answers)
