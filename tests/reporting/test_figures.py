@@ -271,8 +271,6 @@ def test_bad_input_is_named():
         figures.f1_bars(two)
     with pytest.raises(RadbookError, match="score_forest: there is no F1 to draw"):
         figures.score_forest(SCORES[SCORES["metric"] == "recall"])
-    with pytest.raises(RadbookError, match="lacks the columns loss"):
-        figures.loss_curve(pd.DataFrame({"step": [1]}))
     with pytest.raises(RadbookError, match="no curve to draw"):
         figures.risk_curve(RISKS.iloc[:0], levels={})
     with pytest.raises(RadbookError, match="no difference"):

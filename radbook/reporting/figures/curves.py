@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
-from radbook.core.errors import RadbookError
 from radbook.reporting.figures.canvas import MARKERS, PALETTE, about, canvas, legend, nonempty, only_one
 
 __all__ = ["growth_curve", "loss_curve", "power_curve", "quality_dial", "risk_curve", "sweep_curve"]
@@ -16,9 +15,6 @@ __all__ = ["growth_curve", "loss_curve", "power_curve", "quality_dial", "risk_cu
 
 def loss_curve(losses: pd.DataFrame) -> Figure:
     """Training loss over steps; `losses` has the columns step and loss, and a running mean is drawn from 40 steps on."""
-    lacking = {"step", "loss"} - set(losses)
-    if lacking:
-        raise RadbookError(f"loss_curve: losses lacks the columns {', '.join(sorted(lacking))}")
     window = len(losses) // 20
     with canvas(3.4) as (figure, ax):
         ax.plot(losses["step"], losses["loss"], color=PALETTE[0], alpha=0.45 if window > 1 else 1, label="each step")
