@@ -5,7 +5,6 @@ takes its answer, "always" or "never".
 """
 
 from collections.abc import Mapping
-from html import escape
 from importlib.resources import files
 
 import pandas as pd
@@ -14,7 +13,8 @@ from pandas.api.types import is_numeric_dtype
 
 from radbook.core.errors import choose
 from radbook.corpora import SHARING
-from radbook.reporting.highlight import Highlight, highlight
+from radbook.reporting.highlight import highlight
+from radbook.reporting.templates import Highlight, render
 
 __all__ = ["corpus_story", "error_shown", "hide_private", "may_show"]
 
@@ -65,11 +65,9 @@ def error_shown(error: Mapping, text: str, *, shown: str) -> Highlight:
     >>> error_shown(error | {"start": None, "end": None}, "Wet lungs.", shown="never").html[:69]
     '<p><strong>miss of Edema</strong>: curated present, source absent</p>'
     """
-    values = {name: escape(error[name]) for name in ("kind", "code", "curated", "predicted")}
-    title = "<p><strong>{kind} of {code}</strong>: curated {curated}, source {predicted}</p>".format_map(values)
     # A row of the table itself holds pandas' missing values where it has no evidence.
     evidence = {name: None if pd.isna(value) else value for name, value in error.items()} | {"presence": "present"}
-    return Highlight(title + highlight(text, [evidence], shown=shown).html)
+    return render("error.html", error=error, text=highlight(text, [evidence], shown=shown).html)
 
 
 def corpus_story(corpus: str, *, full: bool = False) -> str:

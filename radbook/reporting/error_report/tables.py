@@ -5,13 +5,12 @@ Only sorting and filtering need a script, the book's own (`pages/_static/tables.
 
 import re
 from collections.abc import Mapping
-from html import escape
 
 import pandas as pd
 
 from radbook.evaluation.error_slices import BUCKETS
 from radbook.icd10 import descriptor
-from radbook.reporting.highlight import Highlight
+from radbook.reporting.templates import Highlight, render
 
 __all__ = ["anchor", "buckets_of", "named", "sortable"]
 
@@ -40,22 +39,14 @@ def sortable(
         for task, rows in linked.items()
         for row in rows[["source", "report_id", "code", *_PAIR]].itertuples(index=False)
     }
-    names = ["report", "task", "source", "label", "kind", "curated", "predicted", "fate", "buckets"]
-    lines = []
+    rows = []
     for row in errors.to_dict("records"):
-        what = (row["task"], row["source"], row["report_id"], row["code"], row["curated"], row["predicted"])
-        target = anchor(row["task"], row["code"], row["curated"], row["predicted"])
-        report = escape(row["report_id"]) if shown == "always" else str(number[row["report_id"]])
-        told = row | {"label": row["code"], "buckets": buckets_of(row)}
-        cells = [f'<a href="#{target}">{report}</a>' if what in linked_cells else report]
-        cells += [escape(str(told[name])) for name in names[1:]]
-        lines.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
-    return Highlight(
-        '<div class="radbook-rows" tabindex="0" role="region" aria-label="All errors, to sort and filter">'
-        f'<table class="dataframe radbook-sortable" id="errors-to-sort"><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
+        place = [row[name] for name in ("task", "code", *_PAIR)]
+        linked_here = (row["task"], row["source"], row["report_id"], *place[1:]) in linked_cells
+        told = {"report": row["report_id"] if shown == "always" else number[row["report_id"]], "label": row["code"]}
+        rows.append(row | told | {"buckets": buckets_of(row), "target": anchor(*place) if linked_here else ""})
+    names = ["task", "source", "label", "kind", "curated", "predicted", "fate", "buckets"]
+    return render("sortable.html", names=names, rows=rows)
 
 
 def buckets_of(row: Mapping[str, object]) -> str:
