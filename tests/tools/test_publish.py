@@ -87,10 +87,14 @@ def test_answers_of_private_reports_are_never_published(tmp_path: Path) -> None:
     assert record.missing == manifest["answers"] and len(record.scores) and not len(record.answers)
 
 
-def test_the_corpus_of_the_reports_counts_as_well(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("corpus", "why"), [("table", "private"), ("elsewhere", "not known to be open")])
+def test_the_corpus_of_the_reports_counts_as_well(corpus: str, why: str, tmp_path: Path) -> None:
     run = make_run(make_project(tmp_path / "project"), "mine")
-    run.write("reports", run.read("reports").assign(corpus="table"))
-    assert "table" in json.loads((publish(run) / "manifest.json").read_text())["answers"]
+    run.write("reports", run.read("reports").assign(corpus=corpus))
+    folder = publish(run)
+    said = f"answers of the corpus {corpus} are not published: it is {why}"
+    assert json.loads((folder / "manifest.json").read_text())["answers"] == said
+    assert not (folder / "answers.parquet").exists()
 
 
 def test_what_trained_the_student_is_published(tmp_path: Path) -> None:
