@@ -1,6 +1,6 @@
 """What the README says about its results table: every figure and every order in the sentences is that of the row it is about.
 
-That the table itself holds what `results/` holds is tested in tests/compare/test_publish.py.
+That the table itself holds what `results/` holds is tested in tests/tools/test_publish.py.
 """
 
 import re
@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radbook.compare.publish import END
 from radbook.compare.wei2024 import PUBLISHED
+from tools.publish.readme import END
 
 ROOT = Path(__file__).parents[1]
 SENTENCES = (ROOT / "README.md").read_text(encoding="utf-8").partition(END)[2].partition("\n## ")[0]

@@ -10,14 +10,12 @@ from radbook.reporting.text import duration
 __all__ = ["describe_run", "run_line"]
 
 
-def run_line(manifest: Mapping, chapters: Sequence) -> str:
+def run_line(manifest: Mapping) -> str:
     """Return the line under every page: run, profile, date, duration and machine.
 
-    Examples
-    --------
     >>> chapter = {"finished": "2026-05-04T10:00:00+00:00", "seconds": 90.0}
     >>> machine = {"cores": 2, "memory_gib": 8.0, "gpus": []}
-    >>> run_line({"run": "demo", "profile": "smoke", "hardware": machine, "chapters": {"01_a": chapter}}, [])
+    >>> run_line({"run": "demo", "profile": "smoke", "hardware": machine, "chapters": {"01_a": chapter}})
     'Run demo, profile smoke, executed on 4 May 2026 in 1.5 minutes on 2 CPU cores.'
     """
     records = list(manifest["chapters"].values())
@@ -30,17 +28,7 @@ def run_line(manifest: Mapping, chapters: Sequence) -> str:
 
 
 def describe_run(manifest: Mapping, chapters: Sequence, *, hidden: Mapping[str, str]) -> str:
-    """Return the Markdown page "About this run": times, parameters, versions and hardware.
-
-    Parameters
-    ----------
-    manifest
-        As the run folder holds it.
-    chapters
-        The chain, in the order to list.
-    hidden
-        Paths that must not be shown, with what stands for each.
-    """
+    """Return the Markdown page "About this run": times, parameters, versions and hardware; paths in `hidden` are scrubbed."""
     machine = manifest["hardware"]
     records = manifest["chapters"]
     times = [(f"`{c.name}`", duration(records[c.name]["seconds"]), records[c.name]["finished"][:10]) for c in chapters]
@@ -61,7 +49,7 @@ def describe_run(manifest: Mapping, chapters: Sequence, *, hidden: Mapping[str, 
             "(about-this-run)=",
             "# About this run",
             "",
-            run_line(manifest, chapters),
+            run_line(manifest),
             "The numbers in these pages come from it, except where chapter 8 and the page of the paper's claims show "
             "published runs.",
             "What was already done is reused, such as a trained student or the small grid of chapter 8: a time below can be "

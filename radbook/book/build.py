@@ -16,18 +16,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import yaml
 
 from radbook.book.about_page import describe_run, run_line
 from radbook.book.changes_page import changes_page
 from radbook.book.sanitize import clean_notebook, machine_paths
-from radbook.compare.claims import read_claims
 from radbook.core.errors import RadbookError
 from radbook.pipeline.chapters import CHAPTERS, Chapter, require_up_to_date
 from radbook.pipeline.fingerprints import library_digest, tree_digest
 from radbook.pipeline.run import Run, hold, open_run
 
-__all__ = ["build_book"]
+__all__ = ["build_book", "read_claims"]
 
 _SCRIPT = re.compile(r"<script\b(?P<attributes>[^>]*)>(?P<body>.*?)</script>", re.DOTALL | re.IGNORECASE)
 _OUTSIDE = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=[\"'](?:https?:)?//[^\"']*", re.IGNORECASE)
@@ -104,7 +104,7 @@ def _stage(run: Run, chapters: tuple[Chapter, ...], work: Path) -> None:
     shutil.copy(run.project / "intro.md", work)
     shutil.copy(run.project / "_toc.yml", work)
     config = yaml.safe_load((run.project / "_config.yml").read_text(encoding="utf-8"))
-    config.setdefault("html", {})["extra_footer"] = f"<p>{html.escape(run_line(manifest, chapters))}</p>"
+    config.setdefault("html", {})["extra_footer"] = f"<p>{html.escape(run_line(manifest))}</p>"
     config.setdefault("parse", {})["myst_substitutions"] = read_claims(run.project)
     (work / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     (work / "notebooks").mkdir()
@@ -115,6 +115,12 @@ def _stage(run: Run, chapters: tuple[Chapter, ...], work: Path) -> None:
         nbformat.write(cleaned, work / "notebooks" / f"{chapter.name}.ipynb")
     (work / "pages" / "run.md").write_text(describe_run(manifest, chapters, hidden=hidden), encoding="utf-8")
     (work / "pages" / "changes.md").write_text(changes_page(run, hidden=hidden), encoding="utf-8")
+
+
+def read_claims(project: Path) -> dict[str, str]:
+    """Return what stands for each name in braces of `pages/paper.md`; a project that published nothing has no such table."""
+    path = project / "results" / "claims.csv"
+    return pd.read_csv(path, dtype=str).set_index("name")["text"].to_dict() if path.is_file() else {}
 
 
 def _sphinx(run: Run, work: Path) -> None:

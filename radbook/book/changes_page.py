@@ -29,15 +29,7 @@ two single runs are evidence about two students, not about a parameter.
 
 
 def changes_page(run: Run, *, hidden: Mapping[str, str]) -> str:
-    """Return the Markdown page that compares a run with the published run of the same corpus.
-
-    Parameters
-    ----------
-    run
-        The run that the book shows.
-    hidden
-        Paths that must not be shown, with what stands for each.
-    """
+    """Return the Markdown page that compares a run with the published run of its corpus; paths in `hidden` are scrubbed."""
     corpus = run.manifest().get("parameters", {}).get("corpus", "")
     published = published_record(corpus, project=run.project)
     if published is None:

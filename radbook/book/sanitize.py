@@ -23,21 +23,9 @@ URL_ATTRIBUTES = {"href", "src", "action", "formaction", "xlink:href", "data", "
 
 
 def clean_notebook(notebook: nbformat.NotebookNode, name: str, *, hidden: Mapping[str, str]) -> nbformat.NotebookNode:
-    """Return an executed notebook as the book shows it.
+    """Return an executed notebook as the book shows it, without the paths in `hidden`; messages call it `name`.
 
-    Parameters
-    ----------
-    notebook
-        As papermill wrote it.
-    name
-        What to call it in messages.
-    hidden
-        Paths that must not be shown, with what stands for each, as of `machine_paths`.
-
-    Raises
-    ------
-    RadbookError
-        If it holds an error, a cell that did not run, or HTML that could run code.
+    One that holds an error, a cell that did not run, or HTML that could run code is refused.
     """
     notebook = nbformat.from_dict(notebook)
     notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in KEPT_METADATA}
@@ -96,8 +84,6 @@ def scrub(text: str, hidden: Mapping[str, str]) -> str:
 def unsafe_html(html: str) -> str:
     """Return what in `html` could run code or load something from outside, or "" if nothing can.
 
-    Examples
-    --------
     >>> unsafe_html("<b>3 &lt;script&gt; one=2</b>")
     ''
     >>> unsafe_html("<img src=x onerror=alert(1)>")

@@ -21,13 +21,8 @@ _MOVED = {"above": "B is higher", "below": "B is lower", "tie": "no difference c
 def as_markdown(changes: Changes, *, paired: bool = True) -> str:
     """Return a comparison as Markdown.
 
-    Parameters
-    ----------
-    changes
-        As `compare_runs` returns it.
-    paired
-        Whether scores of changed answers are paired, which draws thousands of samples; otherwise the scores that the
-        chapters of both runs gave stand side by side.
+    Where `paired`, scores of changed answers are paired, which draws thousands of samples; the scores that the chapters of
+    both runs gave stand side by side in any case.
     """
     return "\n".join([*_made_from(changes), "## What they answer", "", *_answers(changes, paired)])
 

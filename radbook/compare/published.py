@@ -1,4 +1,4 @@
-"""What `results/` holds of published runs: their records written and read back, and any run found by its name.
+"""What `results/` holds of published runs, read as records, and any run found by its name.
 
 Only corpora that anyone may read have their answers there.
 """
@@ -8,33 +8,32 @@ from pathlib import Path
 
 import pandas as pd
 
-from radbook.compare.record import ANSWERS, Record, no_answers, record_of
+from radbook.compare.record import ANSWERS, Record, record_of
 from radbook.core.errors import RadbookError, did_you_mean
-from radbook.core.schema import SCORES, read_table, write_table
-from radbook.corpora import SHARING
+from radbook.core.schema import SCORES, read_table
 from radbook.pipeline.run import open_run, project_root
 
-__all__ = ["PUBLISHED_RUNS", "open_record", "published_record", "read_record", "write_answers"]
+__all__ = ["ANSWERS_FILE", "PUBLISHED_RUNS", "open_record", "published_record", "read_record"]
 
 PUBLISHED_RUNS = {"synthetic": "default", "openi": "openi"}
 """The published run of each corpus that has one, in `results/`."""
 
-FILE = "answers.parquet"
-_AGAIN = "publish it again with python -m radbook.compare.publish"
+ANSWERS_FILE = "answers.parquet"
+_AGAIN = "publish it again with python -m tools.publish"
 
 
 def read_record(folder: Path) -> Record:
-    """Read what `write_answers` and `radbook.compare.publish` wrote to `results/NAME`."""
+    """Read what `python -m tools.publish` wrote to `results/NAME`."""
     name = f"results/{folder.name}"
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         scores = pd.read_csv(folder / "scores.csv")[list(SCORES.columns)]
     except (OSError, ValueError, KeyError) as error:
         raise RadbookError(f"{name} is not a published run ({error}): {_AGAIN}") from None
-    if not (folder / FILE).is_file():
+    if not (folder / ANSWERS_FILE).is_file():
         why = manifest.get("answers", f"{name} holds no answers: {_AGAIN}")
-        return Record(name, manifest, scores, no_answers(), why)
-    answers = read_table(folder / FILE, ANSWERS)
+        return Record(name, manifest, scores, missing=why)
+    answers = read_table(folder / ANSWERS_FILE, ANSWERS)
     answers = answers.assign(**{c: answers[c].map(list) for c in ("present", "uncertain")})
     return Record(name, manifest, scores, answers)
 
@@ -67,19 +66,3 @@ def open_record(name: str, *, project: Path | None = None) -> Record:
     known = [*own, *published]
     near = f"; did you mean results/{short}?" if f"results/{short}" in published else did_you_mean(short, known)
     raise RadbookError(f"there is no run {name}{near}; there are: {', '.join(known) or 'none yet'}")
-
-
-def write_answers(record: Record, folder: Path) -> str:
-    """Write the answers of a record to a folder if everyone may read its corpus; return why not, or "".
-
-    An older file there is taken away: it would belong to other figures.
-    """
-    (folder / FILE).unlink(missing_ok=True)
-    why = record.missing
-    # What the parameters say is asked, and what the reports themselves say.
-    for corpus in (record.parameters.get("corpus"), *record.manifest.get("corpora", [])):
-        if SHARING.get(corpus) != "open":
-            why = f"answers of the corpus {corpus} are not published: it is {SHARING.get(corpus, 'not known to be open')}"
-    if not why:
-        write_table(record.answers, folder / FILE, ANSWERS)
-    return why

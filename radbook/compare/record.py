@@ -7,7 +7,7 @@ It is made from a run folder, or read back from `results/NAME` (`radbook.compare
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 import pyarrow as pa
@@ -17,7 +17,7 @@ from radbook.core.findings import Presence, finding, label_row
 from radbook.core.schema import LABELS, SCORES, STATUSES, Contract
 from radbook.pipeline.run import Run
 
-__all__ = ["ANSWERS", "ROLES", "Record", "no_answers", "record_of"]
+__all__ = ["ANSWERS", "ROLES", "Record", "record_of"]
 
 ROLES = {
     "student": ("student:",),
@@ -27,16 +27,9 @@ ROLES = {
 }
 """Whoever answers, and how the names of such sources begin; the rest of a name may differ between runs."""
 
-_TEXT, _CODES = pa.string(), pa.list_(pa.string())
-ANSWERS = Contract(
-    "answers",
-    {
-        **{c: _TEXT for c in ("report_id", "patient_id", "task", "source", "status")},
-        **{c: _CODES for c in ("present", "uncertain")},
-    },
-    ("report_id", "task", "source"),
-    {"status": STATUSES},
-)
+_COLUMNS = dict.fromkeys(("report_id", "patient_id", "task", "source", "status"), pa.string())
+_COLUMNS |= dict.fromkeys(("present", "uncertain"), pa.list_(pa.string()))
+ANSWERS = Contract("answers", _COLUMNS, ("report_id", "task", "source"), {"status": STATUSES})
 _OTHERS = "(codes of other reports)"
 
 
@@ -64,7 +57,7 @@ class Record:
     name: str
     manifest: Mapping
     scores: pd.DataFrame
-    answers: pd.DataFrame
+    answers: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ANSWERS.columns)))
     missing: str = ""
 
     @property
@@ -95,9 +88,7 @@ class Record:
         test reports knows the same codes as the chapters do.
         """
         rows = self.answers[(self.answers["source"] == source) & (self.answers["task"] == task)]
-        made = [
-            label_row(r.report_id, source, task, _findings(r), status=r.status) for r in rows.itertuples()
-        ]
+        made = [label_row(r.report_id, source, task, _findings(r), status=r.status) for r in rows.itertuples()]
         known = self.manifest.get("vocabulary", {}).get(task, [])
         if source == "curated" and made and known:
             made.append(label_row(_OTHERS, source, task, [finding(code) for code in known]))
@@ -105,13 +96,7 @@ class Record:
 
 
 def record_of(run: Run) -> Record:
-    """Return the record of a run folder; what its chapters have not written yet is left out.
-
-    Raises
-    ------
-    RadbookError
-        If there is no such run.
-    """
+    """Return the record of a run folder; what its chapters have not written yet is left out."""
     manifest, name = run.manifest(), f"runs/{run.name}"
     if not manifest:
         raise RadbookError(f"run {run.name} does not exist: execute it with radbook run --run {run.name}")
@@ -122,7 +107,7 @@ def record_of(run: Run) -> Record:
         manifest["instructions"] = run.read("instructions")["task"].value_counts().sort_index().to_dict()
     scores = run.read("scores") if run.has("scores") else pd.DataFrame(columns=list(SCORES.columns))
     if not run.has("reports"):
-        return Record(name, manifest, scores, no_answers(), f"{name} holds no reports")
+        return Record(name, manifest, scores, missing=f"{name} holds no reports")
     reports = run.read("reports")
     test = reports[reports["split"] == "test"]
     manifest |= {"texts": _digest(test), "corpora": sorted(reports["corpus"].unique())}
@@ -134,11 +119,6 @@ def record_of(run: Run) -> Record:
     answers = _answers(test, labels)
     missing = "" if len(answers) else f"{name} holds no answers on test reports"
     return Record(name, manifest, scores, answers, missing)
-
-
-def no_answers() -> pd.DataFrame:
-    """Return a table of answers that holds none."""
-    return pd.DataFrame(columns=list(ANSWERS.columns))
 
 
 def _answers(test: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:

@@ -5,14 +5,16 @@ takes its answer, "always" or "never".
 """
 
 from collections.abc import Mapping
-from html import escape
+from importlib.resources import files
 
 import pandas as pd
+import yaml
 from pandas.api.types import is_numeric_dtype
 
 from radbook.core.errors import choose
 from radbook.corpora import SHARING
-from radbook.reporting.highlight import Highlight, highlight
+from radbook.reporting.highlight import highlight
+from radbook.reporting.templates import Highlight, render
 
 __all__ = ["corpus_story", "error_shown", "hide_private", "may_show"]
 
@@ -22,32 +24,6 @@ _WORDLESS = (
     "task", "code", "presence", "start", "end", "split", "corpus", "source", "status", "kind", "curated", "predicted",
     "fate", "policy", "metric", "lost", "invented",
 )  # fmt: skip
-# How a corpus was made and what that does to every figure: in full for the first chapter, in one line for the others.
-_STORIES = {
-    "synthetic": (
-        "This corpus is synthetic: a seeded grammar wrote every report together with its labels, so the "
-        "curated labels are true by construction. We gave its hospital style wordings that the rule lexicon "
-        "lacks and that the base model has met in another style. Real hospitals do the same, but here we "
-        "chose them, so every comparison of rules and student in this book is partly our choice and says "
-        "nothing about a real hospital.",
-        "The corpus is synthetic, and some of its wordings favor the base over the rules by design (section 1.1).",
-    ),
-    "openi": (
-        "This corpus is real: chest X-ray reports of Indiana University, published by the U.S. National "
-        "Library of Medicine, which people coded with MeSH terms. Those codes, mapped to categories by a "
-        "table of ours, are the curated labels, so every figure of this book depends on the coders and on that "
-        "table. The rule lexicon, and the grammar whose reports taught the packaged base, were written with "
-        "reports of this very collection at hand, the test split not held apart: the scores of rules and base "
-        "on it are friendlier than a new hospital's would be.",
-        "The corpus is real, its curated labels are codes of people mapped by a table of ours, and the rules and "
-        "the packaged base were made with its reports at hand (section 1.1).",
-    ),
-    "table": (
-        "This corpus is a table of your own. Its label column, if it has one, is taken as the curated "
-        "truth without question; where it has none, nothing in this book can be scored, and the figures say so.",
-        "The corpus is a table of your own, and its label column, if it has one, is taken as the truth (section 1.1).",
-    ),
-}
 
 
 def may_show(corpus: str, show_text: str) -> str:
@@ -89,11 +65,9 @@ def error_shown(error: Mapping, text: str, *, shown: str) -> Highlight:
     >>> error_shown(error | {"start": None, "end": None}, "Wet lungs.", shown="never").html[:69]
     '<p><strong>miss of Edema</strong>: curated present, source absent</p>'
     """
-    values = {name: escape(error[name]) for name in ("kind", "code", "curated", "predicted")}
-    title = "<p><strong>{kind} of {code}</strong>: curated {curated}, source {predicted}</p>".format_map(values)
     # A row of the table itself holds pandas' missing values where it has no evidence.
     evidence = {name: None if pd.isna(value) else value for name, value in error.items()} | {"presence": "present"}
-    return Highlight(title + highlight(text, [evidence], shown=shown).html)
+    return render("error.html", error=error, text=highlight(text, [evidence], shown=shown).html)
 
 
 def corpus_story(corpus: str, *, full: bool = False) -> str:
@@ -102,5 +76,5 @@ def corpus_story(corpus: str, *, full: bool = False) -> str:
     >>> corpus_story("openi", full=True).split(":")[0], corpus_story("openi").split(",")[0]
     ('This corpus is real', 'The corpus is real')
     """
-    unknown = f"The corpus {corpus} has no description here."
-    return _STORIES.get(corpus, (unknown, unknown))[0 if full else 1]
+    stories = yaml.safe_load((files("radbook") / "resources" / "corpus_stories.yaml").read_text(encoding="utf-8"))
+    return stories[corpus]["full" if full else "line"]

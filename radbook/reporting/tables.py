@@ -13,7 +13,7 @@ from radbook.evaluation import FEW_POSITIVES
 from radbook.reporting.text import interval
 from radbook.tasks import TASKS
 
-__all__ = ["gray_few", "side_by_side", "status_counts", "with_intervals"]
+__all__ = ["gray_few", "status_counts", "with_intervals"]
 
 # The theme's muted text keeps its contrast on a light and on a dark page; elsewhere a gray stands in for it.
 _GRAY = "color: var(--pst-color-text-muted, #6b6b6b); font-style: italic"
@@ -108,20 +108,3 @@ def with_intervals(scores: pd.DataFrame, *, rows: str | list[str] = "source") ->
     shown = scores.assign(shown=[interval(row) for _, row in scores.iterrows()])
     table = shown.pivot_table(index=rows, columns="metric", values="shown", aggfunc="first", sort=False)
     return table.rename_axis(columns=None).rename_axis([None] * table.index.nlevels)
-
-
-def side_by_side(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Lay `reliability` tables out for reading: one line per bin of the probability.
-
-    >>> bins = {"low_edge": [0.9], "high_edge": [1.0], "n": [8], "stated": [0.95]}
-    >>> table = pd.DataFrame(bins | {"observed": [0.875], "low": [0.473], "high": [0.997]})
-    >>> side_by_side({"as stated": table}).loc["0.9 to 1.0", ("as stated", "there")]
-    '0.875 (0.473 to 0.997)'
-    """
-    shown = {}
-    for name, table in tables.items():
-        columns = {"decisions": table["n"].astype("Int64"), "stated": table["stated"].round(3)}
-        columns["there"] = [interval(*row) for row in table[["observed", "low", "high"]].to_numpy()]
-        bins = [f"{low:.1f} to {high:.1f}" for low, high in table[["low_edge", "high_edge"]].to_numpy()]
-        shown[name] = pd.DataFrame(columns).set_axis(bins)
-    return pd.concat(shown, axis=1).sort_index()

@@ -1,4 +1,4 @@
-"""Small helpers of the chapters: numbers for the prose, verdicts of comparisons, and tables that lose no row.
+"""Small helpers of the chapters: numbers for the prose, and verdicts of comparisons.
 
 `say` hands named values to the page, where a sentence picks them up with the `glue:text` role; every number in the
 book's prose comes through it.

@@ -21,6 +21,10 @@ def built(tmp_path_factory) -> Path:
     second = noise + SECOND
     project = toy_book_project(tmp_path_factory.mktemp("book") / "project", second=second)
     (project / "here.csv").write_text("x")
+    (project / "results").mkdir(exist_ok=True)
+    (project / "results" / "claims.csv").write_text('name,text\ntoy_gap,"+0.010, measured"\n')
+    with (project / "intro.md").open("a") as intro:
+        intro.write("\nThe gap is {{ toy_gap }}.\n")
     run_chapters(
         project=project, chapters=CHAPTERS, name="mine", parameters=[("corpus_path", str(project / "here.csv"))]
     )
@@ -141,6 +145,7 @@ def test_pages_name_the_run_and_no_machine(built):
     texts = {p.relative_to(site).as_posix(): p.read_text() for p in site.rglob("*.html")}
     assert {"intro.html", "notebooks/01_first.html", "notebooks/02_second.html", "pages/run.html"} <= texts.keys()
     assert "of which no run is published" in texts["pages/changes.html"]
+    assert "The gap is +0.010, measured." in re.sub(r"<[^>]*>", "", texts["intro.html"])
     for name, text in texts.items():
         assert "Content-Security-Policy" in text, name
         assert str(built) not in text and f"{Path.home()}/" not in text and "thebe" not in text, name
@@ -165,7 +170,7 @@ def test_a_second_build_does_nothing_and_a_failing_one_keeps_the_old(built):
     good = intro.read_text()
     intro.write_text(good + "\nSee {ref}`nowhere`.\n")
     try:
-        with pytest.raises(RadbookError, match=r"did not build \(the old one stays\)[^$]*intro\.md:5: WARNING.*nowhere"):
+        with pytest.raises(RadbookError, match=r"did not build \(the old one stays\)[^$]*intro\.md:7: WARNING.*nowhere"):
             build_book("mine", project=built, chapters=CHAPTERS)
     finally:
         intro.write_text(good)

@@ -12,7 +12,6 @@ from radbook import cli
 from radbook.book.changes_page import changes_page
 from radbook.compare import as_markdown
 from radbook.compare.differences import compare_records, compare_runs
-from radbook.compare.publish import publish
 from radbook.compare.published import open_record, read_record
 from radbook.compare.record import record_of
 from radbook.core.errors import RadbookError
@@ -20,6 +19,7 @@ from radbook.core.findings import finding
 from radbook.evaluation import paired_difference
 from radbook.pipeline.chapters import CHAPTERS
 from radbook.pipeline.run import open_run
+from tools.publish.results import publish
 
 
 @pytest.fixture(scope="module")

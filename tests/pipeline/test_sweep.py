@@ -16,7 +16,6 @@ from toyproject import notebook
 from toyruns import ROOT
 
 from radbook.cli import main
-from radbook.compare.publish import publish, publish_sweep
 from radbook.core.errors import RadbookError
 from radbook.core.files import write_json
 from radbook.pipeline.chapters import Chapter, stale_chapters
@@ -28,6 +27,7 @@ from radbook.pipeline.sweep.execution import Sweep, run_sweep
 from radbook.pipeline.sweep.grids import Point, load_curves, make_points, parse_grid
 from radbook.pipeline.sweep.scoring import chapters_for_scores, scores_table
 from radbook.pipeline.sweep.table import overview, read_sweep
+from tools.publish.results import publish, publish_sweep
 
 CHAPTERS = (
     Chapter(

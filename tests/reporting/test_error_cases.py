@@ -119,7 +119,7 @@ def test_a_long_label_keeps_its_link_and_is_escaped():
 def test_a_case_has_the_evidence_of_each_reader_and_its_sentence():
     cases = case_list(missed(1), shown="always", limit=2).html
     words = Reader(cases).words
-    assert cases.count("<section>") == 3 and cases.count("<h4>") == 3
+    assert cases.count("Legend") == 1 and cases.count("<section>") == 3 and cases.count("<h4>") == 3
     assert "+ Edema, present" in words and "? Edema, uncertain" in words and "not mentioned" in words
     # The sentence in two columns, and the report once with the marks of both.
     assert words.count("Wet lungs") == 3 and words.count("Fractured rib") == 1

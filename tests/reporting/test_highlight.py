@@ -8,7 +8,8 @@ import pytest
 
 from radbook.core.errors import RadbookError
 from radbook.core.findings import finding
-from radbook.reporting.highlight import Highlight, foldable, highlight, legend, marked
+from radbook.reporting.highlight import foldable, highlight, marked
+from radbook.reporting.templates import Highlight
 
 
 def body(shown: Highlight) -> str:
@@ -49,7 +50,7 @@ def test_presence_is_told_without_color():
     shown = highlight(text, [finding(c, p, start=a, end=b) for c, p, a, b in marks], shown="always")
     for _, presence, _, _ in marks:
         assert f'<mark class="{presence}" title=' in shown.html
-        assert re.search(rf"Legend:.*{presence} \((solid|dashed|dotted) line\)", shown.html)
+        assert re.search(rf"(?s)Legend:.*{presence} \((solid|dashed|dotted) line\)", shown.html)
     assert 'title="Pleural Effusion, absent">effusion<' in shown.html
     assert len(re.findall(r"::after\{content", shown.html)) == 3
     assert {"solid", "dashed", "dotted"} == set(re.findall(r"border-bottom:\S+ (\w+)", shown.html))
@@ -115,11 +116,17 @@ def test_a_table_in_a_foldable_is_escaped():
     assert "&lt;i&gt;wet" in html and "<script" not in html and "<i>" not in html and html.count("<table") == 1
 
 
-def test_many_texts_share_one_legend():
+def test_a_text_is_cut_into_pieces_that_make_it_up():
     found = [finding("Edema", start=3, end=8), finding("Fracture")]
-    one = marked("No edema & more.", found)
-    assert words(one) == "No edema & more." and one.html.count("<mark") == 1
-    assert "<style>" not in one.html and "Legend" not in one.html
-    assert "Legend" in legend().html and legend().html.count("<style>") == 1
+    pieces = marked("No edema & more.", found)
+    assert [text for text, _, _ in pieces] == ["No ", "edema", " & more."]
+    assert [presence for _, presence, _ in pieces] == ["", "present", ""]
     with pytest.raises(RadbookError, match="outside a text of 2 characters"):
         marked("No", found)
+
+
+def test_nothing_is_added_to_the_white_space_of_a_report():
+    text = "  No edema.\n\n Wet. \n"
+    html = highlight(text, [finding("Edema", "absent", start=5, end=10)], shown="always").html
+    assert html.startswith('<div class="radbook-highlight" role="figure" aria-label="Findings of one report"><div>  No ')
+    assert "</mark>.\n\n Wet. \n</div><style>" in html

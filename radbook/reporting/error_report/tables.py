@@ -4,58 +4,40 @@ Only sorting and filtering need a script, the book's own (`pages/_static/tables.
 """
 
 import re
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Iterable, Mapping
 
-import pandas as pd
-
+from radbook.evaluation.comparison import CELL
 from radbook.evaluation.error_slices import BUCKETS
 from radbook.icd10 import descriptor
-from radbook.reporting.highlight import Highlight
+from radbook.reporting.error_report.report import Mistakes
+from radbook.reporting.templates import Highlight, render
 
 __all__ = ["anchor", "buckets_of", "named", "sortable"]
 
-_PAIR = ["curated", "predicted"]
 
-
-def sortable(
-    errors: pd.DataFrame, reports: pd.DataFrame, *, linked: Mapping[str, pd.DataFrame], shown: str
-) -> Highlight:
-    """Show rows of the `errors` contract as a table to sort and filter, each with a link to its cases where there are some.
+def sortable(found: Iterable[Mistakes], *, shown: str) -> Highlight:
+    """Show all errors as a table to sort and filter, each with a link to its cases where `case_list` shows some.
 
     A page of the book sorts and filters it; a notebook, and a page without scripts, shows the plain table.
 
     Parameters
     ----------
-    errors
-        Rows of the `errors` contract.
-    reports, shown
+    found
+        The errors of each task.
+    shown
         As for `radbook.reporting.error_report.cases.case_list`.
-    linked
-        Task to those decisions whose cells `case_list` shows.
     """
-    number = {r: i for i, r in enumerate(reports["report_id"], start=1)}
-    linked_cells = {
-        (task, *row)
-        for task, rows in linked.items()
-        for row in rows[["source", "report_id", "code", *_PAIR]].itertuples(index=False)
-    }
-    names = ["report", "task", "source", "label", "kind", "curated", "predicted", "fate", "buckets"]
-    lines = []
-    for row in errors.to_dict("records"):
-        what = (row["task"], row["source"], row["report_id"], row["code"], row["curated"], row["predicted"])
-        target = anchor(row["task"], row["code"], row["curated"], row["predicted"])
-        report = escape(row["report_id"]) if shown == "always" else str(number[row["report_id"]])
-        told = row | {"label": row["code"], "buckets": buckets_of(row)}
-        cells = [f'<a href="#{target}">{report}</a>' if what in linked_cells else report]
-        cells += [escape(str(told[name])) for name in names[1:]]
-        lines.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
-    return Highlight(
-        '<div class="radbook-rows" tabindex="0" role="region" aria-label="All errors, to sort and filter">'
-        f'<table class="dataframe radbook-sortable" id="errors-to-sort"><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
+    rows = []
+    for one in found:
+        number = {r: i for i, r in enumerate(one.reports["report_id"], start=1)}
+        linked = set(one.linked()[["source", *CELL]].itertuples(index=False, name=None))
+        for row in one.rows.to_dict("records"):
+            target = anchor(one.task, row["code"], row["curated"], row["predicted"])
+            told = {"report": row["report_id"] if shown == "always" else number[row["report_id"]], "label": row["code"]}
+            told |= {"target": target if (row["source"], *(row[name] for name in CELL)) in linked else ""}
+            rows.append(row | told | {"buckets": buckets_of(row)})
+    names = ["task", "source", "label", "kind", "curated", "predicted", "fate", "buckets"]
+    return render("sortable.html", names=names, rows=rows)
 
 
 def buckets_of(row: Mapping[str, object]) -> str:

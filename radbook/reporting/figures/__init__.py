@@ -5,7 +5,8 @@ apart; sources also differ by marker.
 Titles are neutral: what a figure shows is said by its caption, which comes from the run.
 """
 
-# Each module names in `__all__` what it draws.
+# Each module names in `__all__` what it draws, or what a chapter needs to draw a figure of its own alike.
 from radbook.reporting.figures.counts import *  # noqa: F403
 from radbook.reporting.figures.curves import *  # noqa: F403
 from radbook.reporting.figures.forests import *  # noqa: F403
+from radbook.reporting.figures.style import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""Figures with a line over a scale: training, certainty, test reports, the quality of a teacher, the parameter of a sweep."""
+"""Figures with a line over a scale: minutes of training, certainty, test reports, quality of a teacher, parameter of a sweep."""
 
 from collections.abc import Mapping
 
@@ -6,30 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import NullLocator, ScalarFormatter
 
-from radbook.core.errors import RadbookError
-from radbook.reporting.figures.canvas import MARKERS, PALETTE, about, canvas, legend, nonempty, only_one
+from radbook.reporting.figures.style import MARKERS, PALETTE, about, canvas, legend, nonempty, only_one
 
-__all__ = ["growth_curve", "loss_curve", "power_curve", "quality_dial", "risk_curve", "sweep_curve"]
-
-
-def loss_curve(losses: pd.DataFrame) -> Figure:
-    """Training loss over steps; `losses` has the columns step and loss, and a running mean is drawn from 40 steps on."""
-    lacking = {"step", "loss"} - set(losses)
-    if lacking:
-        raise RadbookError(f"loss_curve: losses lacks the columns {', '.join(sorted(lacking))}")
-    window = len(losses) // 20
-    with canvas(3.4) as (figure, ax):
-        ax.plot(losses["step"], losses["loss"], color=PALETTE[0], alpha=0.45 if window > 1 else 1, label="each step")
-        if window > 1:
-            smooth = losses["loss"].rolling(window, min_periods=1, center=True).mean()
-            ax.plot(losses["step"], smooth, color=PALETTE[3], linewidth=2, label=f"mean of {window} steps")
-            legend(figure, ax)
-        ax.set(xlabel="optimizer step", ylabel="loss (nats per token)", title="Training loss")
-        ax.set_ylim(bottom=0)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return figure
+__all__ = ["growth_curve", "power_curve", "quality_dial", "risk_curve", "sweep_curve"]
 
 
 def growth_curve(grown: pd.DataFrame) -> Figure:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from radbook.evaluation import FEW_POSITIVES
-from radbook.reporting.figures.canvas import MARKERS, PALETTE, ROW, about, canvas, legend, nonempty, only_one
+from radbook.reporting.figures.style import MARKERS, PALETTE, ROW, about, canvas, legend, nonempty, only_one
 
 __all__ = [
     "FEW_DECISIONS",

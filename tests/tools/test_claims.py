@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from toyruns import ROOT, make_project, make_run
 
-from radbook.compare.claims import NOT_MEASURED, paper_figures, read_claims, write_claims
-from radbook.compare.publish import publish
+from radbook.book.build import read_claims
 from radbook.evaluation import paired_difference
 from radbook.pipeline.sweep.table import MEASURED
+from tools.publish.claims import NOT_MEASURED, paper_figures, write_claims
+from tools.publish.results import publish
 
 PAGE = (ROOT / "pages" / "paper.md").read_text(encoding="utf-8")
 PLACEHOLDERS = set(re.findall(r"{{ (\w+) }}", PAGE))

@@ -24,10 +24,9 @@ from radbook.pipeline.sweep.table import read_sweep, seeds_text, spread
 from radbook.reporting.text import interval, p_value, plain, verdict
 from radbook.tasks import TASKS
 
-__all__ = ["NOT_MEASURED", "paper_figures", "read_claims", "write_claims"]
+__all__ = ["NOT_MEASURED", "paper_figures", "write_claims"]
 
 NOT_MEASURED = "not measured"
-FILE = Path("results") / "claims.csv"
 _TEACHERS = {"rules": "the rules", "simulated": "the simulated teacher", "chat": "a language model"}
 _VERDICTS = {"above": "above its teacher", "below": "below its teacher", "tie": "not distinguishable from its teacher"}
 _SWEPT = {"warmup", "learning_rate", "n_choice", "choice_source", "open_source"}
@@ -42,18 +41,7 @@ def write_claims(project: Path) -> None:
         figures = paper_figures(project)
         names = dict.fromkeys(re.findall(r"{{ (\w+) }}", page.read_text(encoding="utf-8")))
         rows = [(name, figures.get(name, NOT_MEASURED)) for name in names]
-        pd.DataFrame(rows, columns=["name", "text"]).to_csv(project / FILE, index=False)
-
-
-def read_claims(project: Path) -> dict[str, str]:
-    """Return the text of every figure of the page.
-
-    >>> read_claims(Path("nowhere"))
-    {}
-    """
-    if not (project / FILE).is_file():
-        return {}
-    return pd.read_csv(project / FILE, dtype=str).set_index("name")["text"].to_dict()
+        pd.DataFrame(rows, columns=["name", "text"]).to_csv(project / "results" / "claims.csv", index=False)
 
 
 def paper_figures(project: Path) -> dict[str, str]:

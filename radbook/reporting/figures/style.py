@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from radbook.core.errors import RadbookError
 
-__all__ = ["MARKERS", "PALETTE", "ROW", "WIDTH", "about", "canvas", "legend", "nonempty", "only_one"]
+__all__ = ["PALETTE", "ROW", "canvas", "legend"]
 
 WIDTH = 7.5  # inches: the text width of a book page
 ROW = 0.34  # inches per row of a forest or of bars
