@@ -1,13 +1,12 @@
 """Corpora: reports and their curated labels, whatever they come from, as the same two tables."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 
 from radbook.core.errors import RadbookError, choose, did_you_mean
 from radbook.core.schema import LABELS, REPORTS, check
-from radbook.corpora.openi import ARCHIVE_URL, download_openi, read_openi
+from radbook.corpora.openi import ARCHIVE_URL, read_openi
 from radbook.corpora.splits import assign_splits
 from radbook.corpora.synthetic import generate_reports
 from radbook.corpora.table import read_table_corpus
@@ -19,7 +18,7 @@ SHARING = {"synthetic": "open", "openi": "open", "table": "private"}
 
 _OPTIONS = {
     "synthetic": {"style"},
-    "openi": {"download"},
+    "openi": set(),
     "table": {
         "text_column", "id_column", "patient_column", "findings_column", "impression_column", "label_column",
     },
@@ -54,7 +53,6 @@ def load_corpus(
         Expected shares of the patients; see `assign_splits`.
     **options
         "synthetic": style ("cohort" or "general").
-        "openi": download (True fetches the archive if it is not there; see `download_openi`).
         "table": the column mapping of `read_table_corpus`.
 
     Returns
@@ -81,7 +79,7 @@ def load_corpus(
         if option not in _OPTIONS[name]:
             known = sorted(_OPTIONS[name])
             raise RadbookError(
-                f"corpus {name} has no option {option!r}; it has: {', '.join(known)}{did_you_mean(option, known)}"
+                f"corpus {name} has no option {option!r}; it has: {', '.join(known) or 'none'}{did_you_mean(option, known)}"
             )
     if n_reports is not None and n_reports < 0:
         raise RadbookError(f"n_reports is {n_reports}: give a number of reports, or 0 for all")
@@ -94,7 +92,11 @@ def load_corpus(
         reports, curated = generate_reports(n_reports, style=options.get("style", "cohort"), seed=seed)
         reports = reports.assign(split=assign_splits(reports["patient_id"], **split))
     elif name == "openi":
-        reports, curated = read_openi(_openi_path(path, **options), **split)
+        if not path:
+            raise RadbookError(
+                f"corpus openi needs a path: the CSV form, a folder of XML files, or the archive that is at {ARCHIVE_URL}"
+            )
+        reports, curated = read_openi(path, **split)
     else:
         if not path:
             raise RadbookError("corpus table needs a path: the CSV or Parquet file with your reports")
@@ -105,18 +107,6 @@ def load_corpus(
             reports, curated = _draw(reports, curated, n_reports, seed)
         reports.attrs["n_available"] = n_available
     return check(reports, REPORTS), check(curated, LABELS)
-
-
-def _openi_path(path: str | Path | None, *, download: bool = False) -> Path:
-    if download:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return download_openi(path or cache / "radbook" / "NLMCXR_reports.tgz")
-    if not path:
-        raise RadbookError(
-            "corpus openi needs a path: the CSV form, a folder of XML files, or NLMCXR_reports.tgz "
-            f"(from {ARCHIVE_URL}, or give download=True to fetch it)"
-        )
-    return Path(path)
 
 
 def _draw(
