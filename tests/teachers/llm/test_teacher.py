@@ -235,7 +235,7 @@ def test_empty_reports_fail_and_nothing_is_sent_for_them(teach):
     [
         (lambda f: f.assign(report_id=range(len(f))), r"report_id: row 0 holds 0 \(expected string\): use astype\(str\)"),
         (lambda f: f.drop(columns="report_id"), "lacks the columns report_id"),
-        (lambda f: f.assign(report_id="same"), "the report_id 'same' twice"),
+        (lambda f: f.assign(report_id="same"), "the key report_id='same' twice"),
     ],
 )
 def test_a_broken_table_is_refused_before_anything_is_sent(reports, teach, spoil, message):
