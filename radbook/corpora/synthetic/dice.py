@@ -1,24 +1,9 @@
 """Seeded throws of named chances: how often what happens is data, in `resources/grammar/chances.yaml`."""
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
 from random import Random
 
-__all__ = ["Dice", "weighted"]
-
-Table = list[tuple[float, object]]
-
-
-def weighted(pairs: Iterable[tuple[float, object]]) -> Table:
-    """Return (weight, value) pairs with their weights added up, as `Dice.draw` takes them.
-
-    >>> weighted([(2, "a"), (1, "b")])
-    [(2, 'a'), (3, 'b')]
-    """
-    weights, values = zip(*pairs, strict=True)
-    return list(zip(accumulate(weights), values, strict=True))
+__all__ = ["Dice"]
 
 
 class Dice:
@@ -39,7 +24,8 @@ class Dice:
     """
 
     def __init__(self, seed: str, chances: Mapping) -> None:
-        self.random = Random(seed).random
+        source = Random(seed)
+        self.random, self._choices = source.random, source.choices
         self.chances = chances
 
     def happens(self, chance: str, times: float = 1.0) -> bool:
@@ -74,7 +60,7 @@ class Dice:
         """Draw one of some options, each as likely as the others."""
         return options[int(self.random() * len(options))]
 
-    def draw(self, table: Table) -> object:
-        """Draw a value of a `weighted` table."""
-        thrown = self.random() * table[-1][0]
-        return table[bisect_right(table, thrown, hi=len(table) - 1, key=itemgetter(0))][1]
+    def draw(self, table: tuple[Sequence[float], Sequence]) -> object:
+        """Draw a value of a table: its weights, then its values."""
+        weights, values = table
+        return self._choices(values, weights)[0]

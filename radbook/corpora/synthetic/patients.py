@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cache
 
-from radbook.corpora.synthetic.dice import Dice, weighted
+from radbook.corpora.synthetic.dice import Dice
 from radbook.corpora.synthetic.grammar import Concept, Grammar, load_grammar
 
 __all__ = ["GONE", "Seen", "choose_denials", "plan_visits"]
@@ -46,7 +46,7 @@ def _tables(style: str) -> dict:
             if c.negated
         ],
     }
-    return {name: weighted(pairs) for name, pairs in tables.items()}
+    return {name: tuple(zip(*pairs, strict=True)) for name, pairs in tables.items()}
 
 
 def plan_visits(grammar: Grammar, dice: Dice) -> list[list[Seen]]:
