@@ -14,9 +14,7 @@ from importlib.resources import files
 
 from radbook.core.ontology import read_resource
 
-__all__ = [
-    "EDITION", "block", "category", "descriptor", "edition_lines", "inclusion_terms", "is_leaf", "normalize_code"
-]  # fmt: skip
+__all__ = ["EDITION", "block", "category", "descriptor", "edition_lines", "inclusion_terms", "is_leaf", "normalize_code"]
 
 EDITION = "ICD-10-CM, April 2026 release"
 

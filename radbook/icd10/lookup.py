@@ -11,32 +11,20 @@ from functools import cache, lru_cache
 
 from rapidfuzz import fuzz, process
 
-from radbook.icd10.edition import EDITION, block, descriptor, inclusion_terms, is_leaf, normalize_code
-from radbook.icd10.matching import (
-    DEGREES,
-    LITTLE,
-    NEGATED,
-    PLACES,
-    UNSAID,
-    VAGUE,
-    beyond,
-    claim,
-    names,
-    opposed,
-)
+from radbook.icd10.edition import EDITION, descriptor, inclusion_terms, is_leaf, normalize_code
+from radbook.icd10.matching import DEGREES, NEGATED, PLACES, UNSAID, VAGUE, beyond, claim, names, opposed
 from radbook.icd10.terms import curated_codes, kinds_of_words, stem, stems_of, terms_sharing, words_of
 
-__all__ = ["block", "candidates", "check_code", "descriptor", "is_leaf", "map_phrase", "normalize_code"]
+__all__ = ["candidates", "check_code", "map_phrase"]
 
 _LONGEST = 20  # words; what is longer is no phrase
 _ALIKE = 85  # least token_set_ratio (0-100) of a phrase and a term that may name it
 _CHAPTERS = frozenset("ABCDEIJKMNQRST")  # first letters of codes that name something a chest film may show
 _VERTEBRA = re.compile(r"[tl]1?\d")
 _KINDS = kinds_of_words()
-_CARRIERS = _KINDS["carriers"]
 _ANOTHER = _KINDS["elsewhere"] | _KINDS["abdomen"] | _KINDS["circumstances"]
 # Words that a phrase of the table may leave unsaid.
-_FREE = DEGREES | PLACES | _CARRIERS | _KINDS["patterns"]
+_FREE = DEGREES | PLACES | _KINDS["carriers"] | _KINDS["patterns"]
 
 
 def map_phrase(phrase: str) -> str | None:
@@ -176,12 +164,12 @@ def _in_table(phrase: str) -> tuple[str, ...]:
 @cache
 def _table() -> list[tuple[str, frozenset[str]]]:
     """Each phrase of the curated table with the stems of its words."""
-    return [(known, frozenset(map(stem, known.split())) - LITTLE) for known in curated_codes()]
+    return [(known, frozenset(map(stem, known.split())) - _KINDS["little"]) for known in curated_codes()]
 
 
 def _within(parts: frozenset[str], other: frozenset[str]) -> bool:
     """Whether other words name the same and more; "degenerative changes" name no more than "degenerative"."""
-    return parts < other or (parts - _CARRIERS < other - _CARRIERS)
+    return parts < other or parts - _KINDS["carriers"] < other - _KINDS["carriers"]
 
 
 def _contradicts(code: str, stems: tuple[str, ...]) -> bool:
@@ -199,11 +187,12 @@ def _ranked(phrase: str, cutoff: float) -> list[tuple[str, str, float]]:
         " ".join(s for s in words if s not in UNSAID) for words in (stems, *(claim(term) for _, term in pool))
     )
     scored = process.extract(text, wordings, scorer=fuzz.token_set_ratio, score_cutoff=cutoff, limit=None)
-    order = {
-        at: (-score, -fuzz.token_sort_ratio(text, wording), len(pool[at][1].split()), pool[at])
-        for wording, score, at in scored
-    }
-    return [(*pool[at], -order[at][0]) for at in sorted(order, key=order.__getitem__)]
+
+    def order(found: tuple[str, float, int]) -> tuple:
+        wording, score, at = found
+        return -score, -fuzz.token_sort_ratio(text, wording), len(pool[at][1].split()), pool[at]
+
+    return [(*pool[at], score) for _, score, at in sorted(scored, key=order)]
 
 
 def _in_edition(phrase: str) -> tuple[str, ...]:

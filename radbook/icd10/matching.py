@@ -11,23 +11,22 @@ from functools import lru_cache
 
 from radbook.icd10.terms import kinds_of_words, stem, words_of
 
-__all__ = ["DEGREES", "LITTLE", "NEGATED", "PLACES", "UNSAID", "VAGUE", "beyond", "claim", "names", "opposed"]
+__all__ = ["DEGREES", "NEGATED", "PLACES", "UNSAID", "VAGUE", "beyond", "claim", "names", "opposed"]
 
 NEGATED = {"no", "not", "without", "negative", "deny"}
 _KINDS = kinds_of_words()
-LITTLE, PLACES, _PLAIN = _KINDS["little"], _KINDS["places"], _KINDS["plain"]
-DEGREES = _KINDS["degrees"] | LITTLE
-UNSAID = LITTLE | _PLAIN
+_LITTLE, PLACES, _PLAIN = _KINDS["little"], _KINDS["places"], _KINDS["plain"]
+DEGREES = _KINDS["degrees"] | _LITTLE
+UNSAID = _LITTLE | _PLAIN
 VAGUE = PLACES | _PLAIN | _KINDS["elsewhere"] | _KINDS["abdomen"] | _KINDS["vague"]
 # Words that a term may have beside those of a phrase that it names.
 _BESIDE = DEGREES | PLACES | _PLAIN | _KINDS["filling"]
 _OPPOSITES = tuple(map(frozenset, (("left", "right"), ("unilateral", "bilateral"), ("acute", "chronic"))))
 # What follows says what the code leaves out, or which visit it is; parentheses hold words that may be left unsaid.
 _CUT = re.compile(
-    r"\b(?:without|not elsewhere|except|excluding|initial encounter|subsequent encounter|unspecified whether)\b",
-    re.IGNORECASE,
+    r"(?i)\b(?:without|not elsewhere|except|excluding|initial encounter|subsequent encounter|unspecified whether)\b"
 )
-_FURTHER = re.compile(r"\b(?:with|due to)\b", re.IGNORECASE)
+_FURTHER = re.compile(r"(?i)\b(?:with|due to)\b")
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 
 
@@ -45,18 +44,9 @@ def claim(term: str, *, aside: bool = True) -> tuple[str, ...]:
 def names(term: str, stems: Collection[str], *, exactly: bool) -> bool:
     """Say whether a term names what the words of a phrase say, in no other circumstance and with no further condition.
 
-    Parameters
-    ----------
-    term
-        A descriptor or an inclusion term.
-    stems
-        The stems of the phrase.
-    exactly
-        Nor may the term name a kind of it: where the phrase has a code of its own, that of a kind is none for it.
-        A single word, or words that name no finding, are always taken so.
+    Taken `exactly`, it may not name a kind of it either: where the phrase has a code of its own, that of a kind is none
+    for it; a single word, or words that name no finding, are always taken so.
 
-    Examples
-    --------
     >>> [names(t, {"lung", "abscess"}, exactly=False) for t in ("Abscess of lung with pneumonia", "Abscess of lung, right")]
     [False, True]
     """
@@ -83,8 +73,8 @@ def beyond(term: str, stems: Collection[str]) -> tuple[int, int, bool] | None:
     >>> beyond("Acute abscess of lung", ["small", "lung", "abscess"]), beyond("Abscess of liver", ["abscess"])
     ((1, 1, True), None)
     """
-    unsaid = sum(s not in LITTLE for s in stems if s not in set(map(stem, words_of(term))))
-    extra = set(claim(term, aside=False)) - LITTLE - set(stems)
+    unsaid = sum(s not in _LITTLE for s in stems if s not in set(map(stem, words_of(term))))
+    extra = set(claim(term, aside=False)) - _LITTLE - set(stems)
     telling = extra - _PLAIN
     implied = {"acute", "chronic"}
     if sum(s not in DEGREES for s in stems) > 1:

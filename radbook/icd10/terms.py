@@ -24,8 +24,9 @@ _SHORTEST = 7  # letters of a misspelled word of the edition: too many short one
 _WORD = re.compile(r"[a-z0-9]+")
 _BRITISH = re.compile("[ao]e")  # haemothorax, oedema
 # Endings of the adjectives and plurals of a finding: scoliotic, atelectatic, bronchitic, emphysematous, metastases.
-_ENDINGS_TEXT = "otic osis, atic asis, itic itis, matous ma, tases tasis, oses osis, sses ss, ies y"
-_ENDINGS = [pair.split() for pair in _ENDINGS_TEXT.split(",")]
+_ENDINGS = {
+    "otic": "osis", "atic": "asis", "itic": "itis", "matous": "ma", "tases": "tasis", "oses": "osis", "sses": "ss", "ies": "y"
+}  # fmt: skip
 # Codes a chest film is never read for: mental, eye and ear, pregnancy, newborn, how an accident came about.
 _NOT_SEARCHED = frozenset("FHOPVWXY")
 _LIMBS = ("S5", "S6", "S7", "S8", "S9")
@@ -49,7 +50,7 @@ def stem(word: str) -> str:
     ['lung', 'lung', 'edema', 'sarcoidosis', 'scoliosis', 'calcification']
     """
     word = _BRITISH.sub("e", word.lower())
-    for ending, noun in _ENDINGS:
+    for ending, noun in _ENDINGS.items():
         if len(word) > len(ending) + 1 and word.endswith(ending) and word not in _nouns():
             return word[: -len(ending)] + noun
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
