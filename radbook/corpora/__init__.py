@@ -17,11 +17,13 @@ SHARING = {"synthetic": "open", "openi": "open", "table": "private"}
 """The sharing class of each corpus: "open" text may be shown, "private" text never leaves the machine."""
 
 _OPTIONS = {
-    "synthetic": {"style"},
-    "openi": set(),
-    "table": {
-        "text_column", "id_column", "patient_column", "findings_column", "impression_column", "label_column",
-    },
+    "synthetic": ["style"],
+    "openi": [],
+    "table": [f"{use}_column" for use in ("text", "id", "patient", "findings", "impression", "label")],
+}
+_NEEDED = {
+    "openi": f"the CSV form, a folder of XML files, or the archive that is at {ARCHIVE_URL}",
+    "table": "the CSV or Parquet file with your reports",
 }
 
 
@@ -91,27 +93,14 @@ def load_corpus(
             raise RadbookError("corpus synthetic needs n_reports: how many reports to generate, at least 1")
         reports, curated = generate_reports(n_reports, style=options.get("style", "cohort"), seed=seed)
         reports = reports.assign(split=assign_splits(reports["patient_id"], **split))
-    elif name == "openi":
-        if not path:
-            raise RadbookError(
-                f"corpus openi needs a path: the CSV form, a folder of XML files, or the archive that is at {ARCHIVE_URL}"
-            )
-        reports, curated = read_openi(path, **split)
     else:
         if not path:
-            raise RadbookError("corpus table needs a path: the CSV or Parquet file with your reports")
-        reports, curated = read_table_corpus(path, **options, **split)
-    if name != "synthetic":
+            raise RadbookError(f"corpus {name} needs a path: {_NEEDED[name]}")
+        read = read_openi if name == "openi" else read_table_corpus
+        reports, curated = read(path, **options, **split)
         n_available = len(reports)
         if n_reports and n_reports < n_available:
-            reports, curated = _draw(reports, curated, n_reports, seed)
+            reports = reports.sample(n_reports, random_state=seed).sort_index().reset_index(drop=True)
+            curated = curated[curated["report_id"].isin(reports["report_id"])].reset_index(drop=True)
         reports.attrs["n_available"] = n_available
     return check(reports, REPORTS), check(curated, LABELS)
-
-
-def _draw(
-    reports: pd.DataFrame, curated: pd.DataFrame, n_reports: int, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    drawn = reports.sample(n_reports, random_state=seed).sort_index().reset_index(drop=True)
-    kept = curated[curated["report_id"].isin(drawn["report_id"])].reset_index(drop=True)
-    return drawn, kept

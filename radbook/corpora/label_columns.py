@@ -6,8 +6,8 @@ Only the columns that are asked for are looked at: a text column in the same fil
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from rapidfuzz import fuzz, process
@@ -23,18 +23,12 @@ __all__ = ["LabelColumns", "read_label_columns"]
 _SHOWN = 40  # characters of a misread name that a message repeats
 
 
-@dataclass(frozen=True)
-class LabelColumns:
+class LabelColumns(NamedTuple):
     """What a published label table says.
 
-    Attributes
-    ----------
-    tables
-        Source -> its `labels` table of task "choice".
-    reports
-        report_id and patient_id, as `score` and `paired_table` take them.
-    repairs
-        One row per name that was repaired or hedged: row (from 1, below the header), column, read, taken_for.
+    `tables` gives the `labels` table of task "choice" of each source; `reports` has report_id and patient_id, as `score`
+    and `paired_table` take them; `repairs` has one row per name that was repaired or hedged: row (from 1, below the
+    header), column, read, taken_for.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -92,24 +86,20 @@ def read_label_columns(
         raise RadbookError(f"{path}: name at least one column of labels, as {{source: column}}")
     frame = read_columns(path, {**columns, "id_column": id_column, "patient_column": patient_column})
     ids = row_ids(path, frame, id_column)
-    read = {column: [read_names(cell) for cell in frame[column]] for column in columns.values()}
-    repairs = []
-    for column, cells in read.items():
-        for row, names in enumerate(cells, start=1):
+    tables, repairs = {}, []
+    for source, column in columns.items():
+        rows = []
+        for row, (report_id, cell) in enumerate(zip(ids, frame[column], strict=True), start=1):
+            names = read_names(cell)
+            rows.append(named_row(report_id, source, names))
             for name in names:
                 if name.category is None:
                     raise _no_category(name.written, f"{path}, row {row}, column {column}")
                 if name.repair:
                     repairs.append((row, column, name.written, name.repair))
-    tables = {
-        source: pd.DataFrame([named_row(i, source, names) for i, names in zip(ids, read[column], strict=True)])
-        for source, column in columns.items()
-    }
-    return LabelColumns(
-        tables={source: check(table, LABELS) for source, table in tables.items()},
-        reports=pd.DataFrame({"report_id": ids, "patient_id": patient_ids(frame, patient_column, ids)}),
-        repairs=pd.DataFrame(repairs, columns=["row", "column", "read", "taken_for"]),
-    )
+        tables[source] = check(pd.DataFrame(rows), LABELS)
+    reports = pd.DataFrame({"report_id": ids, "patient_id": patient_ids(frame, patient_column, ids)})
+    return LabelColumns(tables, reports, pd.DataFrame(repairs, columns=["row", "column", "read", "taken_for"]))
 
 
 def _no_category(written: str, where: str) -> RadbookError:

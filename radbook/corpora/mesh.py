@@ -21,22 +21,11 @@ def curate(report_ids: list[str], mesh: list[str]) -> pd.DataFrame:
     The 13 categories follow `resources/mesh13.csv`, the ICD-10-CM codes `resources/mesh_findings.csv`.
     "normal" means no finding; a report that nobody coded ("No Indexing" or no term) fails with the note "not indexed".
 
-    Parameters
-    ----------
-    report_ids
-        One id per report.
-    mesh
-        The terms of each report, separated by ";", each a heading with qualifiers: "Opacity/lung/base/left".
+    Each cell of `mesh` holds headings with qualifiers, separated by ";": "Opacity/lung/base/left".
+    The source of the table is "curated", and `rule` is the term that a finding comes from; its `attrs` count the headings
+    of terms that stand for no finding of ours ("unmapped_terms") or for one that ICD-10-CM has no code for
+    ("uncoded_terms").
 
-    Returns
-    -------
-    pandas.DataFrame
-        A `labels` table with source "curated"; `rule` is the term that a finding comes from.
-        `attrs["unmapped_terms"]` counts the headings of terms that stand for no finding of ours, and
-        `attrs["uncoded_terms"]` those of findings that ICD-10-CM has no code for.
-
-    Examples
-    --------
     >>> table = curate(["CXR1"], ["Cardiomegaly/mild;Aorta/tortuous;Nipple Shadow"])
     >>> [[f["code"] for f in row] for row in table["findings"]]
     [['Cardiomegaly'], ['I51.7', 'I77.1']]

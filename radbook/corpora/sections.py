@@ -6,13 +6,13 @@ The headers stand in `resources/section_headers.yaml`.
 """
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import yaml
 
-__all__ = ["Section", "body_of", "body_spans", "compose_text", "correction_spans", "is_empty", "report_body", "split_sections"]
+__all__ = ["Section", "body_spans", "compose_text", "correction_spans", "report_body", "split_sections"]
 
 _CORRECTIONS = ("addend", "correct", "amended", "revised")
 _CONTEXT = ("indication", "history", "comparison", "technique")
@@ -21,8 +21,7 @@ _SMALL = re.compile(r"\s{0,40}[a-z]")
 _LINE_END = re.compile(r"\n[ \t\r]*\n|\.[ \t\r]*\n(?=[ \t]*[A-Z])")
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """One section: its name (lower case, "" for none) and where its content lies, without the header.
 
     An addendum or a correction `corrects`: what it says holds against the rest of the report.
@@ -159,28 +158,14 @@ def correction_spans(text: str) -> list[tuple[int, int]]:
     return [(s.start, s.end) for s in split_sections(text) if s.corrects]
 
 
-def report_body(text: str) -> str:
+def report_body(text: object) -> str:
     """Return the findings and the impression without their headers, one per line: what a prompt shows.
+
+    It is "" where there is nothing to label: no text, or none but a history, an indication and the like.
 
     >>> report_body("INDICATION: cough. FINDINGS: Clear lungs. IMPRESSION: Normal.")
     'Clear lungs.\\nNormal.'
+    >>> report_body("HISTORY: cough."), report_body(None)
+    ('', '')
     """
-    return "\n".join(text[start:end] for start, end in body_spans(text))
-
-
-def body_of(text: object) -> str:
-    """Return what a prompt shows of a report: its body, "" where there is nothing to label.
-
-    >>> body_of("FINDINGS: Clear lungs. "), body_of("HISTORY: cough."), body_of(None)
-    ('Clear lungs.', '', '')
-    """
-    return report_body(text).strip() if isinstance(text, str) else ""
-
-
-def is_empty(text: object) -> bool:
-    """Say whether a report has nothing to label: no text, or none but a history, an indication and the like.
-
-    >>> is_empty("HISTORY: cough."), is_empty(None), is_empty("Clear lungs.")
-    (True, True, False)
-    """
-    return not body_of(text)
+    return "\n".join(text[start:end] for start, end in body_spans(text)) if isinstance(text, str) else ""
