@@ -85,22 +85,21 @@ def load_corpus(
             )
     if n_reports is not None and n_reports < 0:
         raise RadbookError(f"n_reports is {n_reports}: give a number of reports, or 0 for all")
-    split = {"seed": seed, "test_fraction": test_fraction, "dev_fraction": dev_fraction}
     if name == "synthetic":
         if path:
             raise RadbookError(f"corpus synthetic is generated and reads no file: leave path {str(path)!r} out")
         if not n_reports:
             raise RadbookError("corpus synthetic needs n_reports: how many reports to generate, at least 1")
         reports, curated = generate_reports(n_reports, style=options.get("style", "cohort"), seed=seed)
-        reports = reports.assign(split=assign_splits(reports["patient_id"], **split))
     else:
         if not path:
             raise RadbookError(f"corpus {name} needs a path: {_NEEDED[name]}")
         read = read_openi if name == "openi" else read_table_corpus
-        reports, curated = read(path, **options, **split)
-        n_available = len(reports)
-        if n_reports and n_reports < n_available:
+        reports, curated = read(path, **options)
+        reports.attrs["n_available"] = len(reports)
+        if n_reports and n_reports < len(reports):
             reports = reports.sample(n_reports, random_state=seed).sort_index().reset_index(drop=True)
             curated = curated[curated["report_id"].isin(reports["report_id"])].reset_index(drop=True)
-        reports.attrs["n_available"] = n_available
+    splits = assign_splits(reports["patient_id"], seed=seed, test_fraction=test_fraction, dev_fraction=dev_fraction)
+    reports = reports.assign(split=splits, corpus=name)
     return check(reports, REPORTS), check(curated, LABELS)

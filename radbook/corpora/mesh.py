@@ -58,14 +58,10 @@ def curate(report_ids: list[str], mesh: list[str]) -> pd.DataFrame:
     return curated
 
 
-@cache
-def _rules(resource: str) -> dict[str, list[tuple[re.Pattern, dict[str, str]]]]:
-    rules: dict[str, list[tuple[re.Pattern, dict[str, str]]]] = {}
-    for row in read_resource(resource):
-        rules.setdefault(row["heading"], []).append((re.compile(row["qualifiers"]), row))
-    return rules
+_rules = cache(read_resource)
 
 
 @cache
 def _matching(resource: str, column: str, heading: str, qualifiers: str) -> list[str]:
-    return [row[column] for pattern, row in _rules(resource).get(heading, ()) if pattern.search(qualifiers)]
+    rows = (row for row in _rules(resource) if row["heading"] == heading)
+    return [row[column] for row in rows if re.search(row["qualifiers"], qualifiers)]

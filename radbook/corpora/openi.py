@@ -21,7 +21,6 @@ from defusedxml.ElementTree import fromstring
 from radbook.core.errors import RadbookError
 from radbook.corpora.mesh import curate
 from radbook.corpora.sections import compose_text
-from radbook.corpora.splits import assign_splits
 from radbook.corpora.tabular import read_columns, row_ids
 
 __all__ = ["ARCHIVE_SHA256", "ARCHIVE_URL", "read_openi"]
@@ -34,10 +33,8 @@ _LARGEST_XML = 2_000_000
 _LARGEST_ARCHIVE = 300_000_000
 
 
-def read_openi(
-    path: str | Path, *, seed: int = 0, test_fraction: float = 0.2, dev_fraction: float = 0.1
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the collection and its curated labels.
+def read_openi(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the collection and its curated labels; `load_corpus` adds the split.
 
     Every report is kept, also one without findings and impression.
     The collection has one report per patient and names no patients, so `patient_id` is the report id.
@@ -46,8 +43,6 @@ def read_openi(
     ----------
     path
         The CSV form, a folder of XML files, or a `.tgz` of them (read in memory, never unpacked to disk).
-    seed, test_fraction, dev_fraction
-        See `assign_splits`.
 
     Returns
     -------
@@ -87,15 +82,12 @@ def read_openi(
             "impression": [text.strip() for text in frame["impression"]],
         }
     )
-    splits = assign_splits(ids, seed=seed, test_fraction=test_fraction, dev_fraction=dev_fraction)
-    return reports.assign(split=splits, corpus="openi"), curate(ids, frame["MeSH"].tolist())
+    return reports, curate(ids, frame["MeSH"].tolist())
 
 
 def _from_folder(folder: Path) -> Iterator[dict[str, str]]:
     for file in folder.rglob("*"):
         if file.suffix.lower() == ".xml" and file.is_file():
-            if file.stat().st_size > _LARGEST_XML:
-                raise RadbookError(f"{file} is larger than {_LARGEST_XML} bytes: no report of Open-i is")
             yield _from_xml(file.read_bytes(), str(file))
 
 
@@ -114,16 +106,15 @@ def _from_archive(path: Path) -> Iterator[dict[str, str]]:
     try:
         with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
             for member in archive:
-                if not member.isfile() or not member.name.lower().endswith(".xml"):
-                    continue
-                if member.size > _LARGEST_XML:
-                    raise RadbookError(f"{path}: {member.name} is larger than {_LARGEST_XML} bytes")
-                yield _from_xml(archive.extractfile(member).read(), f"{path}: {member.name}")
+                if member.isfile() and member.name.lower().endswith(".xml"):
+                    yield _from_xml(archive.extractfile(member).read(), f"{path}: {member.name}")
     except tarfile.TarError as error:
         raise RadbookError(f"{path} cannot be read as a tar archive: {error}") from None
 
 
 def _from_xml(raw: bytes, source: str) -> dict[str, str]:
+    if len(raw) > _LARGEST_XML:
+        raise RadbookError(f"{source} is larger than {_LARGEST_XML} bytes: no report of Open-i is")
     try:
         root = fromstring(raw, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:

@@ -9,7 +9,7 @@ import pytest
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import CATEGORIES, FINDINGS, read_resource
 from radbook.core.schema import LABELS, REPORTS, check
-from radbook.corpora import openi
+from radbook.corpora import load_corpus, openi
 from radbook.corpora.mesh import curate
 from radbook.corpora.openi import read_openi
 
@@ -80,11 +80,11 @@ def archive_of(path, members):
 def test_the_three_forms_give_the_same_tables(csv_file, folder, tmp_path):
     members = [(f"ecgen-radiology/{row[0]}.xml", xml_of(row).encode()) for row in reversed(ROWS)]
     archive = archive_of(tmp_path / "NLMCXR_reports.tgz", members)
-    reports, curated = read_openi(csv_file, seed=3)
-    check(reports, REPORTS)
+    reports, curated = read_openi(csv_file)
+    check(load_corpus("openi", path=csv_file)[0], REPORTS)
     check(curated, LABELS)
     for other in (folder, archive):
-        again, labels = read_openi(other, seed=3)
+        again, labels = read_openi(other)
         pd.testing.assert_frame_equal(again, reports)
         pd.testing.assert_frame_equal(labels, curated)
     assert reports["report_id"].tolist() == ["CXR2", "CXR10", "CXR11"]
@@ -146,7 +146,7 @@ def test_the_two_mesh_tables_agree_with_the_hub():
 
 
 def test_figures_of_the_real_collection(openi_csv):
-    reports, curated = read_openi(openi_csv)
+    reports, curated = load_corpus("openi", path=openi_csv)
     check(reports, REPORTS)
     check(curated, LABELS)
     choice = curated[curated["task"] == "choice"]
