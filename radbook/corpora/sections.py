@@ -16,6 +16,7 @@ __all__ = ["Section", "body_spans", "compose_text", "correction_spans", "report_
 
 _CORRECTIONS = ("addend", "correct", "amended", "revised")
 _CONTEXT = ("indication", "history", "comparison", "technique")
+_CONTENT = re.compile(r"\S(?:.*\S)?", re.DOTALL)
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _SMALL = re.compile(r"\s{0,40}[a-z]")
 _LINE_END = re.compile(r"\n[ \t\r]*\n|\.[ \t\r]*\n(?=[ \t]*[A-Z])")
@@ -96,23 +97,19 @@ def _header_pattern() -> re.Pattern:
 
 
 def _add(sections: list[Section], text: str, name: str, start: int, end: int, corrects: bool) -> None:
-    start, end = _trim(text, start, end)
-    if start == end:
+    content = _CONTENT.search(text, start, end)
+    if content is None:
         return
+    start, end = content.span()
     # A comparison is one line; where a stop ends it, the next line is the body of a note that heads nothing else.
     ends = _LINE_END if name == "comparison" else _BLANK_LINE
     blank = ends.search(text, start, end) if name in _CONTEXT else None
     if blank is None:
         sections.append(Section(name, start, end, corrects))
         return
-    sections.append(Section(name, *_trim(text, start, blank.start() + (text[blank.start()] == "."))))
-    sections.append(Section("", *_trim(text, blank.end(), end)))
-
-
-def _trim(text: str, start: int, end: int) -> tuple[int, int]:
-    piece = text[start:end]
-    left = len(piece) - len(piece.lstrip())
-    return (start + left, start + len(piece.rstrip())) if left < len(piece) else (start, start)
+    stop = blank.start() + (text[blank.start()] == ".")
+    sections.append(Section(name, *_CONTENT.search(text, start, stop).span()))
+    sections.append(Section("", *_CONTENT.search(text, blank.end(), end).span()))
 
 
 def compose_text(*, findings: str = "", impression: str = "", indication: str = "", comparison: str = "") -> str:

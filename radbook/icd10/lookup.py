@@ -13,7 +13,7 @@ from rapidfuzz import fuzz, process
 
 from radbook.icd10.edition import EDITION, descriptor, inclusion_terms, is_leaf, normalize_code
 from radbook.icd10.matching import DEGREES, NEGATED, PLACES, UNSAID, VAGUE, beyond, claim, names, opposed
-from radbook.icd10.terms import curated_codes, kinds_of_words, stem, stems_of, terms_sharing, words_of
+from radbook.icd10.terms import KINDS, curated_codes, stem, stems_of, terms_sharing, words_of
 
 __all__ = ["candidates", "check_code", "map_phrase"]
 
@@ -21,10 +21,9 @@ _LONGEST = 20  # words; what is longer is no phrase
 _ALIKE = 85  # least token_set_ratio (0-100) of a phrase and a term that may name it
 _CHAPTERS = frozenset("ABCDEIJKMNQRST")  # first letters of codes that name something a chest film may show
 _VERTEBRA = re.compile(r"[tl]1?\d")
-_KINDS = kinds_of_words()
-_ANOTHER = _KINDS["elsewhere"] | _KINDS["abdomen"] | _KINDS["circumstances"]
+_ANOTHER = KINDS["elsewhere"] | KINDS["abdomen"] | KINDS["circumstances"]
 # Words that a phrase of the table may leave unsaid.
-_FREE = DEGREES | PLACES | _KINDS["carriers"] | _KINDS["patterns"]
+_FREE = DEGREES | PLACES | KINDS["carriers"] | KINDS["patterns"]
 
 
 def map_phrase(phrase: str) -> str | None:
@@ -164,12 +163,12 @@ def _in_table(phrase: str) -> tuple[str, ...]:
 @cache
 def _table() -> list[tuple[str, frozenset[str]]]:
     """Each phrase of the curated table with the stems of its words."""
-    return [(known, frozenset(map(stem, known.split())) - _KINDS["little"]) for known in curated_codes()]
+    return [(known, frozenset(map(stem, known.split())) - KINDS["little"]) for known in curated_codes()]
 
 
 def _within(parts: frozenset[str], other: frozenset[str]) -> bool:
     """Whether other words name the same and more; "degenerative changes" name no more than "degenerative"."""
-    return parts < other or parts - _KINDS["carriers"] < other - _KINDS["carriers"]
+    return parts < other or parts - KINDS["carriers"] < other - KINDS["carriers"]
 
 
 def _contradicts(code: str, stems: tuple[str, ...]) -> bool:
@@ -199,7 +198,7 @@ def _in_edition(phrase: str) -> tuple[str, ...]:
     """The code of the phrase in the edition, where exactly one names it and says no more."""
     stems = stems_of(phrase)
     telling = set(stems) - DEGREES
-    if telling <= VAGUE or telling & (_KINDS["elsewhere"] | NEGATED):
+    if telling <= VAGUE or telling & (KINDS["elsewhere"] | NEGATED):
         return ()
     fitting: dict[str, tuple[int, int, bool]] = {}
     for code, term, _ in _ranked(phrase, _ALIKE):

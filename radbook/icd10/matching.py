@@ -9,18 +9,17 @@ import re
 from collections.abc import Collection
 from functools import lru_cache
 
-from radbook.icd10.terms import kinds_of_words, stem, words_of
+from radbook.icd10.terms import KINDS, stem, words_of
 
 __all__ = ["DEGREES", "NEGATED", "PLACES", "UNSAID", "VAGUE", "beyond", "claim", "names", "opposed"]
 
 NEGATED = {"no", "not", "without", "negative", "deny"}
-_KINDS = kinds_of_words()
-_LITTLE, PLACES, _PLAIN = _KINDS["little"], _KINDS["places"], _KINDS["plain"]
-DEGREES = _KINDS["degrees"] | _LITTLE
+_LITTLE, PLACES, _PLAIN = KINDS["little"], KINDS["places"], KINDS["plain"]
+DEGREES = KINDS["degrees"] | _LITTLE
 UNSAID = _LITTLE | _PLAIN
-VAGUE = PLACES | _PLAIN | _KINDS["elsewhere"] | _KINDS["abdomen"] | _KINDS["vague"]
+VAGUE = PLACES | _PLAIN | KINDS["elsewhere"] | KINDS["abdomen"] | KINDS["vague"]
 # Words that a term may have beside those of a phrase that it names.
-_BESIDE = DEGREES | PLACES | _PLAIN | _KINDS["filling"]
+_BESIDE = DEGREES | PLACES | _PLAIN | KINDS["filling"]
 _OPPOSITES = tuple(map(frozenset, (("left", "right"), ("unilateral", "bilateral"), ("acute", "chronic"))))
 # What follows says what the code leaves out, or which visit it is; parentheses hold words that may be left unsaid.
 _CUT = re.compile(
@@ -54,7 +53,7 @@ def names(term: str, stems: Collection[str], *, exactly: bool) -> bool:
     what = phrase - DEGREES
     # What stands behind "with" or "due to" is a further condition.
     further = _FURTHER.split(_ASIDE.sub(" ", _CUT.split(term)[0]))[1:]
-    unsaid = {stem(w) for part in further for w in words_of(part)} - UNSAID | _KINDS["circumstances"] & stated
+    unsaid = {stem(w) for part in further for w in words_of(part)} - UNSAID | KINDS["circumstances"] & stated
     if unsaid - phrase or phrase & NEGATED or opposed(stated, phrase) or not what - PLACES or not what <= stated:
         return False
     if exactly or len(what) == 1 or what <= VAGUE:

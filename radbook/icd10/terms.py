@@ -15,7 +15,7 @@ from rapidfuzz import fuzz, process
 from radbook.core.ontology import FINDINGS, read_resource
 from radbook.icd10.edition import edition_lines
 
-__all__ = ["curated_codes", "kinds_of_words", "stem", "stems_of", "terms_sharing", "words_of"]
+__all__ = ["KINDS", "curated_codes", "stem", "stems_of", "terms_sharing", "words_of"]
 
 # Least rapidfuzz ratio (0-100) of a misspelled word and the one that was meant, of the curated table or of the edition.
 _ALIKE_IN_TABLE, _ALIKE_IN_EDITION = 82, 85
@@ -23,6 +23,10 @@ _SHORTEST = 7  # letters of a misspelled word of the edition: too many short one
 
 _WORD = re.compile(r"[a-z0-9]+")
 _BRITISH = re.compile("[ao]e")  # haemothorax, oedema
+_LISTS = yaml.load(
+    (files("radbook") / "resources" / "icd10_words.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader
+)
+_NOUNS = {form: noun for noun, forms in _LISTS["forms"].items() for form in forms.split()}
 # Endings of the adjectives and plurals of a finding: scoliotic, atelectatic, bronchitic, emphysematous, metastases.
 _ENDINGS = {
     "otic": "osis", "atic": "asis", "itic": "itis", "matous": "ma", "tases": "tasis", "oses": "osis", "sses": "ss", "ies": "y"
@@ -51,11 +55,14 @@ def stem(word: str) -> str:
     """
     word = _BRITISH.sub("e", word.lower())
     for ending, noun in _ENDINGS.items():
-        if len(word) > len(ending) + 1 and word.endswith(ending) and word not in _nouns():
+        if len(word) > len(ending) + 1 and word.endswith(ending) and word not in _NOUNS:
             return word[: -len(ending)] + noun
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
-    return _nouns().get(word, word)
+    return _NOUNS.get(word, word)
+
+
+KINDS = {name: frozenset(map(stem, words.split())) for name, words in _LISTS.items() if name != "forms"}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -68,16 +75,6 @@ def stems_of(phrase: str) -> tuple[str, ...]:
     (('lung', 'sarcoidosis'), ('hypertension',))
     """
     return tuple(map(_meant, words_of(phrase)))
-
-
-@cache
-def kinds_of_words() -> dict[str, frozenset[str]]:
-    """Read the lists of `resources/icd10_words.yaml`, as stems: what kinds of words there are beside the finding.
-
-    >>> "bilateral" in kinds_of_words()["degrees"]
-    True
-    """
-    return {name: frozenset(map(stem, words.split())) for name, words in _lists().items() if name != "forms"}
 
 
 @cache
@@ -108,17 +105,6 @@ def terms_sharing(stems: Iterable[str]) -> list[tuple[str, str]]:
 
 
 @cache
-def _lists() -> dict:
-    text = (files("radbook") / "resources" / "icd10_words.yaml").read_text(encoding="utf-8")
-    return yaml.load(text, Loader=yaml.BaseLoader)
-
-
-@cache
-def _nouns() -> dict[str, str]:
-    return {form: noun for noun, forms in _lists()["forms"].items() for form in forms.split()}
-
-
-@cache
 def _index() -> tuple[list[tuple[str, str]], dict[str, list[int]]]:
     """All (code, term), and for each stem the positions of the terms that have it."""
     terms = [(code, phrase) for phrase, codes in curated_codes().items() for code in codes if code]
@@ -137,8 +123,7 @@ def _index() -> tuple[list[tuple[str, str]], dict[str, list[int]]]:
 @cache
 def _table_words() -> dict[str, str]:
     """Each word that a phrase of the curated table may hold, with its stem."""
-    lists = _lists()
-    free = " ".join(lists[kind] for kind in ("degrees", "little", "places", "patterns", "carriers"))
+    free = " ".join(_LISTS[kind] for kind in ("degrees", "little", "places", "patterns", "carriers"))
     return {word: stem(word) for word in sorted({*free.split(), *" ".join(curated_codes()).split()})}
 
 

@@ -7,17 +7,8 @@ __all__ = ["Dice"]
 
 
 class Dice:
-    """The throws of one patient.
+    """The throws of one patient, the same for the same seed, with the chances of a style; one that is None is never thrown.
 
-    Parameters
-    ----------
-    seed
-        Any text; the same seed gives the same throws.
-    chances
-        The chances of one hospital style by name; one that is None is never thrown.
-
-    Examples
-    --------
     >>> dice = Dice("a seed", {"gone": 0.5, "headed": None, "fate": {"better": 0.4, "worse": 0.6}})
     >>> dice.happens("gone"), dice.happens("headed"), dice.name("fate"), dice.pick([1, 2, 3])
     (True, False, 'better', 3)

@@ -21,7 +21,6 @@ from radbook.corpora.synthetic.templates import Node, parse
 __all__ = ["STYLES", "Concept", "Grammar", "Phrase", "Pool", "load_grammar"]
 
 STYLES = ("general", "cohort")
-_NUMBERS = ("mass", "one", "many", "clause")
 _OWN_PLACE = re.compile(r"\{(loc|at|sev)\}")
 _WEIGHT = re.compile(r"\s+\*(\d+)$")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -61,6 +60,7 @@ class Concept:
         self.finding = finding
         self.id = finding.id
         self.region: str = entry["region"]
+        self.device = self.region == "devices"
         self.standard = _pool(entry, "", style, compiled)
         self.idiom = _pool(entry, "idiom_", style, compiled)
         self.negated = marked("negated")
@@ -95,7 +95,6 @@ class Grammar:
                 dropped = more["without"].get(name, ())
                 entries = [e for e in entries if e not in dropped] + _entries(more["frames"].get(name), style)
             slot.extend(parse(entry, slots.get) for entry in entries)
-        self.style = style
         self.slots = slots
         self.concepts = _concepts(words, style, compiled)
         self.chances = {name: _of_style(value, style) for name, value in _read("chances").items()}
@@ -104,6 +103,7 @@ class Grammar:
         self.clusters: list[dict] = words["clusters"] + (more["clusters"] if general else [])
         self.spellings: Mapping[str, Mapping[str, str]] = more["spellings"]
         self.twins: Mapping[str, list[str]] = more["twins"] if general else {}
+        self.tables = _tables(self)
 
 
 @cache
@@ -133,6 +133,24 @@ def _concepts(words: Mapping, style: str, compiled: Compile) -> dict[str, Concep
     return concepts
 
 
+def _tables(grammar: Grammar) -> dict[str, tuple]:
+    """What can happen to a patient, by weight."""
+    concepts, rarely = grammar.concepts.values(), grammar.chances["denied_rarely"]
+    tables = {
+        "any": [(c.weight, c.id) for c in concepts if c.finding.category],
+        "minor": [(c.weight, c.id) for c in concepts if not c.finding.category],
+        "devices": [(c.weight, c.id) for c in concepts if c.device],
+        "acute": [(c.weight, c.id) for c in concepts if c.acute],
+        "clusters": [(c["weight"], c["of"]) for c in grammar.clusters],
+        "denied": [
+            (grammar.words["denied"].get(c.id, rarely["device" if c.device else "finding"]), c.id)
+            for c in concepts
+            if c.negated
+        ],
+    }
+    return {name: tuple(zip(*pairs, strict=True)) for name, pairs in tables.items()}
+
+
 def _read(name: str) -> dict:
     text = (files("radbook") / "resources" / "grammar" / f"{name}.yaml").read_text(encoding="utf-8")
     return yaml.load(text, Loader=_LOADER)
@@ -155,11 +173,12 @@ def _of_style(value: object, style: str) -> object:
 
 
 def _pool(entry: Mapping, prefix: str, style: str, compiled: Compile) -> Pool:
-    texts = [(number, text) for number in _NUMBERS for text in _entries(entry.get(prefix + number), style)]
-    every = [Phrase(*compiled([_marked(text)]), number, not _OWN_PLACE.search(text)) for number, text in texts]
-    by_number = {number: [p for p in every if p.number == number] for number in _NUMBERS}
-    clauses = by_number.pop("clause")
-    return Pool([p for group in by_number.values() for p in group], by_number["many"], clauses)
+    def phrases(number: str) -> list[Phrase]:
+        texts = _entries(entry.get(prefix + number), style)
+        return [Phrase(*compiled([_marked(text)]), number, not _OWN_PLACE.search(text)) for text in texts]
+
+    many = phrases("many")
+    return Pool(phrases("mass") + phrases("one") + many, many, phrases("clause"))
 
 
 def _marked(text: str) -> str:
