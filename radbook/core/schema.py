@@ -19,19 +19,9 @@ from radbook.core.files import replacing
 from radbook.core.findings import FINDING, flaw
 
 __all__ = [
-    "CONTRACTS",
-    "ERRORS",
-    "INSTRUCTIONS",
-    "LABELS",
-    "PREDICTIONS",
-    "REPORTS",
-    "SCORES",
-    "Contract",
-    "check",
-    "check_reports",
-    "read_table",
-    "write_table",
-]
+    "CONTRACTS", "ERRORS", "INSTRUCTIONS", "LABELS", "PREDICTIONS", "REPORTS", "SCORES", "SPLITS", "STATUSES",
+    "Contract", "check", "check_reports", "read_table", "write_table",
+]  # fmt: skip
 
 SPLITS = ("train", "dev", "test")
 STATUSES = ("ok", "repaired", "failed")

@@ -10,9 +10,7 @@ from radbook.core.findings import finding, label_row
 from radbook.core.ontology import CATEGORIES, FINDINGS, read_resource
 from radbook.core.schema import LABELS
 
-__all__ = ["NOT_INDEXED", "curate"]
-
-NOT_INDEXED = "not indexed"
+__all__ = ["curate"]
 
 
 def curate(report_ids: list[str], mesh: list[str]) -> pd.DataFrame:
@@ -38,7 +36,7 @@ def curate(report_ids: list[str], mesh: list[str]) -> pd.DataFrame:
     for report_id, cell in zip(report_ids, mesh, strict=True):
         terms = [t.strip() for t in cell.split(";") if t.strip()]
         if not terms or any(t.lower() == "no indexing" for t in terms):
-            rows += [label_row(report_id, "curated", t, [], status="failed", note=NOT_INDEXED) for t in ("choice", "open")]
+            rows += [label_row(report_id, "curated", t, [], status="failed", note="not indexed") for t in ("choice", "open")]
             continue
         named: dict[str, str] = {}  # category or code -> the first term that names it
         for term in (t for t in terms if t.lower() != "normal"):

@@ -25,8 +25,8 @@ _OWN_PLACE = re.compile(r"\{(loc|at|sev)\}")
 _WEIGHT = re.compile(r"\s+\*(\d+)$")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# Compiles the entries of a list, in one style.
-Compile = Callable[[object], list[Node]]
+# Compiles the entries of a list, in one style; `marked` makes each evidence as a whole that marks none in itself.
+Compile = Callable[..., list[Node]]
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,6 @@ class Concept:
     def __init__(
         self, finding: Finding, entry: Mapping, style: str, compiled: Compile, places: Mapping, levels: Mapping
     ) -> None:
-        def marked(key: str) -> list[Node]:
-            return compiled([_marked(text) for text in _entries(entry.get(key), style)])
-
         severity = entry.get("severity")
         self.finding = finding
         self.id = finding.id
@@ -63,7 +60,7 @@ class Concept:
         self.device = self.region == "devices"
         self.standard = _pool(entry, "", style, compiled)
         self.idiom = _pool(entry, "idiom_", style, compiled)
-        self.negated = marked("negated")
+        self.negated = compiled(entry.get("negated"), marked=True)
         self.places = [at for group, share in entry.get("places", {}).items() for at in places[group] * int(share)]
         self.severity: list[list[Node]] = levels[severity] if severity else []
         self.adverbs: list[list[Node]] = levels.get(f"{severity}_adverb", levels["adverb"])
@@ -72,7 +69,7 @@ class Concept:
         self.acute: bool = entry.get("acute", False)
         self.causes = _entries(entry.get("causes"), style)
         self.either = _entries(entry.get("either"), style)
-        self.gone = marked("gone")
+        self.gone = compiled(entry.get("gone"), marked=True)
         self.opposite = compiled(entry.get("opposite"))
         self.quiet: bool = entry.get("quiet", False)
 
@@ -86,8 +83,9 @@ class Grammar:
         texts = {**_read("frames"), **_read("normal"), **_read("layouts")}
         slots: dict[str, list] = {name: [] for name in {**texts, **more["frames"]}}
 
-        def compiled(value: object) -> list[Node]:
-            return [parse(entry, slots.get) for entry in _entries(value, style)]
+        def compiled(value: object, *, marked: bool = False) -> list[Node]:
+            entries = _entries(value, style)
+            return [parse(f"<{e}>" if marked and "<" not in e else e, slots.get) for e in entries]
 
         for name, slot in slots.items():
             entries = _entries(texts.get(name), style)
@@ -175,11 +173,8 @@ def _of_style(value: object, style: str) -> object:
 def _pool(entry: Mapping, prefix: str, style: str, compiled: Compile) -> Pool:
     def phrases(number: str) -> list[Phrase]:
         texts = _entries(entry.get(prefix + number), style)
-        return [Phrase(*compiled([_marked(text)]), number, not _OWN_PLACE.search(text)) for text in texts]
+        nodes = zip(compiled(texts, marked=True), texts, strict=True)
+        return [Phrase(node, number, not _OWN_PLACE.search(text)) for node, text in nodes]
 
     many = phrases("many")
     return Pool(phrases("mass") + phrases("one") + many, many, phrases("clause"))
-
-
-def _marked(text: str) -> str:
-    return text if "<" in text else f"<{text}>"

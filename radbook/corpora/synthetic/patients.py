@@ -23,10 +23,6 @@ class Seen:
     change: str = ""
     cause: str = ""
 
-    @property
-    def device(self) -> bool:
-        return self.concept.device
-
 
 def plan_visits(grammar: Grammar, dice: Dice) -> list[list[Seen]]:
     """Plan the findings of each report of one patient."""
@@ -44,7 +40,7 @@ def plan_visits(grammar: Grammar, dice: Dice) -> list[list[Seen]]:
     now = [_seen(grammar.concepts[name], dice) for name in dict.fromkeys(names)]
     for seen in now:
         if seen.presence == "present" and dice.happens("compared"):
-            changes = dice.chances["changes"][: 4 if seen.device else None]
+            changes = dice.chances["changes"][: 4 if seen.concept.device else None]
             seen.change = dice.pick(changes) if seen.concept.acute else "stable"
     if dice.happens("gone"):
         now.append(_gone(grammar, dice))
@@ -91,7 +87,7 @@ def _gone(grammar: Grammar, dice: Dice) -> Seen:
     while dice.chances["gone_more"] and concept.device and not concept.gone:
         concept = grammar.concepts[dice.draw(grammar.tables["devices"])]
     seen = _seen(concept, dice, hedged=0)
-    seen.change = "removed" if seen.device else "resolved"
+    seen.change = "removed" if seen.concept.device else "resolved"
     return seen
 
 
@@ -101,8 +97,8 @@ def _later(seen: Seen, dice: Dice) -> list[Seen]:
     if change == "forgotten":
         return []
     if change == "gone":
-        change = "removed" if seen.device else "resolved"
-    elif seen.device and change != "stable":
+        change = "removed" if seen.concept.device else "resolved"
+    elif seen.concept.device and change != "stable":
         change = ""
     level = {"improved": max(0, seen.level - 1), "worse": min(3, seen.level + 1)}.get(change, seen.level)
     presence = "present" if change in ("stable", "improved", "worse") else seen.presence

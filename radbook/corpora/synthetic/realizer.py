@@ -85,13 +85,13 @@ class Dictation:
         clause = number == "clause"
         if concept.either and not clause and dice.happens("either"):
             text += self._or(self._other(seen, concept.either), "either_link", seen.presence)
-        if not change and not clause and not seen.device and dice.happens("prefix"):
+        if not change and not clause and not concept.device and dice.happens("prefix"):
             statement = self.say("prefix") + " " + text
         elif clause:
             statement = text + (f", {self.say('as_before')}" if change == "stable" else "")
         else:
             frame = change or "present"
-            frame += "_device" if seen.device and frame in ("present", "stable") else ""
+            frame += "_device" if concept.device and frame in ("present", "stable") else ""
             statement = self.framed(frame, [(text, number)], article=seen.side != "both")
         if seen.cause:
             return statement + self.because(seen)

@@ -100,7 +100,7 @@ def _together(dictation: Dictation, seen: Sequence[Seen]) -> list[str]:
                 out.append(text + dictation.say("clause_join") + dictation.mention(second)[0] + tail)
                 continue
             joined = text + dictation.say("join") + dictation.mention(second)[0]
-            frame = "present_device" if first.device or second.device else "present"
+            frame = "present_device" if first.concept.device or second.concept.device else "present"
             out.append(dictation.framed(frame, [(joined, "many" if " and " in joined else number)]) + tail)
         else:
             out.append(dictation.state(first))
@@ -177,7 +177,7 @@ def _fate(seen: Seen) -> str:
         return seen.change
     if seen.presence == "uncertain":
         return "uncertain"
-    if seen.device and seen.change in ("", "stable"):
+    if seen.concept.device and seen.change in ("", "stable"):
         return "stable_device" if seen.change else "device"
     return seen.change or "present"
 
