@@ -104,7 +104,12 @@ def check(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
     frame = frame[list(contract.columns)]
     _to_arrow(frame, contract)
     if contract.columns.get("findings") == _FINDINGS:
-        _check_findings(frame, contract.name)
+        # Arrow drops a key it does not know and fills one that is lacking: a misspelled presence would vanish from the scores.
+        for row, (report, findings) in enumerate(zip(frame["report_id"], frame["findings"], strict=True)):
+            for wrong in filter(None, map(flaw, findings)):
+                raise RadbookError(
+                    f"table {contract.name}, column findings: row {row} (report {report!r}) holds {wrong}"
+                )
     for column, allowed in contract.allowed.items():
         bad = ~frame[column].isin(allowed)
         if bad.any():
@@ -168,14 +173,6 @@ def read_table(path: str | Path, contract: Contract) -> pd.DataFrame:
         raise RadbookError(
             f"{path} cannot be used: {reason}; delete it and run the chapter that writes the {contract.name} table again"
         ) from None
-
-
-def _check_findings(frame: pd.DataFrame, table: str) -> None:
-    # Arrow drops a key it does not know and fills one that is lacking: a misspelled presence would vanish from every score.
-    for row, findings in enumerate(frame["findings"]):
-        for wrong in filter(None, map(flaw, findings)):
-            report = frame["report_id"].iloc[row]
-            raise RadbookError(f"table {table}, column findings: row {row} (report {report!r}) holds {wrong}")
 
 
 def _to_arrow(frame: pd.DataFrame, contract: Contract) -> pa.Table:

@@ -57,7 +57,8 @@ def read_openi(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     path = Path(path)
     name = path.name.lower()
     if path.is_dir():
-        frame = pd.DataFrame(_from_folder(path))
+        files = [file for file in path.rglob("*") if file.suffix.lower() == ".xml" and file.is_file()]
+        frame = pd.DataFrame([_from_xml(file.read_bytes(), str(file)) for file in files])
     elif not path.exists():
         raise RadbookError(f"{path} does not exist: give Open-i's reports as CSV, folder of XML files, or .tgz")
     elif name.endswith((".tgz", ".tar.gz")):
@@ -83,12 +84,6 @@ def read_openi(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         }
     )
     return reports, curate(ids, frame["MeSH"].tolist())
-
-
-def _from_folder(folder: Path) -> Iterator[dict[str, str]]:
-    for file in folder.rglob("*"):
-        if file.suffix.lower() == ".xml" and file.is_file():
-            yield _from_xml(file.read_bytes(), str(file))
 
 
 def _from_archive(path: Path) -> Iterator[dict[str, str]]:

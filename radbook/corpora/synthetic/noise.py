@@ -70,7 +70,9 @@ def _masked(text: str, dice: Dice, masks: Mapping[str, float]) -> str:
     text = _any_of(tuple(masks)).sub(lambda m: "XXXX" if dice.random() < masks[m[0].lower()] else m[0], text)
     if dice.happens("masked_word"):
         word = _word(text, dice)
-        if word and not _TURNS.match(word[0]) and not _in_evidence(text, word.start()):
+        marks = re.findall("[\ue000-\uf8ff]", text[: word.start()]) if word else []
+        within_evidence = marks and marks[-1] != "\uf8ff"
+        if word and not _TURNS.match(word[0]) and not within_evidence:
             text = text[: word.start()] + "XXXX" + text[word.end() :]
     return text
 
@@ -82,11 +84,6 @@ def _any_of(words: tuple[str, ...]) -> re.Pattern:
 
 def _word(text: str, dice: Dice) -> re.Match | None:
     return _WORD.search(text, int(dice.random() * len(text))) if text else None
-
-
-def _in_evidence(text: str, at: int) -> bool:
-    marks = re.findall("[\ue000-\uf8ff]", text[:at])
-    return bool(marks) and marks[-1] != "\uf8ff"
 
 
 def _typo(text: str, dice: Dice) -> str:
