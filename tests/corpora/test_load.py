@@ -52,6 +52,7 @@ def test_synthetic_through_the_one_door():
     check(curated, LABELS)
     assert len(reports) == 30
     assert len(curated) == 60
+    assert (reports["split"] == "test").mean() > 0.35
     assert reports.groupby("patient_id")["split"].nunique().max() == 1
 
 
