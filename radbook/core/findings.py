@@ -26,16 +26,10 @@ class Presence(StrEnum):
 STRENGTH = {presence: rank for rank, presence in enumerate(reversed(Presence))}
 
 FINDING = pa.struct(
-    [
-        ("code", pa.string()),
-        ("presence", pa.string()),
-        ("phrase", pa.string()),
-        ("start", pa.int64()),
-        ("end", pa.int64()),
-        ("rule", pa.string()),
-    ]
+    dict.fromkeys(("code", "presence", "phrase"), pa.string())
+    | dict.fromkeys(("start", "end"), pa.int64())
+    | {"rule": pa.string()}
 )
-_KEYS = frozenset(FINDING.names)
 
 
 def finding(
@@ -70,7 +64,7 @@ def flaw(entry: object) -> str:
     """
     if not isinstance(entry, dict):
         return f"{entry!r:.60}, which is no finding: build it with finding(code, presence)"
-    if not entry.keys() <= _KEYS:
+    if not entry.keys() <= set(FINDING.names):
         unknown = ", ".join(str(key) for key in entry if key not in FINDING.names)
         return f"a finding with the unknown keys {unknown}: its keys are {', '.join(FINDING.names)}"
     if not isinstance(entry.get("code"), str):

@@ -6,7 +6,6 @@ and one code everywhere.
 
 import csv
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 
 __all__ = ["CATEGORIES", "FINDINGS", "NORMAL", "Finding", "read_resource"]
@@ -49,10 +48,7 @@ def read_resource(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(line for line in lines if line and not line.startswith("#")))
 
 
-@cache
-def _findings() -> dict[str, Finding]:
-    rows = read_resource("findings.csv")
-    return {r["finding"]: Finding(r["finding"], r["name"], r["category"] or None, r["icd10"] or None) for r in rows}
-
-
-FINDINGS = _findings()
+FINDINGS = {
+    row["finding"]: Finding(row["finding"], row["name"], row["category"] or None, row["icd10"] or None)
+    for row in read_resource("findings.csv")
+}

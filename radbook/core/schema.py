@@ -5,7 +5,8 @@ A `Contract` names every column with its pandas kind and the key that must be un
 all or nothing, so that a killed process never leaves half a table.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,19 +19,9 @@ from radbook.core.files import replacing
 from radbook.core.findings import FINDING, flaw
 
 __all__ = [
-    "CONTRACTS",
-    "ERRORS",
-    "INSTRUCTIONS",
-    "LABELS",
-    "PREDICTIONS",
-    "REPORTS",
-    "SCORES",
-    "Contract",
-    "check",
-    "check_reports",
-    "read_table",
-    "write_table",
-]
+    "CONTRACTS", "ERRORS", "INSTRUCTIONS", "LABELS", "PREDICTIONS", "REPORTS", "SCORES", "SPLITS", "STATUSES",
+    "Contract", "check", "check_reports", "read_table", "write_table",
+]  # fmt: skip
 
 SPLITS = ("train", "dev", "test")
 STATUSES = ("ok", "repaired", "failed")
@@ -45,66 +36,45 @@ class Contract:
     key: tuple[str, ...]
     allowed: Mapping[str, tuple[str, ...]]
 
-    @property
-    def schema(self) -> pa.Schema:
-        return pa.schema(list(self.columns.items()))
-
 
 _TEXT = pa.string()
-_LABEL_COLUMNS = {
-    "report_id": _TEXT,
-    "source": _TEXT,
-    "task": _TEXT,
-    "findings": pa.list_(FINDING),
-    "status": _TEXT,
-    "note": _TEXT,
-}
+_FINDINGS = pa.list_(FINDING)
+_MAY_LACK = ("value", "low", "high", "reply", "note")
+_MISFIT = (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError)
 
 REPORTS = Contract(
     "reports",
-    {c: _TEXT for c in ("report_id", "patient_id", "text", "findings", "impression", "split", "corpus")},
+    dict.fromkeys(("report_id", "patient_id", "text", "findings", "impression", "split", "corpus"), _TEXT),
     ("report_id",),
     {"split": SPLITS},
 )
+_TO_LABEL = Contract("reports", dict.fromkeys(("report_id", "text"), _TEXT), ("report_id",), {})
+_LABEL_COLUMNS = dict.fromkeys(("report_id", "source", "task", "findings", "status", "note"), _TEXT)
+_LABEL_COLUMNS["findings"] = _FINDINGS
 LABELS = Contract("labels", _LABEL_COLUMNS, ("report_id", "source", "task"), {"status": STATUSES})
 PREDICTIONS = Contract("predictions", {**_LABEL_COLUMNS, "reply": _TEXT}, LABELS.key, LABELS.allowed)
 INSTRUCTIONS = Contract(
     "instructions",
-    {
-        "report_id": _TEXT,
-        "task": _TEXT,
-        "source": _TEXT,
-        "prompt": _TEXT,
-        "completion": _TEXT,
-        "prompt_tokens": pa.int64(),
-        "completion_tokens": pa.int64(),
-    },
+    dict.fromkeys(("report_id", "task", "source", "prompt", "completion"), _TEXT)
+    | dict.fromkeys(("prompt_tokens", "completion_tokens"), pa.int64()),
     ("report_id", "task"),
     {},
 )
 SCORES = Contract(
     "scores",
-    {
-        **{c: _TEXT for c in ("task", "source", "reference", "policy", "label", "metric")},
-        **{c: pa.float64() for c in ("value", "low", "high")},
-        **{c: pa.int64() for c in ("n_reports", "n_patients", "n_positive")},
-    },
+    dict.fromkeys(("task", "source", "reference", "policy", "label", "metric"), _TEXT)
+    | dict.fromkeys(("value", "low", "high"), pa.float64())
+    | dict.fromkeys(("n_reports", "n_patients", "n_positive"), pa.int64()),
     ("task", "source", "reference", "policy", "label", "metric"),
     {},
 )
 # One row per wrong decision; no wording of a report, so that the table may leave the house where the reports may not.
 ERRORS = Contract(
     "errors",
-    {
-        **{c: _TEXT for c in ("report_id", "task", "code", "source", "kind", "curated", "predicted", "status", "fate")},
-        **{c: pa.bool_() for c in ("negation", "hedge", "comparison", "device", "rare_word", "long_report")},
-    },
+    dict.fromkeys(("report_id", "task", "code", "source", "kind", "curated", "predicted", "status", "fate"), _TEXT)
+    | dict.fromkeys(("negation", "hedge", "comparison", "device", "rare_word", "long_report"), pa.bool_()),
     ("report_id", "task", "code", "source"),
-    {
-        "status": STATUSES,
-        "kind": ("miss", "invention"),
-        "fate": ("corrected", "shared", "added"),
-    },
+    {"status": STATUSES, "kind": ("miss", "invention"), "fate": ("corrected", "shared", "added")},
 )
 CONTRACTS = {c.name: c for c in (REPORTS, LABELS, PREDICTIONS, INSTRUCTIONS, SCORES, ERRORS)}
 
@@ -133,8 +103,13 @@ def check(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
         raise RadbookError(f"table {contract.name} has columns it does not know: {', '.join(map(str, unknown))}")
     frame = frame[list(contract.columns)]
     _to_arrow(frame, contract)
-    if contract.columns.get("findings") == pa.list_(FINDING):
-        _check_findings(frame, contract)
+    if contract.columns.get("findings") == _FINDINGS:
+        # Arrow drops a key it does not know and fills one that is lacking: a misspelled presence would vanish from the scores.
+        for row, (report, findings) in enumerate(zip(frame["report_id"], frame["findings"], strict=True)):
+            for wrong in filter(None, map(flaw, findings)):
+                raise RadbookError(
+                    f"table {contract.name}, column findings: row {row} (report {report!r}) holds {wrong}"
+                )
     for column, allowed in contract.allowed.items():
         bad = ~frame[column].isin(allowed)
         if bad.any():
@@ -147,7 +122,7 @@ def check(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
     if twice.any():
         row = frame[twice].iloc[0]
         key = ", ".join(f"{k}={row[k]!r}" for k in contract.key)
-        raise RadbookError(f"table {contract.name} has the key {key} twice")
+        raise RadbookError(f"table {contract.name} has the key {key} twice (again in row {twice.to_numpy().argmax()})")
     return frame
 
 
@@ -161,19 +136,10 @@ def check_reports(reports: pd.DataFrame) -> None:
         ...
     radbook.core.errors.RadbookError: table reports, column report_id: row 0 holds 7 (expected string): use astype(str)
     """
-    lacking = [c for c in ("report_id", "text") if c not in reports]
-    if lacking:
-        raise RadbookError(f"table reports lacks the columns {', '.join(lacking)}")
-    ids, _ = (_column(reports, name, _TEXT, "reports") for name in ("report_id", "text"))
-    if ids.null_count:
-        raise RadbookError(f"table reports, column report_id: row {_first_null(ids)} has no value: give every report an id")
-    twice = reports["report_id"].duplicated().to_numpy()
-    if twice.any():
-        row = twice.argmax()
-        raise RadbookError(
-            f"table reports has the report_id {ids[row].as_py()!r} twice (again in row {row}): keep one of them, or give "
-            "the other an id of its own"
-        )
+    given = reports.filter(items=list(_TO_LABEL.columns))
+    if "text" in given:
+        given = given.assign(text=given["text"].astype(object).fillna(""))
+    check(given, _TO_LABEL)
 
 
 def write_table(frame: pd.DataFrame, path: str | Path, contract: Contract) -> Path:
@@ -199,8 +165,8 @@ def read_table(path: str | Path, contract: Contract) -> pd.DataFrame:
     try:
         table = pq.read_table(path)
         frame = table.to_pandas()
-        if any(field.name == "findings" and _holds_findings(field.type) for field in table.schema):
-            frame["findings"] = [[_plain(f) for f in row] for row in frame["findings"]]
+        if contract.columns.get("findings") == _FINDINGS and "findings" in frame:
+            frame["findings"] = table["findings"].to_pylist()  # pandas would turn missing offsets into NaN
         return check(frame, contract)
     except (OSError, pa.ArrowException, RadbookError) as error:
         reason = str(error).strip().partition("\n")[0]
@@ -209,55 +175,30 @@ def read_table(path: str | Path, contract: Contract) -> pd.DataFrame:
         ) from None
 
 
-def _holds_findings(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)
-
-
-def _plain(entry: Mapping) -> dict[str, object]:
-    # Arrow hands missing integers back as NaN when a column holds both; offsets are integers or None.
-    return {k: (None if v is None or v != v else int(v) if k in ("start", "end") else v) for k, v in entry.items()}
-
-
-def _check_findings(frame: pd.DataFrame, contract: Contract) -> None:
-    # Arrow drops a key it does not know and fills one that is lacking: a misspelled presence would vanish from every score.
-    for row, findings in enumerate(frame["findings"]):
-        for wrong in filter(None, map(flaw, findings)):
-            report = frame["report_id"].iloc[row]
-            raise RadbookError(f"table {contract.name}, column findings: row {row} (report {report!r}) holds {wrong}")
-
-
 def _to_arrow(frame: pd.DataFrame, contract: Contract) -> pa.Table:
-    columns = [_column(frame, name, kind, contract.name) for name, kind in contract.columns.items()]
-    for name, values in zip(contract.columns, columns, strict=True):
-        if values.null_count and name not in ("value", "low", "high", "reply", "note"):
-            raise RadbookError(f"table {contract.name}, column {name}: row {_first_null(values)} has no value")
-    return pa.table(columns, schema=contract.schema)
+    columns = []
+    for name, kind in contract.columns.items():
+        where = f"table {contract.name}, column {name}: row"
+        values = _column(frame[name].tolist(), kind, where)
+        if values.null_count and name not in _MAY_LACK:
+            raise RadbookError(f"{where} {values.is_null().index(True)} has no value")
+        columns.append(values)
+    return pa.table(columns, names=list(contract.columns))
 
 
-def _first_null(values: pa.Array) -> int:
-    return values.is_null().index(True).as_py()
-
-
-def _column(frame: pd.DataFrame, name: str, kind: pa.DataType, table: str) -> pa.Array:
-    values = frame[name].tolist()
-    try:
+def _column(values: list, kind: pa.DataType, where: str) -> pa.Array:
+    with suppress(*_MISFIT):
         return pa.array(values, type=kind, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
-        row, value, error = next(_misfits(values, kind))
-    where = f"table {table}, column {name}: row {row}"
-    if isinstance(error, UnicodeEncodeError):
-        raise RadbookError(
-            f"{where} holds half of a character ({error.object[error.start]!r}), which UTF-8 cannot write: read the file "
-            "in its own encoding, or drop it with .encode('utf-8', 'ignore').decode()"
-        )
-    if kind == _TEXT:
-        raise RadbookError(f"{where} holds {value!r:.60} (expected {kind}): use astype(str)")
-    raise RadbookError(f"{where}: {error} (expected {kind})")
-
-
-def _misfits(values: list, kind: pa.DataType) -> Iterator[tuple[int, object, Exception]]:
+    # Arrow names no row: the first value that does not fit alone is the one.
     for row, value in enumerate(values):
         try:
             pa.array([value], type=kind, from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
-            yield row, value, error
+        except UnicodeEncodeError as error:
+            raise RadbookError(
+                f"{where} {row} holds half of a character ({error.object[error.start]!r}), which UTF-8 cannot write: read "
+                "the file in its own encoding, or drop it with .encode('utf-8', 'ignore').decode()"
+            ) from None
+        except _MISFIT as error:
+            if kind == _TEXT:
+                raise RadbookError(f"{where} {row} holds {value!r:.60} (expected {kind}): use astype(str)") from None
+            raise RadbookError(f"{where} {row}: {error} (expected {kind})") from None

@@ -1,13 +1,12 @@
 """Corpora: reports and their curated labels, whatever they come from, as the same two tables."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 
 from radbook.core.errors import RadbookError, choose, did_you_mean
 from radbook.core.schema import LABELS, REPORTS, check
-from radbook.corpora.openi import ARCHIVE_URL, download_openi, read_openi
+from radbook.corpora.openi import ARCHIVE_URL, read_openi
 from radbook.corpora.splits import assign_splits
 from radbook.corpora.synthetic import generate_reports
 from radbook.corpora.table import read_table_corpus
@@ -18,11 +17,13 @@ SHARING = {"synthetic": "open", "openi": "open", "table": "private"}
 """The sharing class of each corpus: "open" text may be shown, "private" text never leaves the machine."""
 
 _OPTIONS = {
-    "synthetic": {"style"},
-    "openi": {"download"},
-    "table": {
-        "text_column", "id_column", "patient_column", "findings_column", "impression_column", "label_column",
-    },
+    "synthetic": ["style"],
+    "openi": [],
+    "table": [f"{use}_column" for use in ("text", "id", "patient", "findings", "impression", "label")],
+}
+_NEEDED = {
+    "openi": f"the CSV form, a folder of XML files, or the archive that is at {ARCHIVE_URL}",
+    "table": "the CSV or Parquet file with your reports",
 }
 
 
@@ -54,7 +55,6 @@ def load_corpus(
         Expected shares of the patients; see `assign_splits`.
     **options
         "synthetic": style ("cohort" or "general").
-        "openi": download (True fetches the archive if it is not there; see `download_openi`).
         "table": the column mapping of `read_table_corpus`.
 
     Returns
@@ -81,47 +81,25 @@ def load_corpus(
         if option not in _OPTIONS[name]:
             known = sorted(_OPTIONS[name])
             raise RadbookError(
-                f"corpus {name} has no option {option!r}; it has: {', '.join(known)}{did_you_mean(option, known)}"
+                f"corpus {name} has no option {option!r}; it has: {', '.join(known) or 'none'}{did_you_mean(option, known)}"
             )
     if n_reports is not None and n_reports < 0:
         raise RadbookError(f"n_reports is {n_reports}: give a number of reports, or 0 for all")
-    split = {"seed": seed, "test_fraction": test_fraction, "dev_fraction": dev_fraction}
     if name == "synthetic":
         if path:
             raise RadbookError(f"corpus synthetic is generated and reads no file: leave path {str(path)!r} out")
         if not n_reports:
             raise RadbookError("corpus synthetic needs n_reports: how many reports to generate, at least 1")
         reports, curated = generate_reports(n_reports, style=options.get("style", "cohort"), seed=seed)
-        reports = reports.assign(split=assign_splits(reports["patient_id"], **split))
-    elif name == "openi":
-        reports, curated = read_openi(_openi_path(path, **options), **split)
     else:
         if not path:
-            raise RadbookError("corpus table needs a path: the CSV or Parquet file with your reports")
-        reports, curated = read_table_corpus(path, **options, **split)
-    if name != "synthetic":
-        n_available = len(reports)
-        if n_reports and n_reports < n_available:
-            reports, curated = _draw(reports, curated, n_reports, seed)
-        reports.attrs["n_available"] = n_available
+            raise RadbookError(f"corpus {name} needs a path: {_NEEDED[name]}")
+        read = read_openi if name == "openi" else read_table_corpus
+        reports, curated = read(path, **options)
+        reports.attrs["n_available"] = len(reports)
+        if n_reports and n_reports < len(reports):
+            reports = reports.sample(n_reports, random_state=seed).sort_index().reset_index(drop=True)
+            curated = curated[curated["report_id"].isin(reports["report_id"])].reset_index(drop=True)
+    splits = assign_splits(reports["patient_id"], seed=seed, test_fraction=test_fraction, dev_fraction=dev_fraction)
+    reports = reports.assign(split=splits, corpus=name)
     return check(reports, REPORTS), check(curated, LABELS)
-
-
-def _openi_path(path: str | Path | None, *, download: bool = False) -> Path:
-    if download:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return download_openi(path or cache / "radbook" / "NLMCXR_reports.tgz")
-    if not path:
-        raise RadbookError(
-            "corpus openi needs a path: the CSV form, a folder of XML files, or NLMCXR_reports.tgz "
-            f"(from {ARCHIVE_URL}, or give download=True to fetch it)"
-        )
-    return Path(path)
-
-
-def _draw(
-    reports: pd.DataFrame, curated: pd.DataFrame, n_reports: int, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    drawn = reports.sample(n_reports, random_state=seed).sort_index().reset_index(drop=True)
-    kept = curated[curated["report_id"].isin(drawn["report_id"])].reset_index(drop=True)
-    return drawn, kept

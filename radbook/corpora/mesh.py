@@ -10,9 +10,7 @@ from radbook.core.findings import finding, label_row
 from radbook.core.ontology import CATEGORIES, FINDINGS, read_resource
 from radbook.core.schema import LABELS
 
-__all__ = ["NOT_INDEXED", "curate"]
-
-NOT_INDEXED = "not indexed"
+__all__ = ["curate"]
 
 
 def curate(report_ids: list[str], mesh: list[str]) -> pd.DataFrame:
@@ -21,22 +19,11 @@ def curate(report_ids: list[str], mesh: list[str]) -> pd.DataFrame:
     The 13 categories follow `resources/mesh13.csv`, the ICD-10-CM codes `resources/mesh_findings.csv`.
     "normal" means no finding; a report that nobody coded ("No Indexing" or no term) fails with the note "not indexed".
 
-    Parameters
-    ----------
-    report_ids
-        One id per report.
-    mesh
-        The terms of each report, separated by ";", each a heading with qualifiers: "Opacity/lung/base/left".
+    Each cell of `mesh` holds headings with qualifiers, separated by ";": "Opacity/lung/base/left".
+    The source of the table is "curated", and `rule` is the term that a finding comes from; its `attrs` count the headings
+    of terms that stand for no finding of ours ("unmapped_terms") or for one that ICD-10-CM has no code for
+    ("uncoded_terms").
 
-    Returns
-    -------
-    pandas.DataFrame
-        A `labels` table with source "curated"; `rule` is the term that a finding comes from.
-        `attrs["unmapped_terms"]` counts the headings of terms that stand for no finding of ours, and
-        `attrs["uncoded_terms"]` those of findings that ICD-10-CM has no code for.
-
-    Examples
-    --------
     >>> table = curate(["CXR1"], ["Cardiomegaly/mild;Aorta/tortuous;Nipple Shadow"])
     >>> [[f["code"] for f in row] for row in table["findings"]]
     [['Cardiomegaly'], ['I51.7', 'I77.1']]
@@ -49,7 +36,7 @@ def curate(report_ids: list[str], mesh: list[str]) -> pd.DataFrame:
     for report_id, cell in zip(report_ids, mesh, strict=True):
         terms = [t.strip() for t in cell.split(";") if t.strip()]
         if not terms or any(t.lower() == "no indexing" for t in terms):
-            rows += [label_row(report_id, "curated", t, [], status="failed", note=NOT_INDEXED) for t in ("choice", "open")]
+            rows += [label_row(report_id, "curated", t, [], status="failed", note="not indexed") for t in ("choice", "open")]
             continue
         named: dict[str, str] = {}  # category or code -> the first term that names it
         for term in (t for t in terms if t.lower() != "normal"):
@@ -69,14 +56,10 @@ def curate(report_ids: list[str], mesh: list[str]) -> pd.DataFrame:
     return curated
 
 
-@cache
-def _rules(resource: str) -> dict[str, list[tuple[re.Pattern, dict[str, str]]]]:
-    rules: dict[str, list[tuple[re.Pattern, dict[str, str]]]] = {}
-    for row in read_resource(resource):
-        rules.setdefault(row["heading"], []).append((re.compile(row["qualifiers"]), row))
-    return rules
+_rules = cache(read_resource)
 
 
 @cache
 def _matching(resource: str, column: str, heading: str, qualifiers: str) -> list[str]:
-    return [row[column] for pattern, row in _rules(resource).get(heading, ()) if pattern.search(qualifiers)]
+    rows = (row for row in _rules(resource) if row["heading"] == heading)
+    return [row[column] for row in rows if re.search(row["qualifiers"], qualifiers)]

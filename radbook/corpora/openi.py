@@ -2,17 +2,13 @@
 
 The collection comes as the NLM's archive `NLMCXR_reports.tgz`, as a folder of its XML files, or in its widely used CSV
 form.
-It is licensed CC BY-NC-ND 4.0 and no part of this project: it is read from the user's disk, or downloaded on request.
+It is licensed CC BY-NC-ND 4.0 and no part of this project: it is read from the user's disk.
 """
 
 import gzip
-import hashlib
-import http.client
 import io
-import os
 import re
 import tarfile
-import urllib.request
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,10 +21,9 @@ from defusedxml.ElementTree import fromstring
 from radbook.core.errors import RadbookError
 from radbook.corpora.mesh import curate
 from radbook.corpora.sections import compose_text
-from radbook.corpora.splits import assign_splits
 from radbook.corpora.tabular import read_columns, row_ids
 
-__all__ = ["ARCHIVE_SHA256", "ARCHIVE_URL", "download_openi", "read_openi"]
+__all__ = ["ARCHIVE_SHA256", "ARCHIVE_URL", "read_openi"]
 
 ARCHIVE_URL = "https://openi.nlm.nih.gov/imgs/collections/NLMCXR_reports.tgz"
 ARCHIVE_SHA256 = "8fb6de7eec73d8c3665067ad4bb003ccd57f971ae316d2642e1627ac7268667a"
@@ -36,13 +31,10 @@ ARCHIVE_SHA256 = "8fb6de7eec73d8c3665067ad4bb003ccd57f971ae316d2642e1627ac726866
 _COLUMNS = ("uid", "MeSH", "indication", "comparison", "findings", "impression")
 _LARGEST_XML = 2_000_000
 _LARGEST_ARCHIVE = 300_000_000
-_LARGEST_DOWNLOAD = 200_000_000
 
 
-def read_openi(
-    path: str | Path, *, seed: int = 0, test_fraction: float = 0.2, dev_fraction: float = 0.1
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the collection and its curated labels.
+def read_openi(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the collection and its curated labels; `load_corpus` adds the split.
 
     Every report is kept, also one without findings and impression.
     The collection has one report per patient and names no patients, so `patient_id` is the report id.
@@ -51,8 +43,6 @@ def read_openi(
     ----------
     path
         The CSV form, a folder of XML files, or a `.tgz` of them (read in memory, never unpacked to disk).
-    seed, test_fraction, dev_fraction
-        See `assign_splits`.
 
     Returns
     -------
@@ -67,7 +57,8 @@ def read_openi(
     path = Path(path)
     name = path.name.lower()
     if path.is_dir():
-        frame = pd.DataFrame(_from_folder(path))
+        files = [file for file in path.rglob("*") if file.suffix.lower() == ".xml" and file.is_file()]
+        frame = pd.DataFrame([_from_xml(file.read_bytes(), str(file)) for file in files])
     elif not path.exists():
         raise RadbookError(f"{path} does not exist: give Open-i's reports as CSV, folder of XML files, or .tgz")
     elif name.endswith((".tgz", ".tar.gz")):
@@ -92,64 +83,7 @@ def read_openi(
             "impression": [text.strip() for text in frame["impression"]],
         }
     )
-    splits = assign_splits(ids, seed=seed, test_fraction=test_fraction, dev_fraction=dev_fraction)
-    return reports.assign(split=splits, corpus="openi"), curate(ids, frame["MeSH"].tolist())
-
-
-def download_openi(target: str | Path) -> Path:
-    """Download the archive of reports from the NLM, check its SHA-256, and put it in place all at once.
-
-    Parameters
-    ----------
-    target
-        The file to write, or a folder to write `NLMCXR_reports.tgz` into.
-        A file there that has the right checksum is used as it is.
-
-    Returns
-    -------
-    pathlib.Path
-        The archive.
-
-    Raises
-    ------
-    RadbookError
-        Where the server cannot be reached or sends something else.
-    """
-    target = Path(target)
-    if target.is_dir() or not target.suffix:
-        target = target / "NLMCXR_reports.tgz"
-    if target.exists() and hashlib.sha256(target.read_bytes()).hexdigest() == ARCHIVE_SHA256:
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    digest, done = hashlib.sha256(), 0
-    try:
-        with urllib.request.urlopen(ARCHIVE_URL, timeout=60) as answer, partial.open("wb") as file:
-            while chunk := answer.read(1 << 18):
-                done += len(chunk)
-                if done > _LARGEST_DOWNLOAD:
-                    raise RadbookError(f"{ARCHIVE_URL} sends more than {_LARGEST_DOWNLOAD} bytes: not the archive")
-                digest.update(chunk)
-                file.write(chunk)
-        if digest.hexdigest() != ARCHIVE_SHA256:
-            raise RadbookError(
-                f"{ARCHIVE_URL}: the {done} bytes received have SHA-256 {digest.hexdigest()}, not {ARCHIVE_SHA256}; "
-                "try again, and if it stays so, the archive has changed"
-            )
-        os.replace(partial, target)
-    except (OSError, http.client.HTTPException) as error:
-        raise RadbookError(f"{ARCHIVE_URL} could not be downloaded: {error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
-    return target
-
-
-def _from_folder(folder: Path) -> Iterator[dict[str, str]]:
-    for file in folder.rglob("*"):
-        if file.suffix.lower() == ".xml" and file.is_file():
-            if file.stat().st_size > _LARGEST_XML:
-                raise RadbookError(f"{file} is larger than {_LARGEST_XML} bytes: no report of Open-i is")
-            yield _from_xml(file.read_bytes(), str(file))
+    return reports, curate(ids, frame["MeSH"].tolist())
 
 
 def _from_archive(path: Path) -> Iterator[dict[str, str]]:
@@ -159,22 +93,23 @@ def _from_archive(path: Path) -> Iterator[dict[str, str]]:
         with gzip.open(path) as file:
             unpacked = file.read(_LARGEST_ARCHIVE + 1)
     except (EOFError, OSError, zlib.error) as error:
-        raise RadbookError(f"{path} is no intact gzip file: {error}") from None
+        raise RadbookError(
+            f"{path} is no intact gzip file: {error}; the NLM's archive, {ARCHIVE_URL}, has the SHA-256 {ARCHIVE_SHA256}"
+        ) from None
     if len(unpacked) > _LARGEST_ARCHIVE:
         raise RadbookError(f"{path} unpacks to more than {_LARGEST_ARCHIVE} bytes: not the archive of Open-i")
     try:
         with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
             for member in archive:
-                if not member.isfile() or not member.name.lower().endswith(".xml"):
-                    continue
-                if member.size > _LARGEST_XML:
-                    raise RadbookError(f"{path}: {member.name} is larger than {_LARGEST_XML} bytes")
-                yield _from_xml(archive.extractfile(member).read(), f"{path}: {member.name}")
+                if member.isfile() and member.name.lower().endswith(".xml"):
+                    yield _from_xml(archive.extractfile(member).read(), f"{path}: {member.name}")
     except tarfile.TarError as error:
         raise RadbookError(f"{path} cannot be read as a tar archive: {error}") from None
 
 
 def _from_xml(raw: bytes, source: str) -> dict[str, str]:
+    if len(raw) > _LARGEST_XML:
+        raise RadbookError(f"{source} is larger than {_LARGEST_XML} bytes: no report of Open-i is")
     try:
         root = fromstring(raw, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:

@@ -6,23 +6,23 @@ The headers stand in `resources/section_headers.yaml`.
 """
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import yaml
 
-__all__ = ["Section", "body_of", "body_spans", "compose_text", "correction_spans", "is_empty", "report_body", "split_sections"]
+__all__ = ["Section", "body_spans", "compose_text", "correction_spans", "report_body", "split_sections"]
 
 _CORRECTIONS = ("addend", "correct", "amended", "revised")
 _CONTEXT = ("indication", "history", "comparison", "technique")
+_CONTENT = re.compile(r"\S(?:.*\S)?", re.DOTALL)
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _SMALL = re.compile(r"\s{0,40}[a-z]")
 _LINE_END = re.compile(r"\n[ \t\r]*\n|\.[ \t\r]*\n(?=[ \t]*[A-Z])")
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """One section: its name (lower case, "" for none) and where its content lies, without the header.
 
     An addendum or a correction `corrects`: what it says holds against the rest of the report.
@@ -97,23 +97,19 @@ def _header_pattern() -> re.Pattern:
 
 
 def _add(sections: list[Section], text: str, name: str, start: int, end: int, corrects: bool) -> None:
-    start, end = _trim(text, start, end)
-    if start == end:
+    content = _CONTENT.search(text, start, end)
+    if content is None:
         return
+    start, end = content.span()
     # A comparison is one line; where a stop ends it, the next line is the body of a note that heads nothing else.
     ends = _LINE_END if name == "comparison" else _BLANK_LINE
     blank = ends.search(text, start, end) if name in _CONTEXT else None
     if blank is None:
         sections.append(Section(name, start, end, corrects))
         return
-    sections.append(Section(name, *_trim(text, start, blank.start() + (text[blank.start()] == "."))))
-    sections.append(Section("", *_trim(text, blank.end(), end)))
-
-
-def _trim(text: str, start: int, end: int) -> tuple[int, int]:
-    piece = text[start:end]
-    left = len(piece) - len(piece.lstrip())
-    return (start + left, start + len(piece.rstrip())) if left < len(piece) else (start, start)
+    stop = blank.start() + (text[blank.start()] == ".")
+    sections.append(Section(name, *_CONTENT.search(text, start, stop).span()))
+    sections.append(Section("", *_CONTENT.search(text, blank.end(), end).span()))
 
 
 def compose_text(*, findings: str = "", impression: str = "", indication: str = "", comparison: str = "") -> str:
@@ -159,28 +155,14 @@ def correction_spans(text: str) -> list[tuple[int, int]]:
     return [(s.start, s.end) for s in split_sections(text) if s.corrects]
 
 
-def report_body(text: str) -> str:
+def report_body(text: object) -> str:
     """Return the findings and the impression without their headers, one per line: what a prompt shows.
+
+    It is "" where there is nothing to label: no text, or none but a history, an indication and the like.
 
     >>> report_body("INDICATION: cough. FINDINGS: Clear lungs. IMPRESSION: Normal.")
     'Clear lungs.\\nNormal.'
+    >>> report_body("HISTORY: cough."), report_body(None)
+    ('', '')
     """
-    return "\n".join(text[start:end] for start, end in body_spans(text))
-
-
-def body_of(text: object) -> str:
-    """Return what a prompt shows of a report: its body, "" where there is nothing to label.
-
-    >>> body_of("FINDINGS: Clear lungs. "), body_of("HISTORY: cough."), body_of(None)
-    ('Clear lungs.', '', '')
-    """
-    return report_body(text).strip() if isinstance(text, str) else ""
-
-
-def is_empty(text: object) -> bool:
-    """Say whether a report has nothing to label: no text, or none but a history, an indication and the like.
-
-    >>> is_empty("HISTORY: cough."), is_empty(None), is_empty("Clear lungs.")
-    (True, True, False)
-    """
-    return not body_of(text)
+    return "\n".join(text[start:end] for start, end in body_spans(text)) if isinstance(text, str) else ""

@@ -50,12 +50,13 @@ def assign_splits(
             "their sum must stay below 1"
         )
     ids = patient_ids if isinstance(patient_ids, pd.Series) else pd.Series(list(patient_ids), dtype=object)
-    drawn = {patient: _share(str(patient), seed) for patient in ids.unique()}
-    splits = {
-        patient: "test" if x < test_fraction else "dev" if x < test_fraction + dev_fraction else "train"
-        for patient, x in drawn.items()
-    }
-    return ids.map(splits).astype(object).rename("split")
+
+    def split_of(patient: object) -> str:
+        key = f"{seed}\n{patient}".encode("utf-8", "surrogatepass")
+        share = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") / 2**64
+        return "test" if share < test_fraction else "dev" if share < test_fraction + dev_fraction else "train"
+
+    return ids.map({patient: split_of(patient) for patient in ids.unique()}).astype(object).rename("split")
 
 
 def check_splits(reports: pd.DataFrame) -> None:
@@ -72,8 +73,3 @@ def check_splits(reports: pd.DataFrame) -> None:
                 f"no report fell into split {split}: {reports['patient_id'].nunique():,} patients are too few for its "
                 "share. Use more reports, another seed, or other values of test_fraction and dev_fraction"
             )
-
-
-def _share(patient: str, seed: int) -> float:
-    key = f"{seed}\n{patient}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") / 2**64

@@ -9,7 +9,6 @@ from radbook.core.findings import label_row
 from radbook.core.schema import LABELS
 from radbook.corpora.label_names import named_row, read_names
 from radbook.corpora.sections import compose_text, split_sections
-from radbook.corpora.splits import assign_splits
 from radbook.corpora.tabular import patient_ids, read_columns, row_ids
 
 __all__ = ["read_table_corpus"]
@@ -24,11 +23,8 @@ def read_table_corpus(
     findings_column: str | None = None,
     impression_column: str | None = None,
     label_column: str | None = None,
-    seed: int = 0,
-    test_fraction: float = 0.2,
-    dev_fraction: float = 0.1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read reports from a CSV (UTF-8) or Parquet file.
+    """Read reports from a CSV (UTF-8) or Parquet file; `load_corpus` adds the split.
 
     Every row becomes a report, also one without text.
     An optional column that is None or "" is not used.
@@ -54,8 +50,6 @@ def read_table_corpus(
         "repaired" and its note says what was read.
         Where a name fits no category or denies one ("no edema"), the row's status is "failed" and it stays out of the
         scoring; its note gives the row and the column, never what stands there.
-    seed, test_fraction, dev_fraction
-        See `assign_splits`.
 
     Returns
     -------
@@ -80,44 +74,35 @@ def read_table_corpus(
     """
     path = Path(path)
     sections = {"findings": findings_column, "impression": impression_column}
-    composed = not text_column and any(sections.values())
-    if not text_column and not composed:
+    if not text_column and not any(sections.values()):
         raise RadbookError("text_column is empty: name the column of the text, or findings_column and impression_column")
     columns = {f"{name}_column": column for name, column in sections.items()}
     columns |= {"id_column": id_column, "patient_column": patient_column, "label_column": label_column}
     frame = read_columns(path, {"text_column": text_column, **columns})
-    parts = {name: frame[column].tolist() if column else None for name, column in sections.items()}
-    if composed:
-        blank = [""] * len(frame)
-        pairs = zip(parts["findings"] or blank, parts["impression"] or blank, strict=True)
-        texts = [compose_text(findings=findings, impression=impression) for findings, impression in pairs]
-    else:
+    parts = {name: frame[column].tolist() for name, column in sections.items() if column}
+    if text_column:
         texts = frame[text_column].tolist()
-    for name, cells in parts.items():
-        if cells is None:
-            parts[name] = [_section(text, name) for text in texts]
+    else:
+        texts = [compose_text(**dict(zip(parts, cells, strict=True))) for cells in zip(*parts.values(), strict=True)]
+    parts = {name: parts.get(name) or [_section(text, name) for text in texts] for name in sections}
     ids = row_ids(path, frame, id_column)
     patients = patient_ids(frame, patient_column, ids)
     reports = pd.DataFrame({"report_id": ids, "patient_id": patients, "text": texts, **parts})
-    splits = assign_splits(patients, seed=seed, test_fraction=test_fraction, dev_fraction=dev_fraction)
-    reports = reports.assign(split=splits, corpus="table")
-    return reports, _curated(ids, frame[label_column].tolist() if label_column else [], label_column)
+    cells = frame[label_column] if label_column else []
+    rows = [_label_row(i, cell, row, label_column) for row, (i, cell) in enumerate(zip(ids, cells, strict=False), start=1)]
+    return reports, pd.DataFrame(rows, columns=list(LABELS.columns))
 
 
 def _section(text: str, name: str) -> str:
     return "\n".join(text[s.start : s.end] for s in split_sections(text) if s.name == name)
 
 
-def _curated(ids: list[str], cells: list[str], column: str | None) -> pd.DataFrame:
-    rows = []
-    for row, (report_id, cell) in enumerate(zip(ids if cells else [], cells, strict=True), start=1):
-        names = read_names(cell)
-        strange = sum(name.category is None for name in names)
-        if strange:
-            # Whatever stands in the cell may be anything, also a person's name: the note does not repeat it.
-            fit = "1 name fits no category, or denies one" if strange == 1 else f"{strange} names fit no category, or deny one"
-            note = f"row {row}, column {column}: {fit}"
-            rows.append(label_row(report_id, "curated", "choice", [], status="failed", note=note))
-        else:
-            rows.append(named_row(report_id, "curated", names))
-    return pd.DataFrame(rows, columns=list(LABELS.columns))
+def _label_row(report_id: str, cell: str, row: int, column: str) -> dict:
+    names = read_names(cell)
+    strange = sum(name.category is None for name in names)
+    if not strange:
+        return named_row(report_id, "curated", names)
+    # Whatever stands in the cell may be anything, also a person's name: the note does not repeat it.
+    fit = "1 name fits no category, or denies one" if strange == 1 else f"{strange} names fit no category, or deny one"
+    note = f"row {row}, column {column}: {fit}"
+    return label_row(report_id, "curated", "choice", [], status="failed", note=note)

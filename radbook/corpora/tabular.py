@@ -23,21 +23,10 @@ _SHOWN = 5
 def read_columns(path: Path, wanted: Mapping[str, str | None]) -> pd.DataFrame:
     """Read some columns of a CSV (UTF-8) or Parquet file with every cell as text; missing values become "".
 
+    `wanted` says what a column is for, and its name; None and "" are passed over.
     A blank line of a CSV file is a row where there is one column only, unless nothing but blank lines follows.
-
-    Parameters
-    ----------
-    path
-        The file; its ending says which kind it is.
-    wanted
-        What a column is for -> its name; None and "" are passed over.
-
-    Raises
-    ------
-    RadbookError
-        Naming the file and the line and byte that are not UTF-8, the row that has more or fewer fields than the header,
-        the name that the header gives twice, the column that is not there or holds neither text nor numbers; or where
-        nothing stands below the header.
+    Refused by name are bytes that are not UTF-8, a row with more or fewer fields than the header, a name that the header
+    gives twice, a column that is not there or holds neither text nor numbers, and a table without rows.
     """
     if not path.is_file():
         raise RadbookError(f"{path} is no file: give the path of a CSV or Parquet table")
@@ -135,20 +124,16 @@ def _read_parquet(path: Path, wanted: Mapping[str, str]) -> pd.DataFrame:
 
 def _texts(path: Path, name: str, column: pa.ChunkedArray) -> list[str]:
     cells = []
-    for row, value in enumerate(column, start=1):
+    for row, cell in enumerate(column, start=1):
         try:
-            cells.append(_text(value.as_py()))
+            value = cell.as_py()
+            value = value.decode("utf-8") if isinstance(value, bytes) else value
         except UnicodeDecodeError as error:
             raise RadbookError(f"{path}, row {row}, column {name} is not UTF-8: {error.reason}") from None
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # Other programs turn ids into floats where one is missing.
+        cells.append("" if pd.isna(value) else str(value))
     return cells
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8")
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # Other programs turn ids into floats where one is missing.
-    return "" if value is None or value is pd.NaT or value != value else str(value)
 
 
 def _check_names(path: Path, names: list[str], wanted: Mapping[str, str]) -> None:

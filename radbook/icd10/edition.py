@@ -14,9 +14,7 @@ from importlib.resources import files
 
 from radbook.core.ontology import read_resource
 
-__all__ = [
-    "EDITION", "block", "category", "descriptor", "edition_lines", "inclusion_terms", "is_leaf", "normalize_code"
-]  # fmt: skip
+__all__ = ["EDITION", "block", "descriptor", "edition_lines", "inclusion_terms", "is_leaf", "normalize_code"]
 
 EDITION = "ICD-10-CM, April 2026 release"
 
@@ -35,23 +33,13 @@ def normalize_code(code: str) -> str | None:
     return f"{match[1]}.{match[2]}".upper().rstrip(".") if match else None
 
 
-def category(code: str) -> str:
-    """Return the three characters of a code's category; a string of another form comes back as it is.
-
-    >>> category("J98.11")
-    'J98'
-    """
-    normal = normalize_code(code)
-    return normal[:3] if normal else code.strip()
-
-
 def block(code: str) -> str | None:
     """Return the block of categories that a code belongs to; None if the edition has no such category.
 
     >>> block("J98.11"), block("J90"), block("J95.811"), block("pneumonia")
     ('J96-J99', 'J90-J94', 'J95', None)
     """
-    return _blocks().get(category(code))
+    return _blocks().get((normalize_code(code) or "")[:3])
 
 
 def descriptor(code: str) -> str | None:

@@ -1,7 +1,7 @@
 """From a phrase to an ICD-10-CM code, and the gate every code passes.
 
 A phrase is looked up in a curated table of what chest reports say, then among the descriptors and inclusion terms of the
-edition; `radbook.icd10.matching` says whether one of these names the phrase.
+edition; `radbook.icd10.terms` says whether one of these names the phrase.
 A code that exists may still name something else ("chest tube" is not Z48.02, removal of sutures).
 So `check_code` also asks whether the descriptor names the finding.
 """
@@ -11,32 +11,18 @@ from functools import cache, lru_cache
 
 from rapidfuzz import fuzz, process
 
-from radbook.icd10.edition import EDITION, block, descriptor, inclusion_terms, is_leaf, normalize_code
-from radbook.icd10.matching import (
-    DEGREES,
-    LITTLE,
-    NEGATED,
-    PLACES,
-    UNSAID,
-    VAGUE,
-    beyond,
-    claim,
-    names,
-    opposed,
-)
-from radbook.icd10.terms import curated_codes, kinds_of_words, stem, stems_of, terms_sharing, words_of
+from radbook.icd10 import terms
+from radbook.icd10.edition import EDITION, descriptor, inclusion_terms, is_leaf, normalize_code
 
-__all__ = ["block", "candidates", "check_code", "descriptor", "is_leaf", "map_phrase", "normalize_code"]
+__all__ = ["candidates", "check_code", "map_phrase"]
 
 _LONGEST = 20  # words; what is longer is no phrase
 _ALIKE = 85  # least token_set_ratio (0-100) of a phrase and a term that may name it
 _CHAPTERS = frozenset("ABCDEIJKMNQRST")  # first letters of codes that name something a chest film may show
 _VERTEBRA = re.compile(r"[tl]1?\d")
-_KINDS = kinds_of_words()
-_CARRIERS = _KINDS["carriers"]
-_ANOTHER = _KINDS["elsewhere"] | _KINDS["abdomen"] | _KINDS["circumstances"]
+_ANOTHER = terms.KINDS["elsewhere"] | terms.KINDS["abdomen"] | terms.KINDS["circumstances"]
 # Words that a phrase of the table may leave unsaid.
-_FREE = DEGREES | PLACES | _CARRIERS | _KINDS["patterns"]
+_FREE = terms.DEGREES | terms.PLACES | terms.KINDS["carriers"] | terms.KINDS["patterns"]
 
 
 def map_phrase(phrase: str) -> str | None:
@@ -127,10 +113,10 @@ def check_code(code: str, phrase: str) -> tuple[bool, str]:
     expected = _resolve(phrase)
     if expected == ("",):
         return False, f'{normal} means "{meaning}"; no ICD-10-CM code names "{phrase}"'
-    spellings = tuple(map(stem, words_of(phrase))), stems_of(phrase)  # as written, and repaired
+    spellings = tuple(map(terms.stem, terms.words_of(phrase))), terms.stems_of(phrase)  # as written, and repaired
     # "Pulmonary edema NOS" stands under chronic edema, but is no acute one.
     for term in () if _contradicts(normal, spellings[0]) else (meaning, *inclusion_terms(normal)):
-        if any(names(term, stems, exactly=bool(expected)) for stems in spellings):
+        if any(terms.names(term, stems, exactly=bool(expected)) for stems in spellings):
             return True, f'{normal} means "{term}"'
     if normal in expected:
         return True, f"the curated table gives {normal} for the phrase"
@@ -146,14 +132,14 @@ def _resolve(phrase: str) -> tuple[str, ...]:
 
 def _in_table(phrase: str) -> tuple[str, ...]:
     """Codes of the phrases of the curated table that stand in a phrase and in no longer one that does."""
-    words, table = words_of(phrase), curated_codes()
-    words = words[: next((at for at, w in enumerate(words) if w in NEGATED), len(words))]
+    words, table = terms.words_of(phrase), terms.curated_codes()
+    words = words[: next((at for at, w in enumerate(words) if w in terms.NEGATED), len(words))]
     if not 0 < len(words) <= _LONGEST:
         return ()
     text = " ".join(words)
     if text in table:
         return table[text]
-    stems = ["vertebra" if _VERTEBRA.fullmatch(w) else s for w, s in zip(words, stems_of(text), strict=True)]
+    stems = ["vertebra" if _VERTEBRA.fullmatch(w) else s for w, s in zip(words, terms.stems_of(text), strict=True)]
     telling = {s for s in stems if not (s in _FREE or s[0].isdigit())}
     fitting = [
         (known, parts)
@@ -162,7 +148,13 @@ def _in_table(phrase: str) -> tuple[str, ...]:
         and len(telling - parts) <= (2 if len(parts) > 1 else 0)
         and telling.isdisjoint(_ANOTHER - parts)
     ]
-    longest = [fit for fit in fitting if not any(_within(fit[1], other) for _, other in fitting)]
+    # Other words may name the same and more; "degenerative changes" name no more than "degenerative".
+    carriers = terms.KINDS["carriers"]
+    longest = [
+        (known, parts)
+        for known, parts in fitting
+        if not any(parts < other or parts - carriers < other - carriers for _, other in fitting)
+    ]
 
     def order(fit: tuple[str, frozenset[str]]) -> tuple:
         # Of two findings in one phrase ("tortuous calcified aorta") the first mentioned comes first.
@@ -176,46 +168,42 @@ def _in_table(phrase: str) -> tuple[str, ...]:
 @cache
 def _table() -> list[tuple[str, frozenset[str]]]:
     """Each phrase of the curated table with the stems of its words."""
-    return [(known, frozenset(map(stem, known.split())) - LITTLE) for known in curated_codes()]
-
-
-def _within(parts: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether other words name the same and more; "degenerative changes" name no more than "degenerative"."""
-    return parts < other or (parts - _CARRIERS < other - _CARRIERS)
+    return [(known, frozenset(map(terms.stem, known.split())) - terms.KINDS["little"]) for known in terms.curated_codes()]
 
 
 def _contradicts(code: str, stems: tuple[str, ...]) -> bool:
-    return opposed(claim(descriptor(code) or ""), stems)
+    return terms.opposed(terms.claim(descriptor(code) or ""), stems)
 
 
 def _ranked(phrase: str, cutoff: float) -> list[tuple[str, str, float]]:
     """(code, term, score) of all terms that share a telling word with the phrase, best first."""
-    stems = stems_of(phrase)
+    stems = terms.stems_of(phrase)
     if len(stems) > _LONGEST:
         return []
-    pool = terms_sharing(s for s in stems if s not in DEGREES | NEGATED)
+    pool = terms.terms_sharing(s for s in stems if s not in terms.DEGREES | terms.NEGATED)
     # Little words would part "abscess of lung" from "lung abscess", and "unspecified" says nothing.
     text, *wordings = (
-        " ".join(s for s in words if s not in UNSAID) for words in (stems, *(claim(term) for _, term in pool))
+        " ".join(s for s in words if s not in terms.UNSAID) for words in (stems, *(terms.claim(term) for _, term in pool))
     )
     scored = process.extract(text, wordings, scorer=fuzz.token_set_ratio, score_cutoff=cutoff, limit=None)
-    order = {
-        at: (-score, -fuzz.token_sort_ratio(text, wording), len(pool[at][1].split()), pool[at])
-        for wording, score, at in scored
-    }
-    return [(*pool[at], -order[at][0]) for at in sorted(order, key=order.__getitem__)]
+
+    def order(found: tuple[str, float, int]) -> tuple:
+        wording, score, at = found
+        return -score, -fuzz.token_sort_ratio(text, wording), len(pool[at][1].split()), pool[at]
+
+    return [(*pool[at], score) for _, score, at in sorted(scored, key=order)]
 
 
 def _in_edition(phrase: str) -> tuple[str, ...]:
     """The code of the phrase in the edition, where exactly one names it and says no more."""
-    stems = stems_of(phrase)
-    telling = set(stems) - DEGREES
-    if telling <= VAGUE or telling & (_KINDS["elsewhere"] | NEGATED):
+    stems = terms.stems_of(phrase)
+    telling = set(stems) - terms.DEGREES
+    if telling <= terms.VAGUE or telling & (terms.KINDS["elsewhere"] | terms.NEGATED):
         return ()
     fitting: dict[str, tuple[int, int, bool]] = {}
     for code, term, _ in _ranked(phrase, _ALIKE):
-        more = beyond(term, stems)
-        if code[0] in _CHAPTERS and more is not None and names(term, stems, exactly=False):
+        more = terms.beyond(term, stems)
+        if code[0] in _CHAPTERS and more is not None and terms.names(term, stems, exactly=False):
             fitting[code] = min(more, fitting.get(code, more))
     best = [code for code, more in fitting.items() if more == min(fitting.values())]
     return (best[0],) if len(best) == 1 else ()

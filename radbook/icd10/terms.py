@@ -1,11 +1,13 @@
-"""Words of phrases and of the edition in the form in which they are compared, and all wordings that have a code.
+"""Words of phrases and of the edition as they are compared, all wordings that have a code, and what these name.
 
 What reports call a finding stands in `resources/findings.csv` and `resources/icd10_synonyms.csv`, what kinds of words there
 are beside the finding in `resources/icd10_words.yaml`.
+A term may say more than a phrase that it names, as the name of a kind of it does, but no other circumstance, no further
+condition and no opposite; `beyond` counts how much more it says.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 from importlib.resources import files
 
@@ -15,7 +17,10 @@ from rapidfuzz import fuzz, process
 from radbook.core.ontology import FINDINGS, read_resource
 from radbook.icd10.edition import edition_lines
 
-__all__ = ["curated_codes", "kinds_of_words", "stem", "stems_of", "terms_sharing", "words_of"]
+__all__ = [
+    "DEGREES", "KINDS", "NEGATED", "PLACES", "UNSAID", "VAGUE", "beyond", "claim", "curated_codes", "names", "opposed", "stem",
+    "stems_of", "terms_sharing", "words_of",
+]  # fmt: skip
 
 # Least rapidfuzz ratio (0-100) of a misspelled word and the one that was meant, of the curated table or of the edition.
 _ALIKE_IN_TABLE, _ALIKE_IN_EDITION = 82, 85
@@ -23,9 +28,14 @@ _SHORTEST = 7  # letters of a misspelled word of the edition: too many short one
 
 _WORD = re.compile(r"[a-z0-9]+")
 _BRITISH = re.compile("[ao]e")  # haemothorax, oedema
+_LISTS = yaml.load(
+    (files("radbook") / "resources" / "icd10_words.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader
+)
+_NOUNS = {form: noun for noun, forms in _LISTS["forms"].items() for form in forms.split()}
 # Endings of the adjectives and plurals of a finding: scoliotic, atelectatic, bronchitic, emphysematous, metastases.
-_ENDINGS_TEXT = "otic osis, atic asis, itic itis, matous ma, tases tasis, oses osis, sses ss, ies y"
-_ENDINGS = [pair.split() for pair in _ENDINGS_TEXT.split(",")]
+_ENDINGS = {
+    "otic": "osis", "atic": "asis", "itic": "itis", "matous": "ma", "tases": "tasis", "oses": "osis", "sses": "ss", "ies": "y"
+}  # fmt: skip
 # Codes a chest film is never read for: mental, eye and ear, pregnancy, newborn, how an accident came about.
 _NOT_SEARCHED = frozenset("FHOPVWXY")
 _LIMBS = ("S5", "S6", "S7", "S8", "S9")
@@ -49,12 +59,29 @@ def stem(word: str) -> str:
     ['lung', 'lung', 'edema', 'sarcoidosis', 'scoliosis', 'calcification']
     """
     word = _BRITISH.sub("e", word.lower())
-    for ending, noun in _ENDINGS:
-        if len(word) > len(ending) + 1 and word.endswith(ending) and word not in _nouns():
+    for ending, noun in _ENDINGS.items():
+        if len(word) > len(ending) + 1 and word.endswith(ending) and word not in _NOUNS:
             return word[: -len(ending)] + noun
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
-    return _nouns().get(word, word)
+    return _NOUNS.get(word, word)
+
+
+KINDS = {name: frozenset(map(stem, words.split())) for name, words in _LISTS.items() if name != "forms"}
+NEGATED = {"no", "not", "without", "negative", "deny"}
+_LITTLE, PLACES, _PLAIN = KINDS["little"], KINDS["places"], KINDS["plain"]
+DEGREES = KINDS["degrees"] | _LITTLE
+UNSAID = _LITTLE | _PLAIN
+VAGUE = PLACES | _PLAIN | KINDS["elsewhere"] | KINDS["abdomen"] | KINDS["vague"]
+# Words that a term may have beside those of a phrase that it names.
+_BESIDE = DEGREES | PLACES | _PLAIN | KINDS["filling"]
+_OPPOSITES = tuple(map(frozenset, (("left", "right"), ("unilateral", "bilateral"), ("acute", "chronic"))))
+# What follows says what the code leaves out, or which visit it is; parentheses hold words that may be left unsaid.
+_CUT = re.compile(
+    r"(?i)\b(?:without|not elsewhere|except|excluding|initial encounter|subsequent encounter|unspecified whether)\b"
+)
+_FURTHER = re.compile(r"(?i)\b(?:with|due to)\b")
+_ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 
 
 @lru_cache(maxsize=1 << 16)
@@ -67,16 +94,6 @@ def stems_of(phrase: str) -> tuple[str, ...]:
     (('lung', 'sarcoidosis'), ('hypertension',))
     """
     return tuple(map(_meant, words_of(phrase)))
-
-
-@cache
-def kinds_of_words() -> dict[str, frozenset[str]]:
-    """Read the lists of `resources/icd10_words.yaml`, as stems: what kinds of words there are beside the finding.
-
-    >>> "bilateral" in kinds_of_words()["degrees"]
-    True
-    """
-    return {name: frozenset(map(stem, words.split())) for name, words in _lists().items() if name != "forms"}
 
 
 @cache
@@ -107,17 +124,6 @@ def terms_sharing(stems: Iterable[str]) -> list[tuple[str, str]]:
 
 
 @cache
-def _lists() -> dict:
-    text = (files("radbook") / "resources" / "icd10_words.yaml").read_text(encoding="utf-8")
-    return yaml.load(text, Loader=yaml.BaseLoader)
-
-
-@cache
-def _nouns() -> dict[str, str]:
-    return {form: noun for noun, forms in _lists()["forms"].items() for form in forms.split()}
-
-
-@cache
 def _index() -> tuple[list[tuple[str, str]], dict[str, list[int]]]:
     """All (code, term), and for each stem the positions of the terms that have it."""
     terms = [(code, phrase) for phrase, codes in curated_codes().items() for code in codes if code]
@@ -136,8 +142,7 @@ def _index() -> tuple[list[tuple[str, str]], dict[str, list[int]]]:
 @cache
 def _table_words() -> dict[str, str]:
     """Each word that a phrase of the curated table may hold, with its stem."""
-    lists = _lists()
-    free = " ".join(lists[kind] for kind in ("degrees", "little", "places", "patterns", "carriers"))
+    free = " ".join(_LISTS[kind] for kind in ("degrees", "little", "places", "patterns", "carriers"))
     return {word: stem(word) for word in sorted({*free.split(), *" ".join(curated_codes()).split()})}
 
 
@@ -154,3 +159,65 @@ def _meant(word: str) -> str:
         return its
     near = process.extract(its, list(places), scorer=fuzz.ratio, score_cutoff=_ALIKE_IN_EDITION, limit=None)
     return next((name for name, _, _ in near if name[0] == its[0]), its)
+
+
+@lru_cache(maxsize=1 << 16)
+def claim(term: str, *, aside: bool = True) -> tuple[str, ...]:
+    """Stems of what a term says, without what its code leaves out and which visit it is; or without its words in brackets.
+
+    >>> claim("Pleural effusion (malignant), not elsewhere classified", aside=False)
+    ('pleura', 'effusion')
+    """
+    stated = _CUT.split(term)[0]
+    return tuple(map(stem, words_of(stated if aside else _ASIDE.sub(" ", stated))))
+
+
+def names(term: str, stems: Collection[str], *, exactly: bool) -> bool:
+    """Say whether a term names what the words of a phrase say, in no other circumstance and with no further condition.
+
+    Taken `exactly`, it may not name a kind of it either: where the phrase has a code of its own, that of a kind is none
+    for it; a single word, or words that name no finding, are always taken so.
+
+    >>> [names(t, {"lung", "abscess"}, exactly=False) for t in ("Abscess of lung with pneumonia", "Abscess of lung, right")]
+    [False, True]
+    """
+    phrase, stated = set(stems), set(claim(term))
+    what = phrase - DEGREES
+    # What stands behind "with" or "due to" is a further condition.
+    further = _FURTHER.split(_ASIDE.sub(" ", _CUT.split(term)[0]))[1:]
+    unsaid = {stem(w) for part in further for w in words_of(part)} - UNSAID | KINDS["circumstances"] & stated
+    if unsaid - phrase or phrase & NEGATED or opposed(stated, phrase) or not what - PLACES or not what <= stated:
+        return False
+    if exactly or len(what) == 1 or what <= VAGUE:
+        # One word leaves open where: "hypertension" is no pulmonary one.
+        beside = _BESIDE if len(what) > 1 else _BESIDE - PLACES
+        return phrase.union(beside).issuperset(claim(term, aside=False))
+    return True
+
+
+def beyond(term: str, stems: Collection[str]) -> tuple[int, int, bool] | None:
+    """Count the words that part a term from a phrase that it names; None if the term says another thing.
+
+    Counted are words of degree that only the phrase has, then words that only the term has; last comes whether the
+    term lacks an "unspecified".
+
+    >>> beyond("Acute abscess of lung", ["small", "lung", "abscess"]), beyond("Abscess of liver", ["abscess"])
+    ((1, 1, True), None)
+    """
+    unsaid = sum(s not in _LITTLE for s in stems if s not in set(map(stem, words_of(term))))
+    extra = set(claim(term, aside=False)) - _LITTLE - set(stems)
+    telling = extra - _PLAIN
+    implied = {"acute", "chronic"}
+    if sum(s not in DEGREES for s in stems) > 1:
+        implied |= {"lung", "thorax"}  # where a chest film shows it
+    return (unsaid, len(telling), extra == telling) if telling <= implied else None
+
+
+def opposed(one: Collection[str], other: Collection[str]) -> bool:
+    """Say whether one has the first word of a pair of opposites and the other the second, neither of them both.
+
+    >>> opposed(["acute", "edema"], ["chronic", "edema"]), opposed(["acute"], ["acute", "chronic"])
+    (True, False)
+    """
+    pairs = ((pair.intersection(one), pair.intersection(other)) for pair in _OPPOSITES)
+    return any(len(a) == len(b) == 1 and a != b for a, b in pairs)

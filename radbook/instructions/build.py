@@ -12,7 +12,7 @@ import pandas as pd
 
 from radbook.core.errors import RadbookError
 from radbook.core.schema import INSTRUCTIONS, check
-from radbook.corpora.sections import body_of
+from radbook.corpora.sections import report_body
 from radbook.instructions.agreement import agreed_reports
 from radbook.instructions.expert_checked import draw_checked, place, with_checked
 from radbook.tasks import TASKS, Task, task_of
@@ -89,7 +89,7 @@ def build_instructions(
     _check_patients(by_id)
     train = by_id[by_id["split"] == "train"]
     texts = dict(zip(train["report_id"], train["text"], strict=True))
-    bodies = {i: body_of(text) for i, text in texts.items()}
+    bodies = {i: report_body(text) for i, text in texts.items()}
     checked = draw_checked(train, curated, n_checked, seed)
     counts = dict.fromkeys(("label_rows", *TASKS, *_LEFT_OUT, "repaired_labels", "unlabeled", "checked"), 0)
     rows: list[dict] = []

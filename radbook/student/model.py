@@ -12,7 +12,7 @@ from radbook.core.files import read_json
 from radbook.core.findings import Presence, label_row
 from radbook.core.ontology import CATEGORIES
 from radbook.core.schema import PREDICTIONS, check, check_reports
-from radbook.corpora.sections import body_of
+from radbook.corpora.sections import report_body
 from radbook.student.base import base_hash, base_name, load_base, load_tokenizer, prompt_style, resolve_base
 from radbook.student.environment import free_memory
 from radbook.student.generation.confidence import list_probabilities
@@ -220,7 +220,7 @@ class Student:
                 f"max_new_tokens is {room}: prompt and reply together may have {width} tokens in {self.base_model}; give less"
             )
         limit = width - room
-        bodies = [body_of(text) for text in texts]
+        bodies = [report_body(text) for text in texts]
         prompts = {k: task.prompt(body, self.style) for k, body in enumerate(bodies) if body}
         notes = {k: "empty report" for k, body in enumerate(bodies) if not body}
         for k, ids in zip(list(prompts), token_ids(tokenizer, list(prompts.values())), strict=True):

@@ -15,7 +15,7 @@ import pandas as pd
 from radbook.core.errors import RadbookError
 from radbook.core.findings import Presence, finding, label_row
 from radbook.core.schema import LABELS, check, check_reports
-from radbook.corpora.sections import is_empty
+from radbook.corpora.sections import report_body
 from radbook.tasks import TASKS, task_of
 
 __all__ = ["SimulatedTeacher"]
@@ -81,7 +81,7 @@ class SimulatedTeacher:
         check_reports(reports)
         rows = []
         for report_id, text in zip(reports["report_id"], reports["text"], strict=True):
-            empty = is_empty(text)
+            empty = not report_body(text)
             for task in TASKS:
                 findings, status, note = self._rows.get((report_id, task), ([], "failed", "no curated label"))
                 if empty:

@@ -93,7 +93,7 @@ def test_half_a_character_is_named_with_its_row():
         ({"text": ["a"]}, "table reports lacks the columns report_id"),
         ({"report_id": ["1", 2], "text": ["a", "b"]}, r"report_id: row 1 holds 2 \(expected string\): use astype\(str\)"),
         ({"report_id": ["1", None], "text": ["a", "b"]}, "column report_id: row 1 has no value"),
-        ({"report_id": ["1", "2", "1"], "text": ["a"] * 3}, r"the report_id '1' twice \(again in row 2\)"),
+        ({"report_id": ["1", "2", "1"], "text": ["a"] * 3}, r"the key report_id='1' twice \(again in row 2\)"),
         ({"report_id": ["1", "2"], "text": ["a", 2.5]}, r"column text: row 1 holds 2.5 \(expected string\)"),
         ({"report_id": ["1", "2"], "text": ["a", "b\udcff"]}, "column text: row 1 holds half of a character"),
     ],

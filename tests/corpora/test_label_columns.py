@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import CATEGORIES
 from radbook.core.schema import LABELS, check
-from radbook.corpora.label_columns import read_label_columns
-from radbook.corpora.label_names import read_names
+from radbook.corpora.label_names import read_label_columns, read_names
 
 INVENTED = files("radbook") / "resources" / "invented_readers.csv"
 

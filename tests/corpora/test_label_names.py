@@ -6,8 +6,7 @@ import pytest
 
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import CATEGORIES
-from radbook.corpora.label_columns import read_label_columns
-from radbook.corpora.label_names import category_of, read_names
+from radbook.corpora.label_names import category_of, read_label_columns, read_names
 from radbook.corpora.table import read_table_corpus
 from radbook.tasks import CHOICE, OPEN
 from radbook.teachers.llm.prompts import read_reply

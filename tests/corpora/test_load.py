@@ -52,6 +52,7 @@ def test_synthetic_through_the_one_door():
     check(curated, LABELS)
     assert len(reports) == 30
     assert len(curated) == 60
+    assert (reports["split"] == "test").mean() > 0.35
     assert reports.groupby("patient_id")["split"].nunique().max() == 1
 
 
@@ -60,7 +61,7 @@ def test_synthetic_through_the_one_door():
     [
         ("tabel", {}, "corpus='tabel' is none of .*did you mean table?"),
         ("table", {}, "needs a path"),
-        ("openi", {}, "needs a path.*download=True"),
+        ("openi", {}, "needs a path.*NLMCXR_reports.tgz"),
         ("openi", {"path": "nowhere.csv"}, "nowhere.csv does not exist"),
         ("table", {"path": "x.csv", "text_colum": "t"}, "no option 'text_colum'.*did you mean text_column?"),
         ("synthetic", {"path": "x.csv", "n_reports": 5}, "reads no file"),

@@ -22,7 +22,7 @@ def test_every_row_becomes_a_report(write, name):
     texts = ["FINDINGS: Big heart.\nIMPRESSION: Cardiomegaly.", None, "word " * 20_000]
     path = write({"report": texts, "nr": ["a", "b", "c"], "who": ["p", "p", None]}, name)
     reports, curated = read_table_corpus(path, text_column="report", id_column="nr", patient_column="who")
-    check(reports, REPORTS)
+    check(reports.assign(split="train", corpus="table"), REPORTS)
     check(curated, LABELS)
     assert reports["report_id"].tolist() == ["a", "b", "c"]
     assert reports["patient_id"].tolist() == ["p", "p", "unknown-c"]

@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import CATEGORIES
-from radbook.corpora.label_columns import read_label_columns
+from radbook.corpora.label_names import read_label_columns
 from radbook.evaluation import agreement, ceiling, label_matrix, paired_table, score
 
 INVENTED = files("radbook") / "resources" / "invented_readers.csv"

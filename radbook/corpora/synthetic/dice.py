@@ -1,45 +1,22 @@
 """Seeded throws of named chances: how often what happens is data, in `resources/grammar/chances.yaml`."""
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
 from random import Random
 
-__all__ = ["Dice", "weighted"]
-
-Table = list[tuple[float, object]]
-
-
-def weighted(pairs: Iterable[tuple[float, object]]) -> Table:
-    """Return (weight, value) pairs with their weights added up, as `Dice.draw` takes them.
-
-    >>> weighted([(2, "a"), (1, "b")])
-    [(2, 'a'), (3, 'b')]
-    """
-    weights, values = zip(*pairs, strict=True)
-    return list(zip(accumulate(weights), values, strict=True))
+__all__ = ["Dice"]
 
 
 class Dice:
-    """The throws of one patient.
+    """The throws of one patient, the same for the same seed, with the chances of a style; one that is None is never thrown.
 
-    Parameters
-    ----------
-    seed
-        Any text; the same seed gives the same throws.
-    chances
-        The chances of one hospital style by name; one that is None is never thrown.
-
-    Examples
-    --------
     >>> dice = Dice("a seed", {"gone": 0.5, "headed": None, "fate": {"better": 0.4, "worse": 0.6}})
     >>> dice.happens("gone"), dice.happens("headed"), dice.name("fate"), dice.pick([1, 2, 3])
     (True, False, 'better', 3)
     """
 
     def __init__(self, seed: str, chances: Mapping) -> None:
-        self.random = Random(seed).random
+        source = Random(seed)
+        self.random, self._choices = source.random, source.choices
         self.chances = chances
 
     def happens(self, chance: str, times: float = 1.0) -> bool:
@@ -74,7 +51,7 @@ class Dice:
         """Draw one of some options, each as likely as the others."""
         return options[int(self.random() * len(options))]
 
-    def draw(self, table: Table) -> object:
-        """Draw a value of a `weighted` table."""
-        thrown = self.random() * table[-1][0]
-        return table[bisect_right(table, thrown, hi=len(table) - 1, key=itemgetter(0))][1]
+    def draw(self, table: tuple[Sequence[float], Sequence]) -> object:
+        """Draw a value of a table: its weights, then its values."""
+        weights, values = table
+        return self._choices(values, weights)[0]

@@ -85,8 +85,7 @@ def generate_reports(n_reports: int, *, style: str, seed: int) -> tuple[pd.DataF
             labels += _labels(f"{name}-{number}", [twin for mark in evidence for twin in _twins(grammar, mark)])
         patient += 1
     reports = pd.DataFrame(rows[:n_reports], columns=list(REPORTS.columns)[:5])
-    reports["split"] = assign_splits(reports["patient_id"], seed=seed).astype(object)
-    reports["corpus"] = "synthetic"
+    reports = reports.assign(split=assign_splits(reports["patient_id"], seed=seed), corpus="synthetic")
     curated = pd.DataFrame(labels[: 2 * n_reports], columns=list(LABELS.columns))
     return reports[list(REPORTS.columns)], curated
 

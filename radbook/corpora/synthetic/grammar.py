@@ -21,13 +21,12 @@ from radbook.corpora.synthetic.templates import Node, parse
 __all__ = ["STYLES", "Concept", "Grammar", "Phrase", "Pool", "load_grammar"]
 
 STYLES = ("general", "cohort")
-_NUMBERS = ("mass", "one", "many", "clause")
 _OWN_PLACE = re.compile(r"\{(loc|at|sev)\}")
 _WEIGHT = re.compile(r"\s+\*(\d+)$")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# Compiles the entries of a list, in one style.
-Compile = Callable[[object], list[Node]]
+# Compiles the entries of a list, in one style; `marked` makes each evidence as a whole that marks none in itself.
+Compile = Callable[..., list[Node]]
 
 
 @dataclass(frozen=True)
@@ -48,45 +47,106 @@ class Pool:
     clauses: list[Phrase]
 
 
-@dataclass
 class Concept:
     """One finding concept with everything the report writer needs to speak of it."""
 
-    finding: Finding
-    region: str
-    standard: Pool
-    idiom: Pool
-    negated: list[Node]
-    places: list[dict]
-    severity: list[list[Node]]
-    adverbs: list[list[Node]]
-    sizes: tuple[float, float] | None
-    weight: float
-    acute: bool
-    causes: list[str]
-    either: list[str]
-    gone: list[Node]
-    opposite: list[Node]
-    quiet: bool
+    def __init__(
+        self, finding: Finding, entry: Mapping, style: str, compiled: Compile, places: Mapping, levels: Mapping
+    ) -> None:
+        severity = entry.get("severity")
+        self.finding = finding
+        self.id = finding.id
+        self.region: str = entry["region"]
+        self.device = self.region == "devices"
+        self.standard = _pool(entry, "", style, compiled)
+        self.idiom = _pool(entry, "idiom_", style, compiled)
+        self.negated = compiled(entry.get("negated"), marked=True)
+        self.places = [at for group, share in entry.get("places", {}).items() for at in places[group] * int(share)]
+        self.severity: list[list[Node]] = levels[severity] if severity else []
+        self.adverbs: list[list[Node]] = levels.get(f"{severity}_adverb", levels["adverb"])
+        self.sizes: tuple[float, float] | None = entry.get("sizes")
+        self.weight = float(_of_style(entry.get("weight", 1), style))
+        self.acute: bool = entry.get("acute", False)
+        self.causes = _entries(entry.get("causes"), style)
+        self.either = _entries(entry.get("either"), style)
+        self.gone = compiled(entry.get("gone"), marked=True)
+        self.opposite = compiled(entry.get("opposite"))
+        self.quiet: bool = entry.get("quiet", False)
 
-    @property
-    def id(self) -> str:
-        return self.finding.id
 
-
-@dataclass(frozen=True)
 class Grammar:
     """Everything one hospital style can say, and the chances of it (see `radbook.corpora.synthetic.dice`)."""
 
-    style: str
-    slots: Mapping[str, list]
-    concepts: Mapping[str, Concept]
-    chances: Mapping[str, object]
-    words: Mapping[str, object]
-    masks: Mapping[str, float]
-    clusters: list[dict]
-    spellings: Mapping[str, Mapping[str, str]]
-    twins: Mapping[str, list[str]]
+    def __init__(self, style: str) -> None:
+        general = style == "general"
+        words, more = _read("words"), _read("hospital_frames")
+        texts = {**_read("frames"), **_read("normal"), **_read("layouts")}
+        slots: dict[str, list] = {name: [] for name in {**texts, **more["frames"]}}
+
+        def compiled(value: object, *, marked: bool = False) -> list[Node]:
+            entries = _entries(value, style)
+            return [parse(f"<{e}>" if marked and "<" not in e else e, slots.get) for e in entries]
+
+        for name, slot in slots.items():
+            entries = _entries(texts.get(name), style)
+            if general:
+                dropped = more["without"].get(name, ())
+                entries = [e for e in entries if e not in dropped] + _entries(more["frames"].get(name), style)
+            slot.extend(parse(entry, slots.get) for entry in entries)
+        self.slots = slots
+        self.concepts = _concepts(words, style, compiled)
+        self.chances = {name: _of_style(value, style) for name, value in _read("chances").items()}
+        self.words = words
+        self.masks = {word: float(chance) for chance, masked in words["masks"].items() for word in masked}
+        self.clusters: list[dict] = words["clusters"] + (more["clusters"] if general else [])
+        self.spellings: Mapping[str, Mapping[str, str]] = more["spellings"]
+        self.twins: Mapping[str, list[str]] = more["twins"] if general else {}
+        self.tables = _tables(self)
+
+
+@cache
+def load_grammar(style: str) -> Grammar:
+    """Read and compile the grammar of one hospital style; an unknown style or finding is refused.
+
+    >>> "atelectasis" in load_grammar("general").concepts
+    True
+    """
+    return Grammar(choose(style, STYLES, "style"))
+
+
+def _concepts(words: Mapping, style: str, compiled: Compile) -> dict[str, Concept]:
+    places = {
+        name: [{"adj": compiled(r["adj"]), "at": compiled(r["at"]), "side": r["side"]} for r in records]
+        for name, records in words["places"].items()
+    }
+    levels = {name: [compiled(level) for level in value] for name, value in words["severities"].items()}
+    more = {**_read("hospital_findings_1"), **_read("hospital_findings_2")} if style == "general" else {}
+    concepts = {}
+    for name, entry in {**_read("findings_1"), **_read("findings_2"), **_read("findings_3")}.items():
+        if name not in FINDINGS:
+            raise RadbookError(f"grammar names the finding {name!r}, which resources/findings.csv lacks")
+        added = more.get(name, {})
+        entry = entry | {key: _entries(entry.get(key), style) + _entries(added[key], style) for key in added}
+        concepts[name] = Concept(FINDINGS[name], entry, style, compiled, places, levels)
+    return concepts
+
+
+def _tables(grammar: Grammar) -> dict[str, tuple]:
+    """What can happen to a patient, by weight."""
+    concepts, rarely = grammar.concepts.values(), grammar.chances["denied_rarely"]
+    tables = {
+        "any": [(c.weight, c.id) for c in concepts if c.finding.category],
+        "minor": [(c.weight, c.id) for c in concepts if not c.finding.category],
+        "devices": [(c.weight, c.id) for c in concepts if c.device],
+        "acute": [(c.weight, c.id) for c in concepts if c.acute],
+        "clusters": [(c["weight"], c["of"]) for c in grammar.clusters],
+        "denied": [
+            (grammar.words["denied"].get(c.id, rarely["device" if c.device else "finding"]), c.id)
+            for c in concepts
+            if c.negated
+        ],
+    }
+    return {name: tuple(zip(*pairs, strict=True)) for name, pairs in tables.items()}
 
 
 def _read(name: str) -> dict:
@@ -110,96 +170,11 @@ def _of_style(value: object, style: str) -> object:
     return value.get(style) if isinstance(value, Mapping) and value.keys() <= set(STYLES) else value
 
 
-@cache
-def load_grammar(style: str) -> Grammar:
-    """Read and compile the grammar of one hospital style.
-
-    Raises
-    ------
-    RadbookError
-        For a style that does not exist, or a grammar file that names an unknown finding, place or slot.
-
-    Examples
-    --------
-    >>> "atelectasis" in load_grammar("general").concepts
-    True
-    """
-    choose(style, STYLES, "style")
-    words, more = _read("words"), _read("hospital_frames")
-    general = style == "general"
-    texts = {**_read("frames"), **_read("normal"), **_read("layouts")}
-    slots: dict[str, list] = {name: [] for name in {**texts, **more["frames"]}}
-
-    def compiled(value: object) -> list[Node]:
-        return [parse(entry, slots.get) for entry in _entries(value, style)]
-
-    for name, slot in slots.items():
-        entries = _entries(texts.get(name), style)
-        if general:
-            dropped = more["without"].get(name, ())
-            entries = [e for e in entries if e not in dropped] + _entries(more["frames"].get(name), style)
-        slot.extend(parse(entry, slots.get) for entry in entries)
-    places = {
-        name: [{"adj": compiled(r["adj"]), "at": compiled(r["at"]), "side": r.get("side", "")} for r in records]
-        for name, records in words["places"].items()
-    }
-    levels = {name: [compiled(level) for level in value] for name, value in words["severities"].items()}
-    wordings = {**_read("hospital_findings_1"), **_read("hospital_findings_2")} if general else {}
-    concepts = {}
-    for name, entry in {**_read("findings_1"), **_read("findings_2"), **_read("findings_3")}.items():
-        if name not in FINDINGS:
-            raise RadbookError(f"grammar names the finding {name!r}, which resources/findings.csv lacks")
-        added = wordings.get(name, {})
-        entry = entry | {key: _entries(entry.get(key), style) + _entries(added[key], style) for key in added}
-        concepts[name] = _concept(FINDINGS[name], entry, style, compiled, places, levels)
-    return Grammar(
-        style=style,
-        slots=slots,
-        concepts=concepts,
-        chances={name: _of_style(value, style) for name, value in _read("chances").items()},
-        words=words,
-        masks={word: float(chance) for chance, masked in words["masks"].items() for word in masked},
-        clusters=words["clusters"] + (more["clusters"] if general else []),
-        spellings=more["spellings"],
-        twins=more["twins"] if general else {},
-    )
-
-
-def _concept(
-    finding: Finding, entry: Mapping, style: str, compiled: Compile, places: Mapping, levels: Mapping
-) -> Concept:
-    severity = entry.get("severity")
-
-    def marked(key: str) -> list[Node]:
-        return compiled([_marked(text) for text in _entries(entry.get(key), style)])
-
-    return Concept(
-        finding=finding,
-        region=entry["region"],
-        standard=_pool(entry, "", style, compiled),
-        idiom=_pool(entry, "idiom_", style, compiled),
-        negated=marked("negated"),
-        places=[place for group, share in (entry.get("places") or {}).items() for place in places[group] * int(share)],
-        severity=levels[severity] if severity else [],
-        adverbs=levels.get(f"{severity}_adverb", levels["adverb"]),
-        sizes=tuple(entry["sizes"]) if "sizes" in entry else None,
-        weight=float(_of_style(entry.get("weight", 1), style)),
-        acute=bool(entry.get("acute", False)),
-        causes=_entries(entry.get("causes"), style),
-        either=_entries(entry.get("either"), style),
-        gone=marked("gone"),
-        opposite=compiled(entry.get("opposite")),
-        quiet=bool(entry.get("quiet", False)),
-    )
-
-
 def _pool(entry: Mapping, prefix: str, style: str, compiled: Compile) -> Pool:
-    texts = [(number, text) for number in _NUMBERS for text in _entries(entry.get(prefix + number), style)]
-    every = [Phrase(*compiled([_marked(text)]), number, not _OWN_PLACE.search(text)) for number, text in texts]
-    by_number = {number: [p for p in every if p.number == number] for number in _NUMBERS}
-    clauses = by_number.pop("clause")
-    return Pool([p for group in by_number.values() for p in group], by_number["many"], clauses)
+    def phrases(number: str) -> list[Phrase]:
+        texts = _entries(entry.get(prefix + number), style)
+        nodes = zip(compiled(texts, marked=True), texts, strict=True)
+        return [Phrase(node, number, not _OWN_PLACE.search(text)) for node, text in nodes]
 
-
-def _marked(text: str) -> str:
-    return text if "<" in text else f"<{text}>"
+    many = phrases("many")
+    return Pool(phrases("mass") + phrases("one") + many, many, phrases("clause"))

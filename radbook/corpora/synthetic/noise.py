@@ -60,17 +60,9 @@ def wrapped(text: str, width: int, indent: str = "") -> str:
     >>> wrapped("Heart size is normal.\\nNo effusion.", 12, " ")
     ' Heart size\\n is normal.\\n No effusion.'
     """
-    lines = []
-    for line in text.split("\n"):
-        start = 0
-        while len(line) - start > width:
-            at = line.rfind(" ", start + 1, start + width)
-            if at < 0:
-                break
-            lines.append(indent + line[start:at].rstrip(" "))
-            start = at + 1
-        lines.append(indent + line[start:] if line[start:] else "")
-    return "\n".join(lines)
+    # A line that is too long is cut at its last blank that still fits; where there is none, it runs on.
+    pieces = re.compile(rf"(?=.{{{width + 1}}})(.{{1,{width - 1}}}) |.+")
+    return pieces.sub(lambda m: indent + (m[1].rstrip(" ") + "\n" if m[1] else m[0]), text)
 
 
 def _masked(text: str, dice: Dice, masks: Mapping[str, float]) -> str:
@@ -78,7 +70,9 @@ def _masked(text: str, dice: Dice, masks: Mapping[str, float]) -> str:
     text = _any_of(tuple(masks)).sub(lambda m: "XXXX" if dice.random() < masks[m[0].lower()] else m[0], text)
     if dice.happens("masked_word"):
         word = _word(text, dice)
-        if word and not _TURNS.match(word[0]) and not _in_evidence(text, word.start()):
+        marks = re.findall("[\ue000-\uf8ff]", text[: word.start()]) if word else []
+        within_evidence = marks and marks[-1] != "\uf8ff"
+        if word and not _TURNS.match(word[0]) and not within_evidence:
             text = text[: word.start()] + "XXXX" + text[word.end() :]
     return text
 
@@ -90,11 +84,6 @@ def _any_of(words: tuple[str, ...]) -> re.Pattern:
 
 def _word(text: str, dice: Dice) -> re.Match | None:
     return _WORD.search(text, int(dice.random() * len(text))) if text else None
-
-
-def _in_evidence(text: str, at: int) -> bool:
-    last = max((text.rfind(c, 0, at), c) for c in ("\uf8ff", *set(re.findall("[\ue000-\uf8fe]", text[:at]))))
-    return last[0] >= 0 and last[1] != "\uf8ff"
 
 
 def _typo(text: str, dice: Dice) -> str:

@@ -1,10 +1,9 @@
 """Plan synthetic patients: which findings each of their reports has, how those change, and what is denied."""
 
 from dataclasses import dataclass, replace
-from functools import cache
 
-from radbook.corpora.synthetic.dice import Dice, weighted
-from radbook.corpora.synthetic.grammar import Concept, Grammar, load_grammar
+from radbook.corpora.synthetic.dice import Dice
+from radbook.corpora.synthetic.grammar import Concept, Grammar
 
 __all__ = ["GONE", "Seen", "choose_denials", "plan_visits"]
 
@@ -24,34 +23,10 @@ class Seen:
     change: str = ""
     cause: str = ""
 
-    @property
-    def device(self) -> bool:
-        return self.concept.region == "devices"
-
-
-@cache
-def _tables(style: str) -> dict:
-    """What can happen to a patient, by weight."""
-    grammar = load_grammar(style)
-    concepts, rarely = grammar.concepts.values(), grammar.chances["denied_rarely"]
-    tables = {
-        "any": [(c.weight, c.id) for c in concepts if c.finding.category],
-        "minor": [(c.weight, c.id) for c in concepts if not c.finding.category],
-        "devices": [(c.weight, c.id) for c in concepts if c.region == "devices"],
-        "acute": [(c.weight, c.id) for c in concepts if c.acute],
-        "clusters": [(c["weight"], c["of"]) for c in grammar.clusters],
-        "denied": [
-            (grammar.words["denied"].get(c.id, rarely["device" if c.region == "devices" else "finding"]), c.id)
-            for c in concepts
-            if c.negated
-        ],
-    }
-    return {name: weighted(pairs) for name, pairs in tables.items()}
-
 
 def plan_visits(grammar: Grammar, dice: Dice) -> list[list[Seen]]:
     """Plan the findings of each report of one patient."""
-    tables, names, kind = _tables(grammar.style), [], dice.name("patient")
+    tables, names, kind = grammar.tables, [], dice.name("patient")
     if kind == "minor":
         names = [dice.draw(tables["minor"]) for _ in range(dice.number("minor"))]
     elif not kind:
@@ -65,7 +40,7 @@ def plan_visits(grammar: Grammar, dice: Dice) -> list[list[Seen]]:
     now = [_seen(grammar.concepts[name], dice) for name in dict.fromkeys(names)]
     for seen in now:
         if seen.presence == "present" and dice.happens("compared"):
-            changes = dice.chances["changes"][: 4 if seen.device else None]
+            changes = dice.chances["changes"][: 4 if seen.concept.device else None]
             seen.change = dice.pick(changes) if seen.concept.acute else "stable"
     if dice.happens("gone"):
         now.append(_gone(grammar, dice))
@@ -84,7 +59,7 @@ def plan_visits(grammar: Grammar, dice: Dice) -> list[list[Seen]]:
 
 
 def _seen(concept: Concept, dice: Dice, *, hedged: float = 1.0) -> Seen:
-    rare = not concept.finding.category or concept.region == "devices"
+    rare = not concept.finding.category or concept.device
     seen = Seen(concept)
     if dice.happens("hedged", hedged * (dice.chances["hedged_rarely"] if rare else 1)):
         seen.presence = "uncertain"
@@ -108,11 +83,11 @@ def _seen(concept: Concept, dice: Dice, *, hedged: float = 1.0) -> Seen:
 def _gone(grammar: Grammar, dice: Dice) -> Seen:
     """Something that an earlier report told of; valves, stents and clips stay, where the style tells such things often."""
     table = "devices" if dice.happens("gone_device") else "acute"
-    concept = grammar.concepts[dice.draw(_tables(grammar.style)[table])]
-    while dice.chances["gone_more"] and concept.region == "devices" and not concept.gone:
-        concept = grammar.concepts[dice.draw(_tables(grammar.style)["devices"])]
+    concept = grammar.concepts[dice.draw(grammar.tables[table])]
+    while dice.chances["gone_more"] and concept.device and not concept.gone:
+        concept = grammar.concepts[dice.draw(grammar.tables["devices"])]
     seen = _seen(concept, dice, hedged=0)
-    seen.change = "removed" if seen.device else "resolved"
+    seen.change = "removed" if seen.concept.device else "resolved"
     return seen
 
 
@@ -122,8 +97,8 @@ def _later(seen: Seen, dice: Dice) -> list[Seen]:
     if change == "forgotten":
         return []
     if change == "gone":
-        change = "removed" if seen.device else "resolved"
-    elif seen.device and change != "stable":
+        change = "removed" if seen.concept.device else "resolved"
+    elif seen.concept.device and change != "stable":
         change = ""
     level = {"improved": max(0, seen.level - 1), "worse": min(3, seen.level + 1)}.get(change, seen.level)
     presence = "present" if change in ("stable", "improved", "worse") else seen.presence
@@ -139,7 +114,7 @@ def choose_denials(grammar: Grammar, seen: list[Seen], dice: Dice, detail: float
             continue
         group: list[str] = []
         for _ in range(dice.pick(dice.chances["denied_names"])):
-            name = dice.draw(_tables(grammar.style)["denied"])
+            name = dice.draw(grammar.tables["denied"])
             category = grammar.concepts[name].finding.category
             if name not in used and category not in used:
                 used |= {name, category} - {None}

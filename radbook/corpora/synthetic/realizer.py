@@ -84,14 +84,14 @@ class Dictation:
         text, number = self.mention(seen, clauses=not change or dice.happens("compared_clause"))
         clause = number == "clause"
         if concept.either and not clause and dice.happens("either"):
-            text += self._or_else(seen)
-        if not change and not clause and not seen.device and dice.happens("prefix"):
+            text += self._or(self._other(seen, concept.either), "either_link", seen.presence)
+        if not change and not clause and not concept.device and dice.happens("prefix"):
             statement = self.say("prefix") + " " + text
         elif clause:
             statement = text + (f", {self.say('as_before')}" if change == "stable" else "")
         else:
             frame = change or "present"
-            frame += "_device" if seen.device and frame in ("present", "stable") else ""
+            frame += "_device" if concept.device and frame in ("present", "stable") else ""
             statement = self.framed(frame, [(text, number)], article=seen.side != "both")
         if seen.cause:
             return statement + self.because(seen)
@@ -140,11 +140,8 @@ class Dictation:
         names = self.tails.pop()
         return self.framed(f"but_{_COUNTS[len(names)]}", [mention, *self.denied(names)])
 
-    def _or_else(self, seen: Seen) -> str:
-        """Dictate the other half of a disjunction ("atelectasis or infiltrate")."""
-        return self._or(self._other(seen, seen.concept.either), "either_link", seen.presence)
-
     def _or(self, other: Seen, link_slot: str, presence: str, *, plain: bool = False) -> str:
+        """Dictate the other half of a disjunction ("atelectasis or infiltrate")."""
         link, words = self.say(link_slot), self.grammar.words
         doubted = " v" in link and self.dice.chances["versus_doubts"]
         taken = presence == "present" and other.concept.id in words["taken"] and not doubted

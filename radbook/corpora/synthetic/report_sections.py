@@ -40,7 +40,11 @@ def findings(dictation: Dictation, seen: Sequence[Seen], denied: Sequence[Sequen
         statements += [(region, text) for text in part]
     out += _headed(dictation, statements) if by_organ else [text for _, text in statements]
     if not by_organ and dice.happens("opening"):
-        out = _opened(dictation, out)
+        # A comparison, as a statement of its own or before the first one.
+        if not out or dice.happens("opening_alone"):
+            out.insert(0, dictation.say("opening"))
+        else:
+            out[0] = f"{dictation.say('opening_clause')} {out[0]}"
     for _ in range(dice.number("others") + dice.count("others")):
         out.insert(int(dice.random() * (len(out) + 1)), dictation.say("others"))
     if dice.happens("abdomen", detail):
@@ -96,7 +100,7 @@ def _together(dictation: Dictation, seen: Sequence[Seen]) -> list[str]:
                 out.append(text + dictation.say("clause_join") + dictation.mention(second)[0] + tail)
                 continue
             joined = text + dictation.say("join") + dictation.mention(second)[0]
-            frame = "present_device" if first.device or second.device else "present"
+            frame = "present_device" if first.concept.device or second.concept.device else "present"
             out.append(dictation.framed(frame, [(joined, "many" if " and " in joined else number)]) + tail)
         else:
             out.append(dictation.state(first))
@@ -173,7 +177,7 @@ def _fate(seen: Seen) -> str:
         return seen.change
     if seen.presence == "uncertain":
         return "uncertain"
-    if seen.device and seen.change in ("", "stable"):
+    if seen.concept.device and seen.change in ("", "stable"):
         return "stable_device" if seen.change else "device"
     return seen.change or "present"
 
@@ -185,13 +189,6 @@ def _listed(dictation: Dictation, fate: str, taken: Sequence[Seen]) -> str:
     comma = "," if len(words) > 1 and dice.happens("several_comma") else ""
     text = f"{', '.join(words)}{comma} {'or' if fate == 'uncertain' else 'and'} {last}"
     return dictation.framed(f"many_{fate}", [(text, "many")], article=False)
-
-
-def _opened(dictation: Dictation, statements: list[str]) -> list[str]:
-    """Open a section with a comparison: as a statement of its own, or before the first one."""
-    if not statements or dictation.dice.happens("opening_alone"):
-        return [dictation.say("opening"), *statements]
-    return [f"{dictation.say('opening_clause')} {statements[0]}", *statements[1:]]
 
 
 def _headed(dictation: Dictation, statements: list[tuple[str, str]]) -> list[str]:

@@ -63,19 +63,11 @@ def _joined(parts: list[Node]) -> Node:
 
 def write(node: Node, random: Callable[[], float], context: Mapping[str, str]) -> str:
     """Write one text from a compiled node; `random` returns numbers in [0, 1)."""
-    out: list[str] = []
-    _walk(node, random, context, out.append)
-    return "".join(out)
-
-
-def _walk(node: Node, random: Callable, context: Mapping, add: Callable) -> None:
     kind = node.__class__
     if kind is str:
-        add(node)
-    elif kind is list:
-        _walk(node[int(random() * len(node))], random, context, add)
-    elif kind is tuple:
-        for part in node:
-            _walk(part, random, context, add)
-    else:
-        add(context[node])
+        return node
+    if kind is list:
+        return write(node[int(random() * len(node))], random, context)
+    if kind is tuple:
+        return "".join([write(part, random, context) for part in node])
+    return context[node]

@@ -33,7 +33,7 @@ def build_messages(
     task
         What is asked.
     body
-        Findings and impression, as `body_of` returns them.
+        Findings and impression, as `report_body` returns them.
     style
         "full" gives instruction, worked examples and report; "short" is the bare prompt a tuned student was trained on.
     structured

@@ -16,7 +16,7 @@ import pandas as pd
 from radbook.core.errors import RadbookError, choose
 from radbook.core.progress import Progress
 from radbook.core.schema import PREDICTIONS, check, check_reports
-from radbook.corpora.sections import body_of
+from radbook.corpora.sections import report_body
 from radbook.tasks import STYLES, TASKS, task_of
 from radbook.teachers.llm.cache import Reply, ReplyCache, request_key
 from radbook.teachers.llm.cost import Plan, plan_calls
@@ -145,7 +145,7 @@ class ChatTeacher:
     def plan(self, reports: pd.DataFrame, *, tasks: Sequence[str] = tuple(TASKS)) -> Plan:
         """Count what labeling these reports would take; calls nothing, needs no key."""
         check_reports(reports)
-        return self._plan(reports, list(map(body_of, reports["text"])), tasks)[0]
+        return self._plan(reports, list(map(report_body, reports["text"])), tasks)[0]
 
     def label(
         self, reports: pd.DataFrame, *, tasks: Sequence[str] = tuple(TASKS), progress: Progress | None = None
@@ -167,7 +167,7 @@ class ChatTeacher:
         corpora = reports.get("corpus", ["unknown"])
         check_destination(corpora, self.base_url, allow_remote=self.allow_remote, agreement=self.agreement)
         progress = progress or (lambda line: None)
-        bodies = list(map(body_of, reports["text"]))
+        bodies = list(map(report_body, reports["text"]))
         plan, outcomes, waiting = self._plan(reports, bodies, tasks)
         progress(str(plan))
         plan.refuse_beyond(max_reports=self.max_reports, max_cost=self.max_cost)

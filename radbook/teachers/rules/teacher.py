@@ -21,7 +21,7 @@ from radbook.core.errors import RadbookError
 from radbook.core.findings import Presence, finding, label_row, strongest
 from radbook.core.ontology import FINDINGS, Finding
 from radbook.core.schema import LABELS, check, check_reports
-from radbook.corpora.sections import body_spans, correction_spans, is_empty
+from radbook.corpora.sections import body_spans, correction_spans, report_body
 from radbook.tasks import TASKS
 from radbook.teachers.rules.lexicon import Speller, load_lexicon
 from radbook.teachers.rules.matcher import MentionFinder
@@ -93,7 +93,7 @@ class RuleTeacher:
     def label(self, reports: pd.DataFrame) -> pd.DataFrame:
         """Return a `labels` table with one row per report and task; a task whose codes the ontology lacks is left out.
 
-        A report with nothing to label (`radbook.corpora.sections.is_empty`) gets status "failed" and the note
+        A report with nothing to label (an empty `report_body`) gets status "failed" and the note
         "empty report".
         """
         check_reports(reports)
@@ -144,7 +144,7 @@ def _label_part(reports: list[tuple[str, str]]) -> list[dict]:
     found = find_mentions(text for _, text in reports)
     for (report_id, text), mentions in zip(reports, found, strict=True):
         # What was found stands in the body of the report: there is one.
-        empty = {"status": "failed", "note": "empty report"} if not mentions and is_empty(text) else {}
+        empty = {"status": "failed", "note": "empty report"} if not mentions and not report_body(text) else {}
         for task, attribute in attributes.items():
             rows.append(label_row(report_id, RuleTeacher.source, task, _findings(mentions, attribute), **empty))
     return rows

@@ -18,7 +18,7 @@ from serving import transformers_serve
 from radbook.core.errors import RadbookError
 from radbook.core.schema import PREDICTIONS, check
 from radbook.corpora import load_corpus
-from radbook.corpora.sections import body_of
+from radbook.corpora.sections import report_body
 from radbook.student import Student
 from radbook.student.base import TINY
 from radbook.tasks import TASKS
@@ -235,7 +235,7 @@ def test_empty_reports_fail_and_nothing_is_sent_for_them(teach):
     [
         (lambda f: f.assign(report_id=range(len(f))), r"report_id: row 0 holds 0 \(expected string\): use astype\(str\)"),
         (lambda f: f.drop(columns="report_id"), "lacks the columns report_id"),
-        (lambda f: f.assign(report_id="same"), "the report_id 'same' twice"),
+        (lambda f: f.assign(report_id="same"), "the key report_id='same' twice"),
     ],
 )
 def test_a_broken_table_is_refused_before_anything_is_sent(reports, teach, spoil, message):
@@ -413,7 +413,7 @@ def test_one_request_that_is_refused_fails_alone(reports, teach):
 
     with listening(Picky()) as url:
         teacher = teach(url)
-        unwanted = body_of(reports["text"][3])
+        unwanted = report_body(reports["text"][3])
         labels = teacher.label(reports, tasks=("choice",))
     assert labels["status"].eq("failed").sum() == 1
     assert "status 400: the prompt is too long" in labels["note"][labels["status"].eq("failed")].iloc[0]
