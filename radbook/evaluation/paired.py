@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from radbook.core.errors import RadbookError, choose
 from radbook.evaluation.bootstrap import Statistic, bootstrap_scores, chunks
 from radbook.evaluation.comparison import Comparison, compare_all
-from radbook.evaluation.scores import FEW_POSITIVES, METRICS, check_zero_division, derive, score_names
+from radbook.evaluation.scores import FEW_POSITIVES, METRICS, derive, score_names
 
 __all__ = ["holm", "paired_difference", "paired_table"]
 
@@ -31,7 +31,6 @@ def paired_difference(
     metric: str = "f1",
     label: str = "micro",
     level: str = "category",
-    zero_division: float = nan,
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> dict[str, object]:
@@ -42,7 +41,7 @@ def paired_difference(
     curated, a, b
         `labels` tables; `a` and `b` hold one source each. Without a reference (see `score`), or where one of the two has no rows
         of the task, every value is unknown (NaN).
-    task, policy, reports, level, zero_division, n_bootstrap, seed
+    task, policy, reports, level, n_bootstrap, seed
         As in `score`.
     metric, label
         Which score: "precision", "recall" or "f1" of "micro", "macro" or one label; "exact_match" of label
@@ -74,7 +73,7 @@ def paired_difference(
     (0.25, True)
     """
     one, two = compare_all(curated, [a, b], task=task, policy=policy, reports=reports, level=level)
-    found = _differences(one, two, [(label, metric)], zero_division, n_bootstrap, seed)
+    found = _differences(one, two, [(label, metric)], n_bootstrap, seed)
     return _question(one, two, metric) | found.to_dict("records")[0]
 
 
@@ -88,7 +87,6 @@ def paired_table(
     reports: pd.DataFrame | None = None,
     metric: str = "f1",
     level: str = "category",
-    zero_division: float = nan,
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -96,7 +94,7 @@ def paired_table(
 
     Parameters
     ----------
-    curated, a, b, task, policy, reports, level, zero_division, n_bootstrap, seed
+    curated, a, b, task, policy, reports, level, n_bootstrap, seed
         As in `paired_difference`.
     metric
         "precision", "recall" or "f1".
@@ -128,7 +126,7 @@ def paired_table(
     choose(metric, METRICS, "metric")
     one, two = compare_all(curated, [a, b], task=task, policy=policy, reports=reports, level=level)
     names = [(label, measure) for label, measure in score_names(one.labels) if measure == metric]
-    frame = _differences(one, two, names, zero_division, n_bootstrap, seed)
+    frame = _differences(one, two, names, n_bootstrap, seed)
     single = frame["label"].isin(one.labels)
     family = single & (frame["n_positive"] >= FEW_POSITIVES) & frame["p"].notna()
     frame.insert(frame.columns.get_loc("p") + 1, "p_holm", holm(frame["p"].where(family)))
@@ -172,18 +170,16 @@ def _differences(
     one: Comparison,
     two: Comparison,
     names: list[tuple[str, str]],
-    zero_division: float,
     n_bootstrap: int,
     seed: int,
 ) -> pd.DataFrame:
     """label, value_a, value_b, value, low, high, p and n_positive of some of the scores that `derive` gives."""
-    check_zero_division(zero_division)
     columns = [_score_column(one.labels, *name) for name in names]
     left, right = one.by_patient(), two.by_patient()
     width = left.shape[1]
 
     def scores(totals: np.ndarray) -> np.ndarray:
-        return derive(totals, zero_division=zero_division)[..., columns]
+        return derive(totals)[..., columns]
 
     def difference(totals: np.ndarray) -> np.ndarray:
         return scores(totals[..., :width]) - scores(totals[..., width:])

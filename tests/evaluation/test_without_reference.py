@@ -25,11 +25,11 @@ def followed(*tables, **options):
 
 
 STEPS = {
-    "score": lambda curated, *tables, **o: evaluation.score(curated, tables, zero_division=0.0, **o)["value"],
+    "score": lambda curated, *tables, **o: evaluation.score(curated, tables, **o)["value"],
     "paired_difference": lambda *tables, **o: pd.Series(
-        evaluation.paired_difference(*tables, zero_division=0.0, **o)["value"], dtype=float
+        evaluation.paired_difference(*tables, **o)["value"], dtype=float
     ),
-    "paired_table": lambda *tables, **o: evaluation.paired_table(*tables, zero_division=1.0, **o)["value_a"],
+    "paired_table": lambda *tables, **o: evaluation.paired_table(*tables, **o)["value_a"],
     "paired_power": lambda *tables, **o: evaluation.paired_power(*tables, gap=0.1, **o)["width"],
     "compare": lambda curated, a, b, **o: evaluation.compare(curated, a, **o).by_report()["tp"],
     "confusion": lambda curated, a, b, **o: evaluation.confusion(curated, a, **o)["tp"],
