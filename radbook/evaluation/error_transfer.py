@@ -1,17 +1,16 @@
 """What became of errors: those of the teacher that the student corrected or shares, and those that it added.
 
-A share of corrected errors says little alone: `sign_test` asks whether more was corrected than added, and `also_wrong` how
-much of it another labeler, such as the untuned base, gets wrong as well.
+A share of corrected errors says little alone: `also_wrong` asks how much of the rest another labeler, such as the untuned
+base, gets wrong as well, and a sign test (`scipy.stats.binomtest`) whether more was corrected than added.
 """
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from radbook.evaluation.bootstrap import exact_interval
 from radbook.evaluation.comparison import CELL
 
-__all__ = ["FATES", "PAIRS", "also_wrong", "fates", "pairs", "sign_test"]
+__all__ = ["FATES", "PAIRS", "also_wrong", "fates", "pairs"]
 
 FATES = ("corrected", "shared", "added")
 PAIRS = (
@@ -70,19 +69,6 @@ def pairs(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.DataFrame:
     counts["both right"] = n_reports - len(named)
     low, high = exact_interval(counts.to_numpy(), np.full(len(PAIRS), n_reports))
     return pd.DataFrame({"reports": counts, "value": counts / max(n_reports, 1), "low": low, "high": high})
-
-
-def sign_test(corrected: int, added: int) -> float:
-    """Return the two-sided p of the exact sign test (McNemar's exact test): was as much corrected as added, but for chance?
-
-    Errors of both sides say nothing about it. NaN where there is no other; decisions are taken as independent.
-
-    >>> round(sign_test(8, 1), 3), sign_test(0, 0)
-    (0.039, nan)
-    """
-    if not corrected + added:
-        return float("nan")
-    return float(binomtest(int(corrected), int(corrected + added)).pvalue)
 
 
 def also_wrong(fate: pd.Series, other: pd.Series) -> dict[str, int]:
