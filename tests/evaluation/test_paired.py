@@ -77,7 +77,7 @@ def test_a_difference_that_is_undefined_says_so(table):
     [
         ({"metric": "F1"}, "metric='F1'.*did you mean f1"),
         ({"label": "Edemma"}, "did you mean Edema"),
-        ({"label": "all"}, "does not go with label='all'"),
+        ({"label": "all"}, "label='all' is none of micro, macro"),
         ({"policy": "u_one"}, "did you mean u-one"),
         ({"n_bootstrap": 0}, "at least 40"),
     ],
