@@ -5,7 +5,6 @@ Each such study gets the interval that its own reports would give it, from the s
 their products add up over patients, all studies of one size are two matrix products.
 """
 
-from collections.abc import Sequence
 from math import ceil, nan
 
 import numpy as np
@@ -16,9 +15,10 @@ from radbook.core.errors import RadbookError
 from radbook.evaluation.bootstrap import draw_weights
 from radbook.evaluation.comparison import Comparison, compare_all
 
-__all__ = ["SIZES", "paired_power", "reports_needed"]
+__all__ = ["DRAWS", "SIZES", "paired_power", "reports_needed"]
 
 SIZES = (25, 50, 100, 200, 400, 800, 1600)
+DRAWS = 1000  # test sets of each size
 _REACH = ndtri(0.975)  # standard errors to either side of a 95% interval
 _POWER = 0.8  # share of the studies that should tell a difference
 
@@ -31,9 +31,7 @@ def paired_power(
     task: str,
     policy: str = "certain",
     reports: pd.DataFrame | None = None,
-    sizes: Sequence[int] = SIZES,
     gap: float = 0.0,
-    n_draws: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Play through test sets of several sizes: how wide is the paired interval of micro-F1, how often does it tell?
@@ -42,18 +40,16 @@ def paired_power(
     ----------
     curated, a, b, task, policy, reports
         As in `paired_table`.
-    sizes
-        Numbers of reports; a size may exceed the reports at hand.
     gap
         A difference to look for, such as a published one (fraction).
-    n_draws, seed
-        Number of test sets drawn for each size.
+    seed
+        As in `paired_table`; for the test sets that are drawn.
 
     Returns
     -------
-    One row per size: n_reports, n_patients, width (median width of the 95% interval), width_low and width_high (which hold
-    95% of the widths), told (share of the test sets whose interval excludes zero) and told_gap (the same if the two sources
-    differed by `gap`, spread as they are).
+    One row for each of `SIZES`, some of which may exceed the reports at hand: n_reports, n_patients, width (median width of
+    the 95% interval), width_low and width_high (which hold 95% of the widths), told (share of the test sets whose interval
+    excludes zero) and told_gap (the same if the two sources differed by `gap`, spread as they are).
     `attrs` holds `a`, `b`, `value` (the difference on all reports), `error` (its standard error), `n_reports` and `gap`.
     Widths and `error` are NaN where nothing is spread: with one patient, or sources that differ in all of them alike.
     All is unknown where `paired_table` knows nothing.
@@ -71,14 +67,10 @@ def paired_power(
     >>> def table(source, wrong):
     ...     rows = [label_row(str(i), source, "choice", [finding("Edema")] * (i % wrong > 0)) for i in range(90)]
     ...     return pd.DataFrame(rows)
-    >>> found = paired_power(table("curated", 99), table("a", 9), table("b", 3), task="choice", sizes=[30, 120])
-    >>> found[["n_reports", "width"]].round(1).values.tolist()
-    [[30.0, 0.2], [120.0, 0.1]]
+    >>> found = paired_power(table("curated", 99), table("a", 9), table("b", 3), task="choice")
+    >>> found.set_index("n_reports").loc[[25, 100], "width"].round(1).tolist()
+    [0.2, 0.1]
     """
-    if not len(sizes) or min(sizes) < 2:
-        raise RadbookError(f"sizes={list(sizes)} must be numbers of reports, each at least 2")
-    if n_draws < 1:
-        raise RadbookError(f"n_draws={n_draws}: draw at least one test set of each size")
     one, two = compare_all(curated, [a, b], task=task, policy=policy, reports=reports)
     parts = np.hstack([_ratio_parts(one), _ratio_parts(two)])  # (P, 4)
     products = (parts[:, :, None] * parts[:, None, :]).reshape(-1, 16)
@@ -88,12 +80,12 @@ def paired_power(
     error = error if error > 1e-7 else nan
     rng = np.random.default_rng(seed)
     rows = []
-    for size in sizes:
+    for size in SIZES:
         if not one.report_ids:
             rows.append((size, 0, *[nan] * 5))
             continue
         n_patients = max(2, round(size * len(parts) / len(one.report_ids)))
-        draws = [weights @ both for weights in draw_weights(rng, len(parts), n_draws, size=n_patients)]
+        draws = [weights @ both for weights in draw_weights(rng, len(parts), DRAWS, size=n_patients)]
         found, spread = _differences(np.concatenate(draws), n_patients)
         reach = np.where(np.isnan(error), nan, _REACH * spread)
         known = 2 * reach[~np.isnan(reach)]
