@@ -5,14 +5,7 @@ A corpus may have no curated labels: every function here then returns its usual 
 
 from radbook.evaluation.baselines import constant_labels
 from radbook.evaluation.bootstrap import exact_interval
-from radbook.evaluation.calibration import (
-    Calibration,
-    calibrate,
-    calibration_error,
-    calibration_gain,
-    judge,
-    reliability,
-)
+from radbook.evaluation.calibration import Calibration, calibrate, calibration_error, judge, reliability
 from radbook.evaluation.comparison import Comparison, compare, has_reference
 from radbook.evaluation.confusion import confusion, disagreements
 from radbook.evaluation.label_matrix import POLICIES, label_matrix
@@ -30,7 +23,6 @@ __all__ = [
     "agreement",
     "calibrate",
     "calibration_error",
-    "calibration_gain",
     "ceiling",
     "certainty",
     "compare",

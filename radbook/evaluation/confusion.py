@@ -3,10 +3,9 @@
 The tables call a false negative a "miss" and a false positive an "invention".
 """
 
-import numpy as np
 import pandas as pd
 
-from radbook.evaluation.bootstrap import exact_interval
+from radbook.evaluation.bootstrap import exact_interval, ratio
 from radbook.evaluation.comparison import CELL, Comparison
 
 __all__ = ["confusion", "disagreements"]
@@ -47,8 +46,7 @@ def confusion(found: Comparison) -> pd.DataFrame:
     columns = {"tp": tp, "fp": fp, "fn": fn, "tn": tn, "n_positive": tp + fn}
     for name, hits, tries in (("sensitivity", tp, tp + fn), ("specificity", tn, tn + fp)):
         low, high = exact_interval(hits, tries)
-        value = np.divide(hits, tries, out=np.full(len(hits), np.nan), where=tries > 0)
-        columns |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        columns |= {name: ratio(hits, tries), f"{name}_low": low, f"{name}_high": high}
     frame = pd.DataFrame({"source": found.source, "label": list(found.labels), **columns})
     return frame if found.report_ids else frame.iloc[:0]
 

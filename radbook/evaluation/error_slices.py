@@ -30,7 +30,6 @@ __all__ = [
     "bucket_rates",
     "decisions",
     "error_rows",
-    "share_by",
     "traits",
 ]
 
@@ -211,34 +210,6 @@ def error_rows(decided: pd.DataFrame, held: pd.DataFrame, fate: pd.Series, *, ta
     flags = held[list(BUCKETS)].reindex(cells).reset_index(drop=True)
     frame = wrong.assign(task=task, fate=fate.reindex(cells).to_numpy()).reset_index(drop=True)
     return frame.join(flags)[list(ERRORS.columns)]
-
-
-def share_by(names: pd.Series, hits: pd.DataFrame) -> pd.DataFrame:
-    """Count, per name, the share of cells that are hit, with its exact 95% interval.
-
-    Parameters
-    ----------
-    names
-        The name of each cell, indexed by report_id and code, as of `radbook.teachers.rules.phenomena.cells`.
-    hits
-        Table with report_id and code, such as of `disagreements`: the cells that are hit.
-
-    Returns
-    -------
-    One row per name, the most frequent first: tries, hits, and value, low and high (fractions).
-
-    Examples
-    --------
-    >>> cells = pd.MultiIndex.from_product([["1", "2"], ["Edema"]], names=["report_id", "code"])
-    >>> names = pd.Series(["list", "list"], index=cells)
-    >>> share_by(names, pd.DataFrame({"report_id": ["2"], "code": ["Edema"]})).round(3).values.tolist()
-    [[2.0, 1.0, 0.5, 0.013, 0.987]]
-    """
-    tries = names.value_counts()
-    hit = names.index.isin(pd.MultiIndex.from_frame(hits[CELL]))
-    count = names[hit].value_counts().reindex(tries.index, fill_value=0)
-    low, high = exact_interval(count.to_numpy(), tries.to_numpy())
-    return pd.DataFrame({"tries": tries, "hits": count, "value": count / tries, "low": low, "high": high})
 
 
 def _words(text: str) -> set[str]:

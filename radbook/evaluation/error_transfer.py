@@ -57,11 +57,9 @@ def pairs(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.DataFrame:
     [0.75, 0.25]
     """
     wrong = decided[decided["outcome"] != "right"]
-    errors = wrong["code"] + " " + wrong["outcome"]
-    errors = errors.groupby([wrong["source"], wrong["report_id"]]).agg(frozenset)
-    taught, learned = (errors[errors.index.get_level_values(0) == name].droplevel(0) for name in (teacher, student))
-    ids = taught.index.union(learned.index)
-    taught, learned = taught.reindex(ids), learned.reindex(ids)
+    errors = (wrong["code"] + " " + wrong["outcome"]).groupby([wrong["report_id"], wrong["source"]]).agg(frozenset)
+    errors = errors.unstack().reindex(columns=[teacher, student])
+    taught, learned = errors[teacher], errors[student]
     alone = [taught.isna(), learned.isna(), taught == learned]
     named = pd.Series(np.select(alone, ["only the student wrong", "only the teacher wrong", "both wrong alike"], PAIRS[-1]))
     counts = named.value_counts().reindex(PAIRS, fill_value=0)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from radbook.core.errors import RadbookError
 from radbook.core.schema import SCORES, check
-from radbook.evaluation.bootstrap import bootstrap_scores
+from radbook.evaluation.bootstrap import bootstrap_scores, ratio
 from radbook.evaluation.comparison import Comparison, compare, rows_of
 
 __all__ = ["FEW_POSITIVES", "METRICS", "derive", "score", "score_names"]
@@ -139,16 +139,12 @@ def derive(totals: np.ndarray) -> np.ndarray:
     each = _scores(tp, fp, fn)
     micro = _scores(*(c.sum(axis=-1, keepdims=True) for c in (tp, fp, fn)))
     usable = ((tp + fp + fn) > 0)[..., None] & ~np.isnan(each)
-    macro = _ratio(np.where(usable, each, 0.0).sum(axis=-2), usable.sum(axis=-2))
+    macro = ratio(np.where(usable, each, 0.0).sum(axis=-2), usable.sum(axis=-2))
     flat = each.reshape(*each.shape[:-2], -1)
-    exact = _ratio(totals[..., -2:-1], totals[..., -1:])
+    exact = ratio(totals[..., -2:-1], totals[..., -1:])
     return np.concatenate([micro[..., 0, :], macro, flat, exact], axis=-1)
 
 
 def _scores(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
     pairs = ((tp, tp + fp), (tp, tp + fn), (2 * tp, 2 * tp + fp + fn))
-    return np.stack([_ratio(a, b) for a, b in pairs], axis=-1)
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+    return np.stack([ratio(a, b) for a, b in pairs], axis=-1)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from radbook.core.errors import RadbookError
-from radbook.evaluation.bootstrap import bootstrap_scores
+from radbook.evaluation.bootstrap import bootstrap_scores, ratio
 from radbook.evaluation.comparison import Comparison
 
 __all__ = ["certainty", "risk_coverage"]
@@ -77,7 +77,9 @@ def risk_coverage(
     kept = np.argsort(order)[:, None] < kept_counts
     wrong, decided = (kept * cells.sum(axis=1)[:, None] for cells in (found.fp | found.fn, found.scored))
     counts = found.add_by_patient(np.hstack([wrong, decided]))
-    value, low, high = bootstrap_scores(counts, _shares, n_bootstrap=n_bootstrap, seed=seed)
+    value, low, high = bootstrap_scores(
+        counts, lambda totals: ratio(*np.split(totals, 2, axis=-1)), n_bootstrap=n_bootstrap, seed=seed
+    )
     return pd.DataFrame(
         {
             "source": found.source,
@@ -90,8 +92,3 @@ def risk_coverage(
             "high": high,
         }
     )[_COLUMNS]
-
-
-def _shares(totals: np.ndarray) -> np.ndarray:
-    wrong, decided = np.split(totals, 2, axis=-1)
-    return np.divide(wrong, decided, out=np.full(wrong.shape, np.nan), where=decided > 0)
