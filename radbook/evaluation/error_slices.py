@@ -83,7 +83,7 @@ def decisions(
     found = compare_all(curated, tables, task=task, policy=policy, reports=reports)
     # What a policy leaves out for one source is left out for all.
     outcomes = pd.concat([f.outcomes() for f in found], axis=1, join="inner")
-    mentioned = set().union(*(findings for f in found for findings in f.findings()))
+    mentioned = set().union(*(findings for f in found for findings in f.findings))
     cells = outcomes[outcomes.index.isin(list(mentioned))].sort_index()
     parts = [
         one.at(cells.index).assign(source=one.source, outcome=cells.iloc[:, number].array)

@@ -1,8 +1,7 @@
 """How many reports does a comparison take: the width of the paired interval over the size of the test set.
 
 A test set of any size is played through by drawing that many patients, with replacement, from those at hand.
-Each such study gets the interval that its own reports would give it, from the spread of its patients; because counts and
-their products add up over patients, all studies of one size are two matrix products.
+Because counts and their products add up over patients, all studies of one size are two matrix products.
 """
 
 from math import ceil, nan

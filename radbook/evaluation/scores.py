@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from radbook.core.errors import RadbookError
-from radbook.core.schema import SCORES, check
+from radbook.core.findings import finding, label_row
+from radbook.core.schema import LABELS, SCORES, check
 from radbook.evaluation.bootstrap import bootstrap_scores, ratio
 from radbook.evaluation.comparison import Comparison, compare, rows_of
 
-__all__ = ["FEW_POSITIVES", "METRICS", "derive", "score", "score_names"]
+__all__ = ["FEW_POSITIVES", "METRICS", "constant_labels", "derive", "score", "score_names"]
 
 METRICS = ("precision", "recall", "f1")
 FEW_POSITIVES = 10  # a label with fewer is grayed and named: its score rests on a handful of reports
@@ -148,3 +149,18 @@ def derive(totals: np.ndarray) -> np.ndarray:
 def _scores(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
     pairs = ((tp, tp + fp), (tp, tp + fn), (2 * tp, 2 * tp + fp + fn))
     return np.stack([ratio(a, b) for a, b in pairs], axis=-1)
+
+
+def constant_labels(
+    report_ids: Iterable[str], codes: Iterable[str], *, task: str, source: str
+) -> pd.DataFrame:
+    """Give every report the same findings: "always Normal" (no codes) and "always the most frequent" read nothing.
+
+    These are baselines: what a score must beat before it means anything.
+
+    >>> constant_labels(["1", "2"], ["Edema"], task="choice", source="always Edema")["findings"].str.len().tolist()
+    [1, 1]
+    """
+    findings = [finding(code) for code in codes]
+    rows = [label_row(report_id, source, task, list(findings)) for report_id in report_ids]
+    return pd.DataFrame(rows, columns=list(LABELS.columns))
