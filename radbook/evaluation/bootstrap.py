@@ -62,8 +62,6 @@ def bootstrap_scores(
 def exact_interval(k: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Clopper-Pearson 95% interval of `k` successes in `n` independent trials; NaN where `n` is 0.
 
-    Examples
-    --------
     >>> low, high = exact_interval([0, 5], [10, 10])
     >>> low.round(3), high.round(3)
     (array([0.   , 0.187]), array([0.308, 0.813]))

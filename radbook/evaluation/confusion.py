@@ -81,7 +81,8 @@ def disagreements(found: Comparison) -> pd.DataFrame:
     kinds = kinds[kinds != "right"]
     frame = found.at(kinds.index).assign(kind=kinds.array)
     truth, answers = found.findings
-    evidence = [(truth if kind == "miss" else answers)[cell] for cell, kind in kinds.items()]
+    # Nobody says "Normal" of a report in so many words, so an error in it has no evidence.
+    evidence = [(truth if kind == "miss" else answers).get(cell, {}) for cell, kind in kinds.items()]
     frame[_EVIDENCE] = pd.DataFrame(evidence, columns=_EVIDENCE, dtype=object)
     frame = frame.astype({"start": "Int64", "end": "Int64"}).sort_values(["kind", *CELL[::-1]], ignore_index=True)
     return frame[[*CELL, "kind", "curated", "predicted", *_EVIDENCE, "status"]]

@@ -8,14 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import pandas as pd
 
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import FINDINGS
 from radbook.core.schema import ERRORS
 from radbook.corpora.sections import report_body
-from radbook.evaluation.bootstrap import exact_interval
+from radbook.evaluation.bootstrap import exact_interval, ratio
 from radbook.evaluation.comparison import CELL, compare_all
 from radbook.evaluation.label_matrix import strongest_findings
 from radbook.tasks import task_of
@@ -186,21 +185,19 @@ def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     >>> rates.loc[["hedge", "device", "no place"], ["tries", "hits"]].values.tolist()
     [[1, 1], [0, 0], [0, 0]]
     """
-    flags = held[[*BUCKETS, "placed"]].reindex(pd.MultiIndex.from_frame(decided[CELL])).astype(bool)
-    buckets = {name.replace("_", " "): flags[name].to_numpy() for name in BUCKETS}
-    buckets[NO_PLACE] = ~flags["placed"].to_numpy()
-    rest = ~np.logical_or.reduce(list(buckets.values()))
-    whole = (np.ones(len(decided), dtype=bool), ~buckets["negation"] & ~buckets[NO_PLACE])
-    buckets = {**dict(zip(WHOLE, whole, strict=True)), **buckets, "none of these": rest}
-    wrong, source = (decided["outcome"] != "right").to_numpy(), decided["source"].to_numpy()
-    rows = [
-        (label, name, int((inside & (source == name)).sum()), int((inside & wrong & (source == name)).sum()))
-        for label, inside in buckets.items()
-        for name in dict.fromkeys(source)
-    ]
-    frame = pd.DataFrame(rows, columns=["label", "source", "tries", "hits"])
-    low, high = exact_interval(frame["hits"].to_numpy(), frame["tries"].to_numpy())
-    return frame.assign(value=frame["hits"] / frame["tries"].where(frame["tries"] > 0), low=low, high=high)
+    flags = held.reindex(pd.MultiIndex.from_frame(decided[CELL])).astype(bool).set_axis(decided.index)
+    inside = flags[[*BUCKETS]].rename(columns=lambda name: name.replace("_", " "))
+    inside[NO_PLACE] = ~flags["placed"]
+    rest = ~inside.any(axis=1)
+    inside.insert(0, WHOLE[0], True)
+    inside.insert(1, WHOLE[1], flags["placed"] & ~flags["negation"])
+    inside["none of these"] = rest
+    wrong = inside[decided["outcome"] != "right"]
+    tries, hits = (part.groupby(decided["source"], sort=False).sum().unstack() for part in (inside, wrong))
+    frame = pd.DataFrame({"tries": tries, "hits": hits.reindex(tries.index, fill_value=0)})
+    frame = frame.rename_axis(["label", "source"]).reset_index()
+    low, high = exact_interval(frame["hits"], frame["tries"])
+    return frame.assign(value=ratio(frame["hits"].to_numpy(), frame["tries"].to_numpy()), low=low, high=high)
 
 
 def error_rows(decided: pd.DataFrame, held: pd.DataFrame, fate: pd.Series, *, task: str) -> pd.DataFrame:

@@ -72,13 +72,8 @@ def pairs(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.DataFrame:
 def also_wrong(fate: pd.Series, other: pd.Series) -> dict[str, int]:
     """Count how many of the errors that are shared, and of those that were added, another labeler makes as well.
 
-    Parameters
-    ----------
-    fate, other
-        `fates` of two labelers beside the same teacher, on the same reports.
+    `fate` and `other` are the `fates` of two labelers beside the same teacher, on the same reports.
 
-    Examples
-    --------
     >>> cells = pd.MultiIndex.from_tuples([("r", "Edema"), ("r", "Fracture"), ("s", "Edema")])
     >>> student = pd.Series(["shared", "added", "added"], index=cells)
     >>> base = pd.Series(["shared", "added", "corrected"], index=cells)

@@ -106,20 +106,11 @@ def paired_power(
 
 
 def reports_needed(table: pd.DataFrame) -> int:
-    """Return how many reports a 95% interval takes to exclude zero in four of five studies, for the table's `gap`.
+    """Return how many reports a 95% interval takes to exclude zero in four of five studies, for the `gap` of a `paired_power` table.
 
-    Parameters
-    ----------
-    table
-        As `paired_power` returns it, with a `gap` that is not zero.
-
-    Notes
-    -----
     Standard errors shrink with the square root of the size, so n = n_reports * ((1.96 + 0.84) * error / gap) ** 2, where
     0.84 is the normal quantile of 0.8.
 
-    Examples
-    --------
     >>> table = pd.DataFrame()
     >>> table.attrs = {"error": 0.02, "n_reports": 100, "gap": 0.04}
     >>> reports_needed(table)

@@ -41,6 +41,13 @@ def test_a_failed_answer_is_listed_as_misses_with_its_status(table):
     assert set(listed["predicted"]) == {"not mentioned"}
 
 
+def test_an_error_in_normal_has_no_evidence(table):
+    found = compare(table("curated", [[1]]), table("rules", [[0]]), task="choice", vocabulary=["Edema", "Normal"])
+    listed = disagreements(found)
+    assert listed[["code", "kind", "predicted"]].values.tolist() == [["Normal", "invention", "not mentioned"]]
+    assert listed[["phrase", "start"]].isna().all(axis=None)
+
+
 def test_no_error_gives_an_empty_list_with_the_same_columns(table):
     same = table("curated", [[1, 0]])
     listed = disagreements(compare(same, same, task="choice"))
