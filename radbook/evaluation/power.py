@@ -49,7 +49,7 @@ def paired_power(
     One row for each of `SIZES`, some of which may exceed the reports at hand: n_reports, n_patients, width (median width of
     the 95% interval), width_low and width_high (which hold 95% of the widths), told (share of the test sets whose interval
     excludes zero) and told_gap (the same if the two sources differed by `gap`, spread as they are).
-    `attrs` holds `a`, `b`, `value` (the difference on all reports), `error` (its standard error), `n_reports` and `gap`.
+    `attrs` holds `value` (the difference on all reports), `error` (its standard error), `n_reports` and `gap`.
     Widths and `error` are NaN where nothing is spread: with one patient, or sources that differ in all of them alike.
     All is unknown where `paired_table` knows nothing.
 
@@ -94,19 +94,12 @@ def paired_power(
         rows.append((size, n_patients, width, low, high, told, told_gap))
     columns = ["n_reports", "n_patients", "width", "width_low", "width_high", "told", "told_gap"]
     frame = pd.DataFrame(rows, columns=columns)
-    frame.attrs = {
-        "a": one.source,
-        "b": two.source,
-        "value": float(value),
-        "error": float(error),
-        "n_reports": len(one.report_ids),
-        "gap": gap,
-    }
+    frame.attrs = {"value": float(value), "error": float(error), "n_reports": len(one.report_ids), "gap": gap}
     return frame
 
 
 def reports_needed(table: pd.DataFrame) -> int:
-    """Return how many reports a 95% interval takes to exclude zero in four of five studies, for the `gap` of a `paired_power` table.
+    """Return how many reports it takes to tell the `gap` of a `paired_power` table in four of five studies.
 
     Standard errors shrink with the square root of the size, so n = n_reports * ((1.96 + 0.84) * error / gap) ** 2, where
     0.84 is the normal quantile of 0.8.
