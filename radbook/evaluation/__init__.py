@@ -3,23 +3,15 @@
 A corpus may have no curated labels: every function here then returns its usual shape with unknown values or no rows.
 """
 
-from radbook.evaluation.baselines import constant_labels
 from radbook.evaluation.bootstrap import exact_interval
-from radbook.evaluation.calibration import (
-    Calibration,
-    calibrate,
-    calibration_error,
-    calibration_gain,
-    judge,
-    reliability,
-)
+from radbook.evaluation.calibration import Calibration, calibrate, calibration_error, judge, reliability
 from radbook.evaluation.comparison import Comparison, compare, has_reference
 from radbook.evaluation.confusion import confusion, disagreements
 from radbook.evaluation.label_matrix import POLICIES, label_matrix
 from radbook.evaluation.paired import holm, paired_difference, paired_table
 from radbook.evaluation.power import paired_power, reports_needed
 from radbook.evaluation.reader_agreement import agreement, ceiling, quality_of_agreement
-from radbook.evaluation.scores import FEW_POSITIVES, score
+from radbook.evaluation.scores import FEW_POSITIVES, constant_labels, score
 from radbook.evaluation.selective import certainty, risk_coverage
 
 __all__ = [
@@ -30,7 +22,6 @@ __all__ = [
     "agreement",
     "calibrate",
     "calibration_error",
-    "calibration_gain",
     "ceiling",
     "certainty",
     "compare",

@@ -15,7 +15,7 @@ from scipy.stats import beta
 
 from radbook.core.errors import RadbookError
 
-__all__ = ["Statistic", "bootstrap_scores", "check_draws", "chunks", "draw_weights", "exact_interval"]
+__all__ = ["Statistic", "bootstrap_scores", "check_draws", "chunks", "draw_weights", "exact_interval", "ratio"]
 
 CONFIDENCE = 0.95
 _TAILS = np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
@@ -30,39 +30,19 @@ def bootstrap_scores(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Score summed counts and give each score a 95% interval by drawing patients with replacement.
 
-    Parameters
-    ----------
-    counts
-        Shape (P, K): counts per patient that may be added over patients.
-    statistic
-        Maps summed counts, shape (..., K), to scores, shape (..., S).
-    n_bootstrap
-        Number of draws, at least 40.
-    seed
-        The same seed draws the same patients, for every source with the same patients.
+    Counts, shape (P, K), add up over patients; `statistic` maps sums, shape (..., K), to scores, shape (..., S).
+    The same seed draws the same patients, for every source with the same patients.
+    Returns value, low and high, each of shape (S,); the ends are NaN where the score is undefined or there is only one patient.
 
-    Returns
-    -------
-    Value, low and high, each of shape (S,).
-    Low and high are NaN where the score is undefined or there is only one patient.
+    The intervals are BCa (Efron, 1987): bias from the share of draws below the point, acceleration from a jackknife over
+    patients. Where that is undefined, as leaving out a patient leaves the score undefined or never changes it, or every draw
+    lies on one side of the point, the percentile interval of the defined draws takes over.
+    No bootstrap can widen a score without errors: where every patient scores 1.0 the interval is [1, 1], however few there are.
 
-    Notes
-    -----
-    BCa (Efron, 1987): bias from the share of draws below the point, acceleration from a jackknife over
-    patients.
-    It is undefined if leaving out a patient leaves the score undefined or never changes it, or if every draw
-    lies on one side of the point; the percentile interval of the defined draws takes over there.
-    No bootstrap can widen a score without errors: where every patient scores 1.0 the interval is [1, 1],
-    however few there are.
-
-    Examples
-    --------
     >>> counts = np.array([[1, 2], [2, 2], [0, 1], [3, 4], [1, 1]])  # hits and tries of five patients
     >>> value, low, high = bootstrap_scores(counts, lambda c: c[..., :1] / c[..., 1:])
-    >>> value
-    array([0.7])
-    >>> bool(low[0] < 0.7 < high[0])
-    True
+    >>> value, bool(low[0] < 0.7 < high[0])
+    (array([0.7]), True)
     """
     check_draws(n_bootstrap)
     counts = np.asarray(counts, dtype=float)
@@ -82,8 +62,6 @@ def bootstrap_scores(
 def exact_interval(k: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Clopper-Pearson 95% interval of `k` successes in `n` independent trials; NaN where `n` is 0.
 
-    Examples
-    --------
     >>> low, high = exact_interval([0, 5], [10, 10])
     >>> low.round(3), high.round(3)
     (array([0.   , 0.187]), array([0.308, 0.813]))
@@ -94,6 +72,11 @@ def exact_interval(k: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     low = np.where(k == 0, 0.0, beta.ppf(_TAILS[0], k, n - k + 1))
     high = np.where(k == n, 1.0, beta.ppf(_TAILS[1], k + 1, n - k))
     return np.where(n == 0, nan, low), np.where(n == 0, nan, high)
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Divide counts of one shape; NaN where there is nothing to divide by."""
+    return np.divide(above, below, out=np.full(np.shape(above), nan), where=below > 0)
 
 
 def check_draws(n_bootstrap: int) -> None:
@@ -124,11 +107,9 @@ def _acceleration(counts: np.ndarray, statistic: Statistic, value: np.ndarray) -
     """Skewness of the jackknife over patients, shape (S,); NaN where undefined. Moments add up in chunks."""
     total, n = counts.sum(axis=0), len(counts)
     sums = np.zeros((3, len(value)))
-    start = 0
-    for rows in chunks(n, counts.shape[1]):
-        shift = value - statistic(total - counts[start : start + rows])
+    for some in np.array_split(counts, -(-counts.size // _CELLS)):
+        shift = value - statistic(total - some)
         sums += [(shift**power).sum(axis=0) for power in (1, 2, 3)]
-        start += rows
     mean, second, third = sums / n
     variance = second - mean**2
     skew = third - 3 * mean * second + 2 * mean**3

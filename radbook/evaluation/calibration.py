@@ -12,11 +12,11 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from radbook.core.errors import RadbookError
-from radbook.evaluation.bootstrap import bootstrap_scores, exact_interval
+from radbook.evaluation.bootstrap import exact_interval
 from radbook.evaluation.comparison import CELL, compare
 from radbook.tasks import task_of
 
-__all__ = ["Calibration", "calibrate", "calibration_error", "calibration_gain", "judge", "reliability"]
+__all__ = ["Calibration", "calibrate", "calibration_error", "judge", "reliability"]
 
 _CLIP = 1e-6  # a probability of 0 or 1 has no finite logit
 _BINS = 10  # equally wide bins of the probability from 0 to 1
@@ -145,7 +145,7 @@ def reliability(judged: pd.DataFrame, *, column: str = "probability") -> pd.Data
     0.0154
     """
     decisions = pd.DataFrame({"p": judged[column].astype(float), "there": judged["there"]}).dropna()
-    decisions = decisions.groupby(_bin(decisions["p"]))
+    decisions = decisions.groupby((decisions["p"] * _BINS).astype(int).clip(upper=_BINS - 1).to_numpy())
     table = decisions.agg(n=("p", "size"), stated=("p", "mean"), observed=("there", "mean"))
     low, high = exact_interval(decisions["there"].sum(), table["n"])
     edges = {"low_edge": table.index / _BINS, "high_edge": (table.index + 1) / _BINS}
@@ -158,40 +158,3 @@ def calibration_error(table: pd.DataFrame) -> float:
     The mean is over decisions, so it is ruled by those that are easy; read the table beside it.
     """
     return float(((table["stated"] - table["observed"]).abs() * table["n"]).sum() / (table["n"].sum() or np.nan))
-
-
-def calibration_gain(judged: pd.DataFrame, *, n_bootstrap: int = 2000, seed: int = 0) -> dict[str, float]:
-    """Compare the calibration error of calibrated probabilities with that of the stated ones, or could it be the draw?
-
-    Parameters
-    ----------
-    judged
-        As `judge` returns it, with `probability` and `calibrated`.
-    n_bootstrap, seed
-        As in `score`.
-
-    Returns
-    -------
-    Value, the error after calibration minus the error before (below zero: it helped), and its 95% interval over patients, low
-    and high; NaN where nothing was judged.
-    """
-    patients = pd.factorize(judged["patient"])[0]
-    counts = np.zeros((patients.max(initial=-1) + 1, 2 * _BINS + 1))
-    known = judged["probability"].notna().to_numpy()
-    patients, judged = patients[known], judged[known]
-    for first, column in ((0, "probability"), (_BINS, "calibrated")):
-        p = judged[column].to_numpy(dtype=float)
-        np.add.at(counts, (patients, first + _bin(p)), p - judged["there"].to_numpy(dtype=float))
-    np.add.at(counts[:, -1], patients, 1)
-
-    def gain(totals: np.ndarray) -> np.ndarray:
-        before, after, n = np.split(np.abs(totals), [_BINS, 2 * _BINS], axis=-1)
-        change = after.sum(axis=-1, keepdims=True) - before.sum(axis=-1, keepdims=True)
-        return np.divide(change, n, out=np.full(change.shape, np.nan), where=n > 0)
-
-    found = bootstrap_scores(counts, gain, n_bootstrap=n_bootstrap, seed=seed)
-    return {name: float(v[0]) for name, v in zip(("value", "low", "high"), found, strict=True)}
-
-
-def _bin(p: np.ndarray | pd.Series) -> np.ndarray:
-    return np.minimum(np.asarray(p * _BINS).astype(int), _BINS - 1)

@@ -27,8 +27,9 @@ SILENT = "not mentioned"
 
 @dataclass(frozen=True)
 class Comparison:
-    """A source against its reference: the rows of both, as (R, L) matrices of 1, 0 and -1 too, and whose the reports are.
+    """A source against its reference: what both say, as (R, L) matrices of 1, 0 and -1 too, and whose the reports are.
 
+    `findings` holds the finding that decides, by report_id and code, of the reference and of the source.
     `notes` counts what a score alone would hide: `excluded` (reference rows that failed), `unreferenced` (reports without a
     reference row), `failed` (answers that failed and count as empty), `outside_vocabulary` (code -> positives not scored).
     """
@@ -42,8 +43,8 @@ class Comparison:
     patients: np.ndarray
     y_true: np.ndarray
     y_pred: np.ndarray
-    rows: tuple[pd.DataFrame, pd.DataFrame]
-    key: Callable[[str], str]
+    findings: tuple[dict[tuple[str, str], dict], ...]
+    status: pd.Series
     notes: dict[str, object]
 
     @property
@@ -100,16 +101,12 @@ class Comparison:
         named = np.select([self.fn, self.fp], ["miss", "invention"], "right").astype(object)
         return pd.Series(named.ravel(), index=cells, name="outcome")[self.scored.ravel()]
 
-    def findings(self) -> list[dict[tuple[str, str], dict]]:
-        """What reference and source say: for each, the finding that decides, by report_id and code."""
-        return [strongest_findings(rows, self.key) for rows in self.rows]
-
     def at(self, cells: pd.MultiIndex) -> pd.DataFrame:
         """What is said at some cells: report_id, code, curated and predicted (or "not mentioned"), status of the answer."""
         frame = cells.to_frame(index=False)
-        for name, found in zip(("curated", "predicted"), self.findings(), strict=True):
+        for name, found in zip(("curated", "predicted"), self.findings, strict=True):
             frame[name] = [found.get(cell, {}).get("presence", SILENT) for cell in cells]
-        return frame.assign(status=frame["report_id"].map(self.rows[1].set_index("report_id")["status"]))
+        return frame.assign(status=frame["report_id"].map(self.status))
 
 
 def compare(
@@ -146,7 +143,8 @@ def compare(
     names = report_ids if reports is None else patient_of.loc[list(report_ids)]
     source = next(iter(answers["source"]), "")
     answers = answers[answers["report_id"].isin(report_ids)]
-    named = Counter(c for (_, c), f in strongest_findings(answers, key).items() if meaning[f["presence"]] == 1)
+    findings = tuple(strongest_findings(rows, key) for rows in (reference, answers))
+    named = Counter(code for (_, code), said in findings[1].items() if meaning[said["presence"]] == 1)
     return Comparison(
         task=task,
         source=source,
@@ -157,8 +155,8 @@ def compare(
         patients=pd.factorize(pd.Series(list(names), dtype=object))[0],
         y_true=label_matrix(reference, report_ids, codes, policy, key=key),
         y_pred=label_matrix(answers, report_ids, codes, policy, key=key),
-        rows=(reference, answers),
-        key=key,
+        findings=findings,
+        status=answers.set_index("report_id")["status"],
         notes={
             "excluded": int(failed.sum()),
             "unreferenced": unreferenced,

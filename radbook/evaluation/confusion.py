@@ -3,31 +3,23 @@
 The tables call a false negative a "miss" and a false positive an "invention".
 """
 
-import numpy as np
 import pandas as pd
 
-from radbook.evaluation.bootstrap import exact_interval
-from radbook.evaluation.comparison import CELL, compare
+from radbook.evaluation.bootstrap import exact_interval, ratio
+from radbook.evaluation.comparison import CELL, Comparison
 
 __all__ = ["confusion", "disagreements"]
 
 _EVIDENCE = ["phrase", "start", "end", "rule"]
 
 
-def confusion(
-    curated: pd.DataFrame,
-    labels: pd.DataFrame,
-    *,
-    task: str,
-    policy: str = "certain",
-    reports: pd.DataFrame | None = None,
-) -> pd.DataFrame:
+def confusion(found: Comparison) -> pd.DataFrame:
     """Count tp, fp, fn and tn per label, with sensitivity, specificity and their exact intervals.
 
     Parameters
     ----------
-    curated, labels, task, policy, reports
-        As in `score`; codes of the open task are compared by category.
+    found
+        A source beside its reference, as `compare` returns it.
 
     Returns
     -------
@@ -42,38 +34,30 @@ def confusion(
     Examples
     --------
     >>> from radbook.core.findings import finding, label_row
+    >>> from radbook.evaluation import compare
     >>> rows = [label_row(str(i), "curated", "choice", [finding("Edema")]) for i in range(4)]
     >>> reference = pd.DataFrame(rows)
-    >>> table = confusion(reference, reference.assign(source="rules"), task="choice").set_index("label")
+    >>> found = compare(reference, reference.assign(source="rules"), task="choice")
+    >>> table = confusion(found).set_index("label")
     >>> table.loc["Edema", ["tp", "sensitivity", "sensitivity_low"]].astype(float).round(3).tolist()
     [4.0, 1.0, 0.398]
     """
-    found = compare(curated, labels, task=task, policy=policy, reports=reports)
     tp, fp, fn, tn = (cells.sum(axis=0) for cells in (found.tp, found.fp, found.fn, found.tn))
     columns = {"tp": tp, "fp": fp, "fn": fn, "tn": tn, "n_positive": tp + fn}
     for name, hits, tries in (("sensitivity", tp, tp + fn), ("specificity", tn, tn + fp)):
         low, high = exact_interval(hits, tries)
-        value = np.divide(hits, tries, out=np.full(len(hits), np.nan), where=tries > 0)
-        columns |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        columns |= {name: ratio(hits, tries), f"{name}_low": low, f"{name}_high": high}
     frame = pd.DataFrame({"source": found.source, "label": list(found.labels), **columns})
     return frame if found.report_ids else frame.iloc[:0]
 
 
-def disagreements(
-    curated: pd.DataFrame,
-    labels: pd.DataFrame,
-    *,
-    task: str,
-    policy: str = "certain",
-    reports: pd.DataFrame | None = None,
-    level: str = "category",
-) -> pd.DataFrame:
+def disagreements(found: Comparison) -> pd.DataFrame:
     """List each false negative ("miss") and false positive ("invention") that `score` counts, with evidence.
 
     Parameters
     ----------
-    curated, labels, task, policy, reports, level
-        As in `score`.
+    found
+        A source beside its reference, as `compare` returns it.
 
     Returns
     -------
@@ -85,19 +69,20 @@ def disagreements(
     Examples
     --------
     >>> from radbook.core.findings import finding, label_row
+    >>> from radbook.evaluation import compare
     >>> wet = finding("Edema", phrase="wet lungs")
     >>> reference = pd.DataFrame([label_row("r", "curated", "choice", [wet])])
     >>> answer = pd.DataFrame([label_row("r", "rules", "choice", [finding("Edema", "uncertain")])])
-    >>> wrong = disagreements(reference, answer, task="choice")
+    >>> wrong = disagreements(compare(reference, answer, task="choice"))
     >>> wrong[["kind", "code", "predicted", "phrase"]].values.tolist()
     [['miss', 'Edema', 'uncertain', 'wet lungs']]
     """
-    found = compare(curated, labels, task=task, policy=policy, reports=reports, level=level)
     kinds = found.outcomes()
     kinds = kinds[kinds != "right"]
     frame = found.at(kinds.index).assign(kind=kinds.array)
-    truth, answers = found.findings()
-    evidence = [(truth if kind == "miss" else answers)[cell] for cell, kind in kinds.items()]
+    truth, answers = found.findings
+    # Nobody says "Normal" of a report in so many words, so an error in it has no evidence.
+    evidence = [(truth if kind == "miss" else answers).get(cell, {}) for cell, kind in kinds.items()]
     frame[_EVIDENCE] = pd.DataFrame(evidence, columns=_EVIDENCE, dtype=object)
     frame = frame.astype({"start": "Int64", "end": "Int64"}).sort_values(["kind", *CELL[::-1]], ignore_index=True)
     return frame[[*CELL, "kind", "curated", "predicted", *_EVIDENCE, "status"]]

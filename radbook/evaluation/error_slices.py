@@ -8,14 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import pandas as pd
 
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import FINDINGS
 from radbook.core.schema import ERRORS
 from radbook.corpora.sections import report_body
-from radbook.evaluation.bootstrap import exact_interval
+from radbook.evaluation.bootstrap import exact_interval, ratio
 from radbook.evaluation.comparison import CELL, compare_all
 from radbook.evaluation.label_matrix import strongest_findings
 from radbook.tasks import task_of
@@ -30,7 +29,6 @@ __all__ = [
     "bucket_rates",
     "decisions",
     "error_rows",
-    "share_by",
     "traits",
 ]
 
@@ -84,7 +82,7 @@ def decisions(
     found = compare_all(curated, tables, task=task, policy=policy, reports=reports)
     # What a policy leaves out for one source is left out for all.
     outcomes = pd.concat([f.outcomes() for f in found], axis=1, join="inner")
-    mentioned = set().union(*(findings for f in found for findings in f.findings()))
+    mentioned = set().union(*(findings for f in found for findings in f.findings))
     cells = outcomes[outcomes.index.isin(list(mentioned))].sort_index()
     parts = [
         one.at(cells.index).assign(source=one.source, outcome=cells.iloc[:, number].array)
@@ -187,21 +185,19 @@ def bucket_rates(decided: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     >>> rates.loc[["hedge", "device", "no place"], ["tries", "hits"]].values.tolist()
     [[1, 1], [0, 0], [0, 0]]
     """
-    flags = held[[*BUCKETS, "placed"]].reindex(pd.MultiIndex.from_frame(decided[CELL])).astype(bool)
-    buckets = {name.replace("_", " "): flags[name].to_numpy() for name in BUCKETS}
-    buckets[NO_PLACE] = ~flags["placed"].to_numpy()
-    rest = ~np.logical_or.reduce(list(buckets.values()))
-    whole = (np.ones(len(decided), dtype=bool), ~buckets["negation"] & ~buckets[NO_PLACE])
-    buckets = {**dict(zip(WHOLE, whole, strict=True)), **buckets, "none of these": rest}
-    wrong, source = (decided["outcome"] != "right").to_numpy(), decided["source"].to_numpy()
-    rows = [
-        (label, name, int((inside & (source == name)).sum()), int((inside & wrong & (source == name)).sum()))
-        for label, inside in buckets.items()
-        for name in dict.fromkeys(source)
-    ]
-    frame = pd.DataFrame(rows, columns=["label", "source", "tries", "hits"])
-    low, high = exact_interval(frame["hits"].to_numpy(), frame["tries"].to_numpy())
-    return frame.assign(value=frame["hits"] / frame["tries"].where(frame["tries"] > 0), low=low, high=high)
+    flags = held.reindex(pd.MultiIndex.from_frame(decided[CELL])).astype(bool).set_axis(decided.index)
+    inside = flags[[*BUCKETS]].rename(columns=lambda name: name.replace("_", " "))
+    inside[NO_PLACE] = ~flags["placed"]
+    rest = ~inside.any(axis=1)
+    inside.insert(0, WHOLE[0], True)
+    inside.insert(1, WHOLE[1], flags["placed"] & ~flags["negation"])
+    inside["none of these"] = rest
+    wrong = inside[decided["outcome"] != "right"]
+    tries, hits = (part.groupby(decided["source"], sort=False).sum().unstack() for part in (inside, wrong))
+    frame = pd.DataFrame({"tries": tries, "hits": hits.reindex(tries.index, fill_value=0)})
+    frame = frame.rename_axis(["label", "source"]).reset_index()
+    low, high = exact_interval(frame["hits"], frame["tries"])
+    return frame.assign(value=ratio(frame["hits"].to_numpy(), frame["tries"].to_numpy()), low=low, high=high)
 
 
 def error_rows(decided: pd.DataFrame, held: pd.DataFrame, fate: pd.Series, *, task: str) -> pd.DataFrame:
@@ -211,34 +207,6 @@ def error_rows(decided: pd.DataFrame, held: pd.DataFrame, fate: pd.Series, *, ta
     flags = held[list(BUCKETS)].reindex(cells).reset_index(drop=True)
     frame = wrong.assign(task=task, fate=fate.reindex(cells).to_numpy()).reset_index(drop=True)
     return frame.join(flags)[list(ERRORS.columns)]
-
-
-def share_by(names: pd.Series, hits: pd.DataFrame) -> pd.DataFrame:
-    """Count, per name, the share of cells that are hit, with its exact 95% interval.
-
-    Parameters
-    ----------
-    names
-        The name of each cell, indexed by report_id and code, as of `radbook.teachers.rules.phenomena.cells`.
-    hits
-        Table with report_id and code, such as of `disagreements`: the cells that are hit.
-
-    Returns
-    -------
-    One row per name, the most frequent first: tries, hits, and value, low and high (fractions).
-
-    Examples
-    --------
-    >>> cells = pd.MultiIndex.from_product([["1", "2"], ["Edema"]], names=["report_id", "code"])
-    >>> names = pd.Series(["list", "list"], index=cells)
-    >>> share_by(names, pd.DataFrame({"report_id": ["2"], "code": ["Edema"]})).round(3).values.tolist()
-    [[2.0, 1.0, 0.5, 0.013, 0.987]]
-    """
-    tries = names.value_counts()
-    hit = names.index.isin(pd.MultiIndex.from_frame(hits[CELL]))
-    count = names[hit].value_counts().reindex(tries.index, fill_value=0)
-    low, high = exact_interval(count.to_numpy(), tries.to_numpy())
-    return pd.DataFrame({"tries": tries, "hits": count, "value": count / tries, "low": low, "high": high})
 
 
 def _words(text: str) -> set[str]:

@@ -1,17 +1,16 @@
 """What became of errors: those of the teacher that the student corrected or shares, and those that it added.
 
-A share of corrected errors says little alone: `sign_test` asks whether more was corrected than added, and `also_wrong` how
-much of it another labeler, such as the untuned base, gets wrong as well.
+A share of corrected errors says little alone: `also_wrong` asks how much of the rest another labeler, such as the untuned
+base, gets wrong as well, and a sign test (`scipy.stats.binomtest`) whether more was corrected than added.
 """
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from radbook.evaluation.bootstrap import exact_interval
 from radbook.evaluation.comparison import CELL
 
-__all__ = ["FATES", "PAIRS", "also_wrong", "fates", "pairs", "sign_test"]
+__all__ = ["FATES", "PAIRS", "also_wrong", "fates", "pairs"]
 
 FATES = ("corrected", "shared", "added")
 PAIRS = (
@@ -58,11 +57,9 @@ def pairs(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.DataFrame:
     [0.75, 0.25]
     """
     wrong = decided[decided["outcome"] != "right"]
-    errors = wrong["code"] + " " + wrong["outcome"]
-    errors = errors.groupby([wrong["source"], wrong["report_id"]]).agg(frozenset)
-    taught, learned = (errors[errors.index.get_level_values(0) == name].droplevel(0) for name in (teacher, student))
-    ids = taught.index.union(learned.index)
-    taught, learned = taught.reindex(ids), learned.reindex(ids)
+    errors = (wrong["code"] + " " + wrong["outcome"]).groupby([wrong["report_id"], wrong["source"]]).agg(frozenset)
+    errors = errors.unstack().reindex(columns=[teacher, student])
+    taught, learned = errors[teacher], errors[student]
     alone = [taught.isna(), learned.isna(), taught == learned]
     named = pd.Series(np.select(alone, ["only the student wrong", "only the teacher wrong", "both wrong alike"], PAIRS[-1]))
     counts = named.value_counts().reindex(PAIRS, fill_value=0)
@@ -72,29 +69,11 @@ def pairs(decided: pd.DataFrame, *, teacher: str, student: str) -> pd.DataFrame:
     return pd.DataFrame({"reports": counts, "value": counts / max(n_reports, 1), "low": low, "high": high})
 
 
-def sign_test(corrected: int, added: int) -> float:
-    """Return the two-sided p of the exact sign test (McNemar's exact test): was as much corrected as added, but for chance?
-
-    Errors of both sides say nothing about it. NaN where there is no other; decisions are taken as independent.
-
-    >>> round(sign_test(8, 1), 3), sign_test(0, 0)
-    (0.039, nan)
-    """
-    if not corrected + added:
-        return float("nan")
-    return float(binomtest(int(corrected), int(corrected + added)).pvalue)
-
-
 def also_wrong(fate: pd.Series, other: pd.Series) -> dict[str, int]:
     """Count how many of the errors that are shared, and of those that were added, another labeler makes as well.
 
-    Parameters
-    ----------
-    fate, other
-        `fates` of two labelers beside the same teacher, on the same reports.
+    `fate` and `other` are the `fates` of two labelers beside the same teacher, on the same reports.
 
-    Examples
-    --------
     >>> cells = pd.MultiIndex.from_tuples([("r", "Edema"), ("r", "Fracture"), ("s", "Edema")])
     >>> student = pd.Series(["shared", "added", "added"], index=cells)
     >>> base = pd.Series(["shared", "added", "corrected"], index=cells)

@@ -5,17 +5,16 @@ than two intervals side by side suggest.
 Whoever compares in every category asks many questions at once, and `holm` keeps the chance of any false "yes" at 5%.
 """
 
-from collections.abc import Sequence
 from math import nan
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from radbook.core.errors import RadbookError, choose
+from radbook.core.errors import choose
 from radbook.evaluation.bootstrap import Statistic, bootstrap_scores, chunks
-from radbook.evaluation.comparison import Comparison, compare_all
-from radbook.evaluation.scores import FEW_POSITIVES, METRICS, check_zero_division, derive, score_names
+from radbook.evaluation.comparison import compare_all
+from radbook.evaluation.scores import FEW_POSITIVES, METRICS, derive, score_names
 
 __all__ = ["holm", "paired_difference", "paired_table"]
 
@@ -31,7 +30,6 @@ def paired_difference(
     metric: str = "f1",
     label: str = "micro",
     level: str = "category",
-    zero_division: float = nan,
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> dict[str, object]:
@@ -42,7 +40,7 @@ def paired_difference(
     curated, a, b
         `labels` tables; `a` and `b` hold one source each. Without a reference (see `score`), or where one of the two has no rows
         of the task, every value is unknown (NaN).
-    task, policy, reports, level, zero_division, n_bootstrap, seed
+    task, policy, reports, level, n_bootstrap, seed
         As in `score`.
     metric, label
         Which score: "precision", "recall" or "f1" of "micro", "macro" or one label; "exact_match" of label
@@ -73,9 +71,14 @@ def paired_difference(
     >>> result["value"], bool(result["low"] > 0)
     (0.25, True)
     """
-    one, two = compare_all(curated, [a, b], task=task, policy=policy, reports=reports, level=level)
-    found = _differences(one, two, [(label, metric)], zero_division, n_bootstrap, seed)
-    return _question(one, two, metric) | found.to_dict("records")[0]
+    options = {"policy": policy, "reports": reports, "level": level, "n_bootstrap": n_bootstrap, "seed": seed}
+    table = paired_table(curated, a, b, task=task, metric=metric, **options)
+    question = {name: value for name, value in table.attrs.items() if name not in ("few", "family")}
+    if not question["n_reports"]:
+        table = table.head(1).assign(label=label)  # whatever is asked for is unknown
+    choose(label, table["label"].tolist(), "label")
+    row = table[table["label"] == label].drop(columns="p_holm")
+    return question | row.to_dict("records")[0]
 
 
 def paired_table(
@@ -88,7 +91,6 @@ def paired_table(
     reports: pd.DataFrame | None = None,
     metric: str = "f1",
     level: str = "category",
-    zero_division: float = nan,
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -96,10 +98,10 @@ def paired_table(
 
     Parameters
     ----------
-    curated, a, b, task, policy, reports, level, zero_division, n_bootstrap, seed
+    curated, a, b, task, policy, reports, level, n_bootstrap, seed
         As in `paired_difference`.
     metric
-        "precision", "recall" or "f1".
+        "precision", "recall" or "f1"; with "exact_match" the table has one row, "all".
 
     Returns
     -------
@@ -125,17 +127,50 @@ def paired_table(
     >>> found.set_index("label").loc["Edema", ["value", "n_positive"]].tolist(), found.attrs["family"]
     ([0.25, 10.0], ['Edema'])
     """
-    choose(metric, METRICS, "metric")
+    choose(metric, (*METRICS, "exact_match"), "metric")
     one, two = compare_all(curated, [a, b], task=task, policy=policy, reports=reports, level=level)
-    names = [(label, measure) for label, measure in score_names(one.labels) if measure == metric]
-    frame = _differences(one, two, names, zero_division, n_bootstrap, seed)
-    single = frame["label"].isin(one.labels)
-    family = single & (frame["n_positive"] >= FEW_POSITIVES) & frame["p"].notna()
-    frame.insert(frame.columns.get_loc("p") + 1, "p_holm", holm(frame["p"].where(family)))
+    names = score_names(one.labels)
+    columns = [column for column, (_, measure) in enumerate(names) if measure == metric]
+    labels = pd.Series([names[column][0] for column in columns])
+
+    def scores(totals: np.ndarray) -> np.ndarray:
+        return derive(totals)[..., columns]
+
+    def difference(totals: np.ndarray) -> np.ndarray:
+        left, right = np.split(totals, 2, axis=-1)
+        return scores(left) - scores(right)
+
+    both = np.hstack([one.by_patient(), two.by_patient()])
+    value, low, high = bootstrap_scores(both, difference, n_bootstrap=n_bootstrap, seed=seed)
+    value_a, value_b = map(scores, np.split(both.sum(axis=0), 2))
+    p = _permutation_p(both, difference, n_bootstrap, seed)
+    positives = pd.Series(np.minimum(one.n_positive, two.n_positive), list(one.labels))
+    n_positive = labels.map(positives).fillna(positives.sum()).astype(int)
+    single = labels.isin(one.labels)
+    family = single & (n_positive >= FEW_POSITIVES) & ~np.isnan(p)
+    frame = pd.DataFrame(
+        {
+            "label": labels,
+            "value_a": value_a,
+            "value_b": value_b,
+            "value": value,
+            "low": low,
+            "high": high,
+            "p": p,
+            "p_holm": holm(np.where(family, p, nan)),
+            "n_positive": n_positive,
+        }
+    )
     frame.attrs = {
-        **_question(one, two, metric),
-        "few": frame.loc[single & (frame["n_positive"] < FEW_POSITIVES), "label"].tolist(),
-        "family": frame.loc[family, "label"].tolist(),
+        "a": one.source,
+        "b": two.source,
+        "task": one.task,
+        "policy": one.policy,
+        "metric": metric,
+        "n_reports": len(one.report_ids),
+        "n_patients": one.n_patients,
+        "few": labels[single & (n_positive < FEW_POSITIVES)].tolist(),
+        "family": labels[family].tolist(),
     }
     return frame
 
@@ -156,55 +191,6 @@ def holm(p: ArrayLike) -> np.ndarray:
     return corrected
 
 
-def _question(one: Comparison, two: Comparison, metric: str) -> dict[str, object]:
-    return {
-        "a": one.source,
-        "b": two.source,
-        "task": one.task,
-        "policy": one.policy,
-        "metric": metric,
-        "n_reports": len(one.report_ids),
-        "n_patients": one.n_patients,
-    }
-
-
-def _differences(
-    one: Comparison,
-    two: Comparison,
-    names: list[tuple[str, str]],
-    zero_division: float,
-    n_bootstrap: int,
-    seed: int,
-) -> pd.DataFrame:
-    """label, value_a, value_b, value, low, high, p and n_positive of some of the scores that `derive` gives."""
-    check_zero_division(zero_division)
-    columns = [_score_column(one.labels, *name) for name in names]
-    left, right = one.by_patient(), two.by_patient()
-    width = left.shape[1]
-
-    def scores(totals: np.ndarray) -> np.ndarray:
-        return derive(totals, zero_division=zero_division)[..., columns]
-
-    def difference(totals: np.ndarray) -> np.ndarray:
-        return scores(totals[..., :width]) - scores(totals[..., width:])
-
-    both = np.hstack([left, right])
-    value, low, high = bootstrap_scores(both, difference, n_bootstrap=n_bootstrap, seed=seed)
-    positives = dict(zip(one.labels, np.minimum(one.n_positive, two.n_positive).tolist(), strict=True))
-    return pd.DataFrame(
-        {
-            "label": [label for label, _ in names],
-            "value_a": scores(left.sum(axis=0)),
-            "value_b": scores(right.sum(axis=0)),
-            "value": value,
-            "low": low,
-            "high": high,
-            "p": _permutation_p(both, difference, n_bootstrap, seed),
-            "n_positive": [positives.get(label, sum(positives.values())) for label, _ in names],
-        }
-    )
-
-
 def _permutation_p(both: np.ndarray, difference: Statistic, n_permutations: int, seed: int) -> np.ndarray:
     width = both.shape[1] // 2
     observed = np.abs(difference(both.sum(axis=0)))
@@ -220,14 +206,3 @@ def _permutation_p(both: np.ndarray, difference: Statistic, n_permutations: int,
         # An exchange that leaves the score undefined counts against significance.
         as_large += (~(np.abs(shuffled) < observed - 1e-12)).sum(axis=0)
     return np.where(np.isnan(observed), nan, as_large / (n_permutations + 1))
-
-
-def _score_column(labels: Sequence[str], label: str, metric: str) -> int:
-    names = score_names(labels)
-    choose(metric, (*METRICS, "exact_match"), "metric")
-    if not labels:
-        return 0  # an open task without a reference has no labels to choose from, and no score is known
-    choose(label, dict.fromkeys(name for name, _ in names), "label")
-    if (label, metric) not in names:
-        raise RadbookError(f"metric={metric!r} does not go with label={label!r} (exact_match: label 'all')")
-    return names.index((label, metric))

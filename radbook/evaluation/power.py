@@ -1,11 +1,9 @@
 """How many reports does a comparison take: the width of the paired interval over the size of the test set.
 
 A test set of any size is played through by drawing that many patients, with replacement, from those at hand.
-Each such study gets the interval that its own reports would give it, from the spread of its patients; because counts and
-their products add up over patients, all studies of one size are two matrix products.
+Because counts and their products add up over patients, all studies of one size are two matrix products.
 """
 
-from collections.abc import Sequence
 from math import ceil, nan
 
 import numpy as np
@@ -16,9 +14,10 @@ from radbook.core.errors import RadbookError
 from radbook.evaluation.bootstrap import draw_weights
 from radbook.evaluation.comparison import Comparison, compare_all
 
-__all__ = ["SIZES", "paired_power", "reports_needed"]
+__all__ = ["DRAWS", "SIZES", "paired_power", "reports_needed"]
 
 SIZES = (25, 50, 100, 200, 400, 800, 1600)
+DRAWS = 1000  # test sets of each size
 _REACH = ndtri(0.975)  # standard errors to either side of a 95% interval
 _POWER = 0.8  # share of the studies that should tell a difference
 
@@ -31,9 +30,7 @@ def paired_power(
     task: str,
     policy: str = "certain",
     reports: pd.DataFrame | None = None,
-    sizes: Sequence[int] = SIZES,
     gap: float = 0.0,
-    n_draws: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Play through test sets of several sizes: how wide is the paired interval of micro-F1, how often does it tell?
@@ -42,19 +39,17 @@ def paired_power(
     ----------
     curated, a, b, task, policy, reports
         As in `paired_table`.
-    sizes
-        Numbers of reports; a size may exceed the reports at hand.
     gap
         A difference to look for, such as a published one (fraction).
-    n_draws, seed
-        Number of test sets drawn for each size.
+    seed
+        As in `paired_table`; for the test sets that are drawn.
 
     Returns
     -------
-    One row per size: n_reports, n_patients, width (median width of the 95% interval), width_low and width_high (which hold
-    95% of the widths), told (share of the test sets whose interval excludes zero) and told_gap (the same if the two sources
-    differed by `gap`, spread as they are).
-    `attrs` holds `a`, `b`, `value` (the difference on all reports), `error` (its standard error), `n_reports` and `gap`.
+    One row for each of `SIZES`, some of which may exceed the reports at hand: n_reports, n_patients, width (median width of
+    the 95% interval), width_low and width_high (which hold 95% of the widths), told (share of the test sets whose interval
+    excludes zero) and told_gap (the same if the two sources differed by `gap`, spread as they are).
+    `attrs` holds `value` (the difference on all reports), `error` (its standard error), `n_reports` and `gap`.
     Widths and `error` are NaN where nothing is spread: with one patient, or sources that differ in all of them alike.
     All is unknown where `paired_table` knows nothing.
 
@@ -71,14 +66,10 @@ def paired_power(
     >>> def table(source, wrong):
     ...     rows = [label_row(str(i), source, "choice", [finding("Edema")] * (i % wrong > 0)) for i in range(90)]
     ...     return pd.DataFrame(rows)
-    >>> found = paired_power(table("curated", 99), table("a", 9), table("b", 3), task="choice", sizes=[30, 120])
-    >>> found[["n_reports", "width"]].round(1).values.tolist()
-    [[30.0, 0.2], [120.0, 0.1]]
+    >>> found = paired_power(table("curated", 99), table("a", 9), table("b", 3), task="choice")
+    >>> found.set_index("n_reports").loc[[25, 100], "width"].round(1).tolist()
+    [0.2, 0.1]
     """
-    if not len(sizes) or min(sizes) < 2:
-        raise RadbookError(f"sizes={list(sizes)} must be numbers of reports, each at least 2")
-    if n_draws < 1:
-        raise RadbookError(f"n_draws={n_draws}: draw at least one test set of each size")
     one, two = compare_all(curated, [a, b], task=task, policy=policy, reports=reports)
     parts = np.hstack([_ratio_parts(one), _ratio_parts(two)])  # (P, 4)
     products = (parts[:, :, None] * parts[:, None, :]).reshape(-1, 16)
@@ -88,12 +79,12 @@ def paired_power(
     error = error if error > 1e-7 else nan
     rng = np.random.default_rng(seed)
     rows = []
-    for size in sizes:
+    for size in SIZES:
         if not one.report_ids:
             rows.append((size, 0, *[nan] * 5))
             continue
         n_patients = max(2, round(size * len(parts) / len(one.report_ids)))
-        draws = [weights @ both for weights in draw_weights(rng, len(parts), n_draws, size=n_patients)]
+        draws = [weights @ both for weights in draw_weights(rng, len(parts), DRAWS, size=n_patients)]
         found, spread = _differences(np.concatenate(draws), n_patients)
         reach = np.where(np.isnan(error), nan, _REACH * spread)
         known = 2 * reach[~np.isnan(reach)]
@@ -103,32 +94,16 @@ def paired_power(
         rows.append((size, n_patients, width, low, high, told, told_gap))
     columns = ["n_reports", "n_patients", "width", "width_low", "width_high", "told", "told_gap"]
     frame = pd.DataFrame(rows, columns=columns)
-    frame.attrs = {
-        "a": one.source,
-        "b": two.source,
-        "value": float(value),
-        "error": float(error),
-        "n_reports": len(one.report_ids),
-        "gap": gap,
-    }
+    frame.attrs = {"value": float(value), "error": float(error), "n_reports": len(one.report_ids), "gap": gap}
     return frame
 
 
 def reports_needed(table: pd.DataFrame) -> int:
-    """Return how many reports a 95% interval takes to exclude zero in four of five studies, for the table's `gap`.
+    """Return how many reports it takes to tell the `gap` of a `paired_power` table in four of five studies.
 
-    Parameters
-    ----------
-    table
-        As `paired_power` returns it, with a `gap` that is not zero.
-
-    Notes
-    -----
     Standard errors shrink with the square root of the size, so n = n_reports * ((1.96 + 0.84) * error / gap) ** 2, where
     0.84 is the normal quantile of 0.8.
 
-    Examples
-    --------
     >>> table = pd.DataFrame()
     >>> table.attrs = {"error": 0.02, "n_reports": 100, "gap": 0.04}
     >>> reports_needed(table)

@@ -64,11 +64,11 @@ def agreement(
         raise RadbookError("agreement: there is no labels table to compare")
     if len(set(names)) < len(names):
         raise RadbookError(f"sources repeat: {', '.join(names)}")
-    shared = set.intersection(*(set(table["report_id"]) for table in rows))
+    shared = pd.concat([table.set_index("report_id")["status"] for table in rows], axis=1, join="inner")
     if reports is not None:
-        shared &= set(reports["report_id"])
-    failed = {r for table in rows for r in table.loc[table["status"] == "failed", "report_id"]} & shared
-    report_ids = sorted(shared - failed)
+        shared = shared[shared.index.isin(reports["report_id"])]
+    failed = (shared == "failed").any(axis=1)
+    report_ids = list(shared.index[~failed])
     if not report_ids:
         raise RadbookError(f"task {task}: {', '.join(names)} have no report in common that none failed on")
     key = task_of(task).key()
@@ -79,7 +79,7 @@ def agreement(
         found = compare(one, two, task=task, policy=policy, reports=both, vocabulary=codes or None)
         hits, errors = found.tp.sum(), (found.fp | found.fn).sum()
         frame.iloc[i, j] = frame.iloc[j, i] = 2 * hits / (2 * hits + errors) if hits + errors else nan
-    frame.attrs = {"n_reports": len(report_ids), "excluded": len(failed)}
+    frame.attrs = {"n_reports": len(report_ids), "excluded": int(failed.sum())}
     return frame
 
 

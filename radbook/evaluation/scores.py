@@ -5,19 +5,17 @@ One formula turns summed counts into scores, for points, bootstrap draws and per
 """
 
 from collections.abc import Iterable, Sequence
-from functools import partial
-from math import isnan, nan
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from radbook.core.errors import RadbookError
-from radbook.core.schema import SCORES, check
-from radbook.evaluation.bootstrap import bootstrap_scores
+from radbook.core.findings import finding, label_row
+from radbook.core.schema import LABELS, SCORES, check
+from radbook.evaluation.bootstrap import bootstrap_scores, ratio
 from radbook.evaluation.comparison import Comparison, compare, rows_of
 
-__all__ = ["FEW_POSITIVES", "METRICS", "check_zero_division", "derive", "score", "score_names"]
+__all__ = ["FEW_POSITIVES", "METRICS", "constant_labels", "derive", "score", "score_names"]
 
 METRICS = ("precision", "recall", "f1")
 FEW_POSITIVES = 10  # a label with fewer is grayed and named: its score rests on a handful of reports
@@ -34,7 +32,6 @@ def score(
     seed: int = 0,
     level: str = "category",
     vocabulary: Sequence[str] | None = None,
-    zero_division: float = nan,
 ) -> pd.DataFrame:
     """Score one source of labels, or several, against a reference.
 
@@ -62,8 +59,6 @@ def score(
     vocabulary
         The labels to score. None takes the 13 categories for "choice" (name "Normal" in addition to score it
         as a class) and, for "open", every code in the whole reference table, at the same `level`.
-    zero_division
-        Value of a score whose denominator is 0: NaN, or a fraction.
 
     Returns
     -------
@@ -82,7 +77,8 @@ def score(
 
     Notes
     -----
-    Precision = TP / (TP + FP), recall = TP / (TP + FN), F1 = 2 TP / (2 TP + FP + FN), all fractions.
+    Precision = TP / (TP + FP), recall = TP / (TP + FN), F1 = 2 TP / (2 TP + FP + FN), all fractions;
+    NaN where the denominator is 0.
     "macro" is the mean over labels with at least one positive in the reference or the answers; scores that
     are NaN (precision of a label never predicted) are left out of it. Under resampling a rare label may drop
     out of a draw's mean.
@@ -101,16 +97,14 @@ def score(
     >>> score(reference.iloc[:0], answers, task="choice").value.unique().tolist()
     [nan]
     """
-    check_zero_division(zero_division)
     tables = [labels] if isinstance(labels, pd.DataFrame) else labels
     tables = [rows for rows in (rows_of(table, task) for table in tables) if len(rows)]
     if not tables:
         raise RadbookError(f"task {task}: no rows in the labels")
     options = {"task": task, "policy": policy, "reports": reports, "level": level, "vocabulary": vocabulary}
     found = [compare(curated, table, **options) for table in tables]
-    statistic = partial(derive, zero_division=zero_division)
     draws = {"n_bootstrap": n_bootstrap, "seed": seed}
-    parts = [_table(f, *bootstrap_scores(f.by_patient(), statistic, **draws)) for f in found]
+    parts = [_table(f, *bootstrap_scores(f.by_patient(), derive, **draws)) for f in found]
     scores = check(pd.concat(parts, ignore_index=True), SCORES)
     scores.attrs = {f.source: f.notes for f in found}
     return scores
@@ -140,35 +134,33 @@ def score_names(labels: Sequence[str]) -> list[tuple[str, str]]:
     return [*names, ("all", "exact_match")]
 
 
-def derive(totals: np.ndarray, *, zero_division: float = nan) -> np.ndarray:
+def derive(totals: np.ndarray) -> np.ndarray:
     """Turn summed counts, shape (..., 3 L + 2), into the scores of `score_names`, shape (..., 3 L + 7)."""
     tp, fp, fn = np.split(totals[..., :-2], 3, axis=-1)
-    # Where no report was counted there is no score, whatever 0 / 0 may stand for.
-    undefined = np.where(totals[..., -1:] > 0, zero_division, nan)
-    each = _scores(tp, fp, fn, undefined)
-    micro = _scores(*(c.sum(axis=-1, keepdims=True) for c in (tp, fp, fn)), undefined)
+    each = _scores(tp, fp, fn)
+    micro = _scores(*(c.sum(axis=-1, keepdims=True) for c in (tp, fp, fn)))
     usable = ((tp + fp + fn) > 0)[..., None] & ~np.isnan(each)
-    macro = _ratio(np.where(usable, each, 0.0).sum(axis=-2), usable.sum(axis=-2), undefined)
+    macro = ratio(np.where(usable, each, 0.0).sum(axis=-2), usable.sum(axis=-2))
     flat = each.reshape(*each.shape[:-2], -1)
-    exact = _ratio(totals[..., -2:-1], totals[..., -1:], nan)
+    exact = ratio(totals[..., -2:-1], totals[..., -1:])
     return np.concatenate([micro[..., 0, :], macro, flat, exact], axis=-1)
 
 
-def check_zero_division(value: float) -> float:
-    """Return `value` if a score whose denominator is 0 may take it: NaN, or a fraction.
-
-    >>> check_zero_division(0.0)
-    0.0
-    """
-    if isnan(value) or 0.0 <= value <= 1.0:
-        return value
-    raise RadbookError(f"zero_division={value!r} is neither NaN nor a fraction from 0 to 1")
-
-
-def _scores(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, undefined: ArrayLike) -> np.ndarray:
+def _scores(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
     pairs = ((tp, tp + fp), (tp, tp + fn), (2 * tp, 2 * tp + fp + fn))
-    return np.stack([_ratio(a, b, undefined) for a, b in pairs], axis=-1)
+    return np.stack([ratio(a, b) for a, b in pairs], axis=-1)
 
 
-def _ratio(above: np.ndarray, below: np.ndarray, undefined: ArrayLike) -> np.ndarray:
-    return np.divide(above, below, out=np.full(np.shape(above), undefined, dtype=float), where=below > 0)
+def constant_labels(
+    report_ids: Iterable[str], codes: Iterable[str], *, task: str, source: str
+) -> pd.DataFrame:
+    """Give every report the same findings: "always Normal" (no codes) and "always the most frequent" read nothing.
+
+    These are baselines: what a score must beat before it means anything.
+
+    >>> constant_labels(["1", "2"], ["Edema"], task="choice", source="always Edema")["findings"].str.len().tolist()
+    [1, 1]
+    """
+    findings = [finding(code) for code in codes]
+    rows = [label_row(report_id, source, task, list(findings)) for report_id in report_ids]
+    return pd.DataFrame(rows, columns=list(LABELS.columns))

@@ -5,18 +5,16 @@ reports by certainty, keeps the most certain share (the coverage) and counts wha
 Whoever sets reports aside has to read them, so a curve is worth its slope: one that stays level says nothing.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from radbook.core.errors import RadbookError
-from radbook.evaluation.bootstrap import bootstrap_scores
-from radbook.evaluation.comparison import compare
+from radbook.evaluation.bootstrap import bootstrap_scores, ratio
+from radbook.evaluation.comparison import Comparison
 
 __all__ = ["certainty", "risk_coverage"]
 
-COVERAGES = tuple(np.round(np.arange(0.05, 1.001, 0.05), 2).tolist())
+COVERAGES = np.arange(1, 21) / 20  # shares of the reports that are kept
 _COLUMNS = ["source", "coverage", "n_reports", "certainty", "wrong", "value", "low", "high"]
 
 
@@ -33,51 +31,39 @@ def certainty(stated: pd.DataFrame, *, column: str = "probability") -> pd.Series
 
 
 def risk_coverage(
-    curated: pd.DataFrame,
-    labels: pd.DataFrame,
-    certainty: pd.Series,
-    *,
-    task: str,
-    reports: pd.DataFrame,
-    policy: str = "certain",
-    coverages: Sequence[float] = COVERAGES,
-    n_bootstrap: int = 2000,
-    seed: int = 0,
+    found: Comparison, certainty: pd.Series, *, n_bootstrap: int = 2000, seed: int = 0
 ) -> pd.DataFrame:
-    """Count what is wrong among the most certain reports, for each share of reports that is kept.
+    """Count what is wrong among the most certain reports, for each share of reports that is kept (5%, 10%, and so on).
 
     Parameters
     ----------
-    curated, labels, task, policy, reports, n_bootstrap, seed
-        As in `score`.
+    found
+        A source beside its reference, as `compare` returns it.
     certainty
-        A number per report_id, the higher the surer; that of another labeler may be given, to see how `labels` does on
+        A number per report_id, the higher the surer; that of another labeler may be given, to see how the source does on
         the reports it would keep.
-    coverages
-        Shares of the reports to keep, above 0 and up to 1.
+    n_bootstrap, seed
+        As in `score`.
 
     Returns
     -------
     One row per coverage, none without a reference: source, coverage, n_reports (kept), certainty (of the least certain one
     kept), wrong (how many (report, label) decisions among the kept are), and value, low and high: their share of the
     decisions, with its 95% bootstrap interval over patients.
-    Reports of equal certainty are kept in the order of `curated`.
+    Reports of equal certainty are kept in the order of the reference.
 
     Examples
     --------
     >>> from radbook.core.findings import finding, label_row
+    >>> from radbook.evaluation import compare
     >>> ids = [str(k) for k in range(20)]
     >>> truth = pd.DataFrame([label_row(i, "curated", "choice", [finding("Edema")]) for i in ids])
     >>> answers = truth.assign(source="student", findings=[[]] * 5 + truth["findings"].tolist()[5:])
-    >>> reports = pd.DataFrame({"report_id": ids, "patient_id": ids})
     >>> sure = pd.Series([0.5] * 5 + [0.9] * 15, index=ids)
-    >>> curve = risk_coverage(truth, answers, sure, task="choice", reports=reports, coverages=(0.5, 1.0))
-    >>> curve[["coverage", "n_reports", "wrong", "value"]].round(4).values.tolist()
+    >>> curve = risk_coverage(compare(truth, answers, task="choice"), sure)
+    >>> curve[["coverage", "n_reports", "wrong", "value"]].iloc[[9, 19]].round(4).values.tolist()
     [[0.5, 10.0, 0.0, 0.0], [1.0, 20.0, 5.0, 0.0192]]
     """
-    if not len(coverages) or not all(0 < c <= 1 for c in coverages):
-        raise RadbookError(f"coverages={list(coverages)!r}: give shares above 0 and up to 1")
-    found = compare(curated, labels, task=task, policy=policy, reports=reports)
     if not found.report_ids:
         return pd.DataFrame(columns=_COLUMNS)
     unknown = [i for i in found.report_ids if i not in certainty.index]
@@ -87,15 +73,17 @@ def risk_coverage(
         )
     sure = certainty[list(found.report_ids)].to_numpy(dtype=float)
     order = np.argsort(-sure, kind="stable")
-    kept_counts = np.maximum(1, np.round(np.asarray(coverages) * len(order)).astype(int))
+    kept_counts = np.maximum(1, np.round(COVERAGES * len(order)).astype(int))
     kept = np.argsort(order)[:, None] < kept_counts
     wrong, decided = (kept * cells.sum(axis=1)[:, None] for cells in (found.fp | found.fn, found.scored))
     counts = found.add_by_patient(np.hstack([wrong, decided]))
-    value, low, high = bootstrap_scores(counts, _shares, n_bootstrap=n_bootstrap, seed=seed)
+    value, low, high = bootstrap_scores(
+        counts, lambda totals: ratio(*np.split(totals, 2, axis=-1)), n_bootstrap=n_bootstrap, seed=seed
+    )
     return pd.DataFrame(
         {
             "source": found.source,
-            "coverage": np.asarray(coverages, dtype=float),
+            "coverage": COVERAGES,
             "n_reports": kept_counts,
             "certainty": sure[order[kept_counts - 1]],
             "wrong": wrong.sum(axis=0),
@@ -104,8 +92,3 @@ def risk_coverage(
             "high": high,
         }
     )[_COLUMNS]
-
-
-def _shares(totals: np.ndarray) -> np.ndarray:
-    wrong, decided = np.split(totals, 2, axis=-1)
-    return np.divide(wrong, decided, out=np.full(wrong.shape, np.nan), where=decided > 0)

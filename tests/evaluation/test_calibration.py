@@ -12,7 +12,6 @@ from radbook.evaluation import (
     Calibration,
     calibrate,
     calibration_error,
-    calibration_gain,
     judge,
     reliability,
 )
@@ -103,29 +102,3 @@ def test_what_is_no_probability_is_named(value):
         reliability(judge(curated, stated, task="choice", reports=reports))
     with pytest.raises(RadbookError, match=named):
         calibrate(judge(curated, stated, task="choice", reports=reports))
-
-
-def test_a_calibration_helped_only_where_the_interval_says_so():
-    stated, curated, reports = stated_table(np.random.default_rng(0), lambda odds: 3 * odds - 1, 300)
-    line = calibrate(judge(curated, stated, task="choice", reports=reports))
-    options = {"task": "choice", "reports": reports.assign(patient_id=[f"p{k // 2}" for k in range(300)])}
-    helped = stated.assign(calibrated=line.apply(stated["probability"]))
-    gain = calibration_gain(judge(curated, helped, **options), n_bootstrap=200)
-    before, after = (
-        calibration_error(reliability(judge(curated, helped, **options), column=c))
-        for c in ("probability", "calibrated")
-    )
-    assert gain["value"] == pytest.approx(after - before) and gain["low"] <= gain["value"] <= gain["high"] < 0
-    hardly = stated.assign(calibrated=stated["probability"] + 0.0005)
-    gain = calibration_gain(judge(curated, hardly, **options), n_bootstrap=200)
-    assert abs(gain["value"]) < 0.001
-    swapped = helped.rename(columns={"probability": "calibrated", "calibrated": "probability"})
-    assert calibration_gain(judge(curated, swapped, **options), n_bootstrap=200)["low"] > 0
-
-
-def test_a_calibration_that_changes_at_random_cannot_be_told_to_help():
-    stated, curated, reports = stated_table(np.random.default_rng(1), lambda odds: odds, 60)
-    noise = np.random.default_rng(2).normal(0, 0.01, len(stated))
-    moved = stated.assign(calibrated=(stated["probability"] + noise).clip(0, 1))
-    gain = calibration_gain(judge(curated, moved, task="choice", reports=reports), n_bootstrap=200)
-    assert gain["low"] < 0 < gain["high"]

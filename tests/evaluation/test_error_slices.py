@@ -7,7 +7,7 @@ from radbook.core.errors import RadbookError
 from radbook.core.findings import finding, label_row
 from radbook.core.ontology import CATEGORIES
 from radbook.core.schema import ERRORS, check
-from radbook.evaluation import disagreements
+from radbook.evaluation import compare, disagreements
 from radbook.evaluation.error_slices import bucket_rates, decisions, error_rows, traits
 from radbook.evaluation.error_transfer import fates
 
@@ -28,7 +28,7 @@ def test_the_wrong_ones_are_those_that_the_score_counts(table, patients, noisy, 
     reports = patients(range(40))
     decided = decisions(curated, [rules], task="choice", reports=reports, policy=policy)
     wrong = decided[decided["outcome"] != "right"].rename(columns={"outcome": "kind"})
-    listed = disagreements(curated, rules, task="choice", reports=reports, policy=policy)
+    listed = disagreements(compare(curated, rules, task="choice", reports=reports, policy=policy))
     columns = ["report_id", "code", "kind", "curated", "predicted", "status"]
     order = ["report_id", "code"]
     left, right = (t[columns].sort_values(order, ignore_index=True) for t in (wrong, listed))

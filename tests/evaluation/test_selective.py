@@ -28,8 +28,8 @@ def corpus(n=60, seed=0):
 
 def test_the_curve_is_a_count_over_the_reports_kept():
     curated, labels, certainty, reports = corpus()
-    curve = risk_coverage(curated, labels, certainty, task="choice", reports=reports, n_bootstrap=100)
     found = compare(curated, labels, task="choice", reports=reports)
+    curve = risk_coverage(found, certainty, n_bootstrap=100)
     wrong = pd.Series((found.y_true != found.y_pred).sum(axis=1), index=found.report_ids)
     order = certainty.sort_values(ascending=False, kind="stable").index
     for row in curve.itertuples():
@@ -46,7 +46,8 @@ def test_the_curve_is_a_count_over_the_reports_kept():
 def test_a_certainty_that_knows_nothing_gives_a_level_curve_within_its_band():
     curated, labels, certainty, reports = corpus(n=600)
     blind = pd.Series(np.random.default_rng(1).random(600), index=certainty.index)
-    curve = risk_coverage(curated, labels, blind, task="choice", reports=reports, n_bootstrap=200)
+    found = compare(curated, labels, task="choice", reports=reports)
+    curve = risk_coverage(found, blind, n_bootstrap=200)
     whole = curve["value"].iloc[-1]
     half = curve[curve["coverage"] >= 0.5]
     assert ((half["low"] <= whole) & (whole <= half["high"])).all()
@@ -55,20 +56,12 @@ def test_a_certainty_that_knows_nothing_gives_a_level_curve_within_its_band():
 def test_what_the_policy_leaves_out_is_no_decision():
     curated, labels, certainty, reports = corpus(n=4)
     unsure = [[finding("Edema", "uncertain")]] * 4
-    curve = risk_coverage(
-        curated.assign(findings=unsure), labels.assign(findings=[[]] * 4), certainty,
-        task="choice", reports=reports, policy="ignore", coverages=(1.0,), n_bootstrap=40,
-    )  # fmt: skip
-    assert curve["value"].tolist() == [0.0]
-
-
-@pytest.mark.parametrize("coverages", [(), (0.0,), (0.5, 1.2)])
-def test_bad_coverages_are_refused(coverages):
-    with pytest.raises(RadbookError, match=r"^coverages="):
-        risk_coverage(*corpus()[:3], task="choice", reports=corpus()[3], coverages=coverages)
+    tables = curated.assign(findings=unsure), labels.assign(findings=[[]] * 4)
+    found = compare(*tables, task="choice", reports=reports, policy="ignore")
+    assert not risk_coverage(found, certainty, n_bootstrap=40)["value"].any()
 
 
 def test_a_report_without_certainty_is_named():
     curated, labels, certainty, reports = corpus()
     with pytest.raises(RadbookError, match=r"1 reports have no certainty \('r0'"):
-        risk_coverage(curated, labels, certainty.drop("r0"), task="choice", reports=reports)
+        risk_coverage(compare(curated, labels, task="choice", reports=reports), certainty.drop("r0"))

@@ -12,7 +12,7 @@ from matplotlib.colors import same_color
 from radbook.core.errors import RadbookError
 from radbook.core.findings import finding, label_row
 from radbook.core.ontology import CATEGORIES
-from radbook.evaluation import confusion, paired_difference, paired_power, score
+from radbook.evaluation import compare, confusion, paired_difference, paired_power, score
 from radbook.evaluation.power import SIZES
 from radbook.reporting import figures
 from radbook.reporting.figures.style import WIDTH
@@ -41,13 +41,13 @@ CURATED = labels("curated", 0)
 TABLES = [labels("rules", 0.05), labels("student:default", 0.03), labels("base:tiny", 0.2)]
 SCORES = score(CURATED, TABLES, task="choice", n_bootstrap=40)
 REPORTS = pd.DataFrame({"text": ["no acute disease " * n for n in range(60)]})
-CONFUSIONS = pd.concat([confusion(CURATED, t, task="choice") for t in TABLES])
+CONFUSIONS = pd.concat([confusion(compare(CURATED, t, task="choice")) for t in TABLES])
 DIFFERENCES = {
     f"student minus {t['source'][0]}": paired_difference(CURATED, TABLES[1], t, task="choice", n_bootstrap=40)
     for t in TABLES[::2]
 }
 POWER = {
-    f"rules and {t['source'][0]}": paired_power(CURATED, TABLES[0], t, task="choice", n_draws=40)
+    f"rules and {t['source'][0]}": paired_power(CURATED, TABLES[0], t, task="choice")
     for t in TABLES[1:]
 }
 DIAL = pd.DataFrame({"setting": [0.5, 1.0], "f1": [0.5, 1.0], "recall": [0.5, 1.0], "precision": [0.5, 1.0]})

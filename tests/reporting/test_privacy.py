@@ -6,7 +6,7 @@ import pytest
 from radbook.core.errors import RadbookError
 from radbook.core.findings import finding, label_row
 from radbook.corpora import SHARING
-from radbook.evaluation.confusion import disagreements
+from radbook.evaluation import compare, disagreements
 from radbook.reporting.privacy import corpus_story, error_shown, hide_private
 
 SECRET = "xylophone effusion"
@@ -45,7 +45,7 @@ def test_ids_in_the_index_and_columns_without_a_name_of_their_own_are_hidden_too
 def test_a_row_of_disagreements_without_evidence_can_be_shown():
     curated = pd.DataFrame([label_row("r1", "curated", "choice", [finding("Edema")])])
     rules = pd.DataFrame([label_row("r1", "rules", "choice", [])])
-    error = disagreements(curated, rules, task="choice").iloc[0]
+    error = disagreements(compare(curated, rules, task="choice")).iloc[0]
     assert "miss of Edema" in error_shown(error, "Wet lungs.", shown="always").html
 
 

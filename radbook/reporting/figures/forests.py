@@ -109,7 +109,7 @@ def error_shares(shares: pd.DataFrame) -> Figure:
     Parameters
     ----------
     shares
-        Tables of `radbook.evaluation.error_slices.share_by`, concatenated, with the columns source and label; rows in the
+        Counts of statements with the columns source, label, tries, and value, low and high (fractions); rows in the
         order to show.
     """
     nonempty(shares, "error_shares", "share")
