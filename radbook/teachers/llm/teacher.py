@@ -19,13 +19,15 @@ from radbook.core.schema import PREDICTIONS, check, check_reports
 from radbook.corpora.sections import body_of
 from radbook.tasks import STYLES, TASKS, task_of
 from radbook.teachers.llm.cache import Reply, ReplyCache, request_key
-from radbook.teachers.llm.cost import Plan, plan_calls
+from radbook.teachers.llm.cost import Plan, most_tokens, price
 from radbook.teachers.llm.privacy import check_destination
 from radbook.teachers.llm.prompts import build_messages, read_reply, response_schema
 
 __all__ = ["ChatTeacher"]
 
 _LEAST = {"concurrency": 1, "max_new_tokens": 1, "max_reports": 0, "max_cost": 0, "price_prompt": 0, "price_completion": 0}
+
+_SECONDS_PER_CALL = 3.0  # until this model has answered something
 
 
 class Job(NamedTuple):
@@ -202,12 +204,9 @@ class ChatTeacher:
                 if reply := self.replies.get(request_key(self.request(*job, structured=structured))):
                     kept[job] = reply
         waiting = {job: text for job, text in waiting.items() if job not in kept}
-        plan = plan_calls(
-            [self.request(*job) for job in waiting],
-            n_reports=len(reports),
-            n_cached=len(kept),
-            prices=self.prices,
-            concurrency=self.concurrency,
-            seconds_per_call=self.replies.usual_seconds(self.model),
-        )
-        return plan, kept, waiting
+        tokens = [most_tokens(self.request(*job)) for job in waiting]
+        most = sum(read for read, _ in tokens), sum(written for _, written in tokens)
+        cost = price(most, self.prices) if any(self.prices) else None
+        seconds = self.replies.usual_seconds(self.model) or _SECONDS_PER_CALL
+        rounds = math.ceil(len(waiting) / self.concurrency)
+        return Plan(len(reports), len(kept), len(waiting), *most, cost, rounds * seconds), kept, waiting
