@@ -31,26 +31,10 @@ _BY_TRIGGER = {"asked": "request or history", "history": "request or history", "
 
 
 def phenomenon(text: str, entry: Mapping | None, *, among: Iterable[Mapping] = ()) -> str:
-    """Name the phenomenon that decided one finding of the rules.
+    """Name the phenomenon that decided one finding of the rules; "unknown wording" for None, or one without evidence.
 
-    Parameters
-    ----------
-    text
-        The report, as in `reports.text`.
-    entry
-        A finding of the rules, with start, end and rule; None, or one without them, is "unknown wording".
-    among
-        All findings of the same `labels` row: what else the sentence states tells lists and the ends of a reach.
+    `among` holds all findings of the same `labels` row: what else the sentence states tells lists and the ends of a reach.
 
-    Returns
-    -------
-    str
-        "plain mention", "site and state", "device", "list", "negation before", "negation after", "pseudo-negation", "end of
-        a reach", "resolved or removed", "stable or old", "hedge", "hedge and denial", "likely", "request or history", or
-        "unknown wording".
-
-    Examples
-    --------
     >>> from radbook.teachers.rules import RuleTeacher
     >>> def named(text):
     ...     row = RuleTeacher().label(pd.DataFrame({"report_id": ["r"], "text": [text]})).findings[0]
@@ -133,13 +117,9 @@ def sentence_traits(sentence: str) -> frozenset[str]:
     frozenset()
     """
     words = normalize(sentence)[0].split()
-    kinds = _kinds_in(words)
-    held = {
-        "negation": not kinds.isdisjoint(_NEGATIONS),
-        "hedge": not kinds.isdisjoint(_HEDGES),
-        "comparison": not _COMPARED.isdisjoint(w.strip(".,:;()") for w in words),
-    }
-    return frozenset(name for name in TRAITS if held[name])
+    said = _kinds_in(words).union(w.strip(".,:;()") for w in words)
+    held = zip(TRAITS, (_NEGATIONS, _HEDGES, _COMPARED), strict=True)
+    return frozenset(name for name, signs in held if not signs.isdisjoint(said))
 
 
 def _rows(labels: pd.DataFrame) -> dict[str, list[dict]]:
