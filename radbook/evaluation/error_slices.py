@@ -219,7 +219,7 @@ def share_by(names: pd.Series, hits: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     names
-        The name of each cell, indexed by report_id and code, as of `radbook.teachers.rules.phenomena.cells`.
+        The name of each cell, indexed by report_id and code, such as its `radbook.teachers.rules.phenomena.phenomenon`.
     hits
         Table with report_id and code, such as of `disagreements`: the cells that are hit.
 

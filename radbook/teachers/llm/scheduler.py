@@ -51,10 +51,10 @@ class Calls:
     def run(self) -> None:
         """Give every job an outcome; `RadbookError` if the endpoint accepts nothing, with the replies until then kept."""
         # Nothing is paid twice: while another process asks this model, its replies are waited for.
-        with suppress(Timeout), self.teacher.replies.asking(self.teacher.model, timeout=self.teacher.time_limit):
-            # A notebook runs an event loop of its own, so the calls have theirs in another thread; an interrupt ends it.
-            with start_blocking_portal() as portal:
-                portal.call(self._run)
+        turn = self.teacher.replies.asking(self.teacher.model, timeout=self.teacher.time_limit)
+        # A notebook runs an event loop of its own, so the calls have theirs in another thread; an interrupt ends it.
+        with suppress(Timeout), turn, start_blocking_portal() as portal:
+            portal.call(self._run)
         for job in self.jobs:
             self.outcomes.setdefault(job, _LATE)
 

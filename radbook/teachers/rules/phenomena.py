@@ -1,26 +1,22 @@
 """To which phenomenon of language does a statement belong: told from what the rules read at its place.
 
-A label says which rule decided and by which words; the sentence says the rest. `phenomenon` names one statement, and
-`cells` names every report and category of a corpus, so that the errors of *any* source can be counted by phenomenon.
+A label says which rule decided and by which words; the sentence says the rest. `phenomenon` names one statement, so that
+the errors of *any* source at its place can be counted by phenomenon.
 The names stand for groups of the trap suite in `tests/traps.yaml`.
 """
 
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 
-import pandas as pd
-
 from radbook.core.findings import Presence
-from radbook.core.ontology import CATEGORIES
 from radbook.corpora.sections import body_spans
 from radbook.teachers.rules.lexicon import load_lexicon, load_triggers, load_words
 from radbook.teachers.rules.sentences import normalize, split_sentences
 
-__all__ = ["NOTHING", "TRAITS", "UNKNOWN", "cells", "phenomenon", "sentence_traits"]
+__all__ = ["TRAITS", "UNKNOWN", "phenomenon", "sentence_traits"]
 
 TRAITS = ("negation", "hedge", "comparison")
 UNKNOWN = "unknown wording"
-NOTHING = "nothing said"
 _WORDS = load_words()
 _ENDED = _WORDS["ended"]
 _LASTING = _WORDS["lasting"] | _WORDS["persisting"]
@@ -35,6 +31,7 @@ def phenomenon(text: str, entry: Mapping | None, *, among: Iterable[Mapping] = (
 
     `among` holds all findings of the same `labels` row: what else the sentence states tells lists and the ends of a reach.
 
+    >>> import pandas as pd
     >>> from radbook.teachers.rules import RuleTeacher
     >>> def named(text):
     ...     row = RuleTeacher().label(pd.DataFrame({"report_id": ["r"], "text": [text]})).findings[0]
@@ -63,49 +60,6 @@ def phenomenon(text: str, entry: Mapping | None, *, among: Iterable[Mapping] = (
     return _stated(name, entry, kinds, {w.strip(".,:()") for w in words}, beside)
 
 
-def cells(labels: pd.DataFrame, reports: pd.DataFrame, curated: pd.DataFrame) -> pd.Series:
-    """Name the phenomenon of every report and category, in the choice task.
-
-    Parameters
-    ----------
-    labels
-        The rules' `labels` table.
-    reports
-        The reports to name, with report_id and text.
-    curated
-        The reference: a category that it mentions, and at which the rules read nothing, is "unknown wording".
-        Reports without a usable reference are left out.
-
-    Returns
-    -------
-    pandas.Series
-        Indexed by report_id and code, 13 rows per report: a name that `phenomenon` gives, or "nothing said".
-
-    Examples
-    --------
-    >>> from radbook.core.findings import finding, label_row
-    >>> reports = pd.DataFrame({"report_id": ["r"], "text": ["No edema. Wet pleura."]})
-    >>> edema = finding("Edema", "absent", start=3, end=8, rule="pulmonary_edema/name|neg:no")
-    >>> rules = pd.DataFrame([label_row("r", "rules", "choice", [edema])])
-    >>> truth = pd.DataFrame([label_row("r", "curated", "choice", [finding("Pleural Effusion")])])
-    >>> cells(rules, reports, truth).value_counts().to_dict()
-    {'nothing said': 11, 'negation before': 1, 'unknown wording': 1}
-    """
-    read, truth = _rows(labels), _rows(curated)
-    named: dict[tuple[str, str], str] = {}
-    for report_id, text in zip(reports["report_id"], reports["text"], strict=True):
-        if report_id not in truth:
-            continue
-        named.update({(report_id, code): NOTHING for code in CATEGORIES})
-        for entry in truth[report_id]:
-            if entry["presence"] != Presence.ABSENT:
-                named[report_id, entry["code"]] = UNKNOWN
-        found = read.get(report_id, [])
-        named.update({(report_id, e["code"]): phenomenon(text, e, among=found) for e in found})
-    index = pd.MultiIndex.from_tuples(named, names=["report_id", "code"])
-    return pd.Series(list(named.values()), index=index, name="phenomenon", dtype=object)
-
-
 def sentence_traits(sentence: str) -> frozenset[str]:
     """Name what else a sentence holds, whoever reads it: words of denial, of doubt, and of change since an earlier study.
 
@@ -120,11 +74,6 @@ def sentence_traits(sentence: str) -> frozenset[str]:
     said = _kinds_in(words).union(w.strip(".,:;()") for w in words)
     held = zip(TRAITS, (_NEGATIONS, _HEDGES, _COMPARED), strict=True)
     return frozenset(name for name, signs in held if not signs.isdisjoint(said))
-
-
-def _rows(labels: pd.DataFrame) -> dict[str, list[dict]]:
-    usable = labels[(labels["task"] == "choice") & (labels["status"] != "failed")]
-    return dict(zip(usable["report_id"], usable["findings"], strict=True))
 
 
 @lru_cache(maxsize=1)  # the findings of one report are named in turn
