@@ -25,13 +25,7 @@ Items = tuple[list[dict], list[str]]  # findings, and notes on what was changed
 
 
 def parse_reply(task: "Task", reply: str, text: str | None) -> tuple[list[dict], str, str]:
-    """Return findings, status and note of a reply, as `Task.parse` describes them.
-
-    >>> from radbook.tasks import CHOICE
-    >>> findings, status, note = parse_reply(CHOICE, "Answer: Edema", None)
-    >>> [f["code"] for f in findings], status, note
-    (['Edema'], 'repaired', 'missing bracket')
-    """
+    """Return findings, status and note of a reply, as `Task.parse` describes them."""
     for match in _BRACKETED.finditer(reply):
         items = _read_items(task, match[1], text, strict=False)
         if items is not None:
