@@ -169,10 +169,8 @@ class Task:
 def _packaged(name: str) -> dict:
     """Read the instructions and worked examples of a task from the package's resources."""
     folder = files("radbook") / "resources"
-    forms = {"list": f"{name}.txt", "json": f"{name}_json.txt"}
-    instructions = {
-        form: (folder / "prompts" / file).read_text(encoding="utf-8").strip() for form, file in forms.items()
-    }
+    forms = {"list": folder / "prompts" / f"{name}.txt", "json": folder / "prompts" / f"{name}_json.txt"}
+    instructions = {form: file.read_text(encoding="utf-8").strip() for form, file in forms.items()}
     entries = yaml.safe_load((folder / "worked_examples.yaml").read_text(encoding="utf-8"))
     examples = [
         (e["report"], [locate(code, quote, e["report"]) for code, quote in e[name].items()]) for e in entries

@@ -61,20 +61,13 @@ def request_key(request: Mapping[str, object]) -> str:
 
 
 class ReplyCache:
-    """A file of replies, shared by the processes of one machine.
+    """A SQLite file of replies, shared by the processes of one machine; it and its folder are made if need be.
 
-    Parameters
-    ----------
-    path
-        The SQLite file; it and its folder are made if need be.
-
-    Examples
-    --------
     >>> import tempfile
     >>> cache = ReplyCache(Path(tempfile.mkdtemp()) / "replies.sqlite")
     >>> cache.put("k", "model", Reply("[none]", 90, 4, 0.5))
-    >>> cache.get("k").text, len(cache)
-    ('[none]', 1)
+    >>> cache.get("k").text, cache.get("other")
+    ('[none]', None)
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -93,14 +86,10 @@ class ReplyCache:
                 f"{self.path} is no file of replies ({error}): move it away or name another"
             ) from None
 
-    def __len__(self) -> int:
-        return self._one("select count(*) from replies")[0]
-
     def get(self, key: str) -> Reply | None:
         """Return the reply to a request, or None."""
-        row = self._one(
-            "select text, prompt_tokens, completion_tokens, seconds from replies where key=?", key
-        )
+        found = "select text, prompt_tokens, completion_tokens, seconds from replies where key=?"
+        row = self._db.execute(found, (key,)).fetchone()
         return Reply(*row) if row else None
 
     def put(self, key: str, model: str, reply: Reply) -> None:
@@ -118,7 +107,4 @@ class ReplyCache:
     def usual_seconds(self, model: str) -> float | None:
         """Return the mean seconds of this model's newest replies; None without any."""
         newest = "select seconds from replies where model=? order by created desc limit 500"
-        return self._one(f"select avg(seconds) from ({newest})", model)[0]
-
-    def _one(self, query: str, *values: object) -> tuple | None:
-        return self._db.execute(query, values).fetchone()
+        return self._db.execute(f"select avg(seconds) from ({newest})", (model,)).fetchone()[0]

@@ -1,4 +1,4 @@
-"""What it would take to ask a language model, counted before anything is sent; and what may be spent while it is asked.
+"""What it would take to ask a language model, counted before anything is sent.
 
 Tokens are estimated from characters, on the high side, for the tokenizer of a model behind an endpoint is not ours to ask.
 """
@@ -7,43 +7,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from radbook.core.errors import RadbookError
-from radbook.teachers.llm.cache import Reply
-
-__all__ = ["Budget", "Plan", "most_tokens", "price"]
+__all__ = ["Plan", "most_tokens", "price"]
 
 _CHARACTERS_PER_TOKEN = 3.5  # of English clinical text, on the low side, so that estimates are on the high side
 _MESSAGE_TOKENS = 8  # what a chat template adds to each message
-
-
-class Budget:
-    """What may be spent: money is set aside before a call and settled after it, so that calls in flight count.
-
-    >>> budget = Budget(0.01, prices=(1.0, 2.0))
-    >>> budget.reserve(0.008), budget.reserve(0.008)
-    (True, False)
-    >>> budget.settle(0.008, Reply("[none]", 3000, 500))
-    >>> budget.spent, budget.reserve(0.005)
-    (0.004, True)
-    """
-
-    def __init__(self, limit: float, *, prices: tuple[float, float]) -> None:
-        self.limit, self.prices = limit, prices
-        self.spent = self._set_aside = 0.0
-
-    def reserve(self, most: float) -> bool:
-        """Set aside the most that a call may cost; False where the limit does not allow it."""
-        if self.limit and self.spent + self._set_aside + most > self.limit + 1e-12:
-            return False
-        self._set_aside += most
-        return True
-
-    def settle(self, most: float, reply: Reply | None) -> None:
-        """Replace what was set aside by what the reply took; a server that counts no tokens is taken at the most."""
-        self._set_aside -= most
-        if reply is not None:
-            tokens = (reply.prompt_tokens, reply.completion_tokens)
-            self.spent += price(tokens, self.prices) if any(tokens) else most
 
 
 @dataclass(frozen=True)
@@ -79,23 +46,6 @@ class Plan:
             f"about {self.prompt_tokens:,} tokens to read, at most {self.completion_tokens:,} to write, {cost}, "
             f"about {self.seconds:,.0f} s"
         )
-
-    def refuse_beyond(self, *, max_reports: int, max_cost: float) -> None:
-        """Refuse a plan that takes more than a limit; 0 sets none.
-
-        >>> Plan(30, 0, 60, 9000, 24000, 0.5, 24.0).refuse_beyond(max_reports=20, max_cost=0)
-        Traceback (most recent call last):
-        radbook.core.errors.RadbookError: 30 reports are more than max_reports 20: nothing was sent
-        """
-        if max_reports and self.reports > max_reports:
-            raise RadbookError(
-                f"{self.reports:,} reports are more than max_reports {max_reports:,}: nothing was sent"
-            )
-        if max_cost and self.cost > max_cost:
-            raise RadbookError(
-                f"this could cost {self.cost:,.2f}, more than max_cost {max_cost:,.2f}: nothing was sent. "
-                "Label fewer reports, lower max_new_tokens, or raise max_cost"
-            )
 
 
 def most_tokens(request: Mapping[str, object]) -> tuple[int, int]:

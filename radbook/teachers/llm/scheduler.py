@@ -17,7 +17,7 @@ from filelock import Timeout
 from radbook.core.progress import Progress
 from radbook.teachers.llm.cache import Reply, request_key
 from radbook.teachers.llm.client import CallFailed, Endpoint, SchemaRefused
-from radbook.teachers.llm.cost import Budget, most_tokens, price
+from radbook.teachers.llm.cost import most_tokens, price
 
 if TYPE_CHECKING:
     from radbook.teachers.llm.teacher import ChatTeacher, Job
@@ -43,7 +43,7 @@ class Calls:
     ) -> None:
         self.teacher, self.jobs, self.outcomes, self.progress = teacher, jobs, outcomes, progress
         self.endpoint = Endpoint(teacher.base_url, key_variable=teacher.key_variable, timeout=teacher.timeout)
-        self.budget = Budget(teacher.max_cost, prices=teacher.prices)
+        self.spent = self.set_aside = 0.0
         self.structured = True  # until the server refuses a schema
         self.n_before, self.failed = len(outcomes), 0
         self.end = time.monotonic() + teacher.time_limit
@@ -82,7 +82,7 @@ class Calls:
     def _tell(self) -> None:
         n_done, n_all = len(self.outcomes), len(self.jobs) + self.n_before
         left = (n_all - n_done) * (time.monotonic() - self.started) / (n_done - self.n_before)
-        spent = f"{self.budget.spent:,.2f} spent, " if any(self.budget.prices) else ""
+        spent = f"{self.spent:,.2f} spent, " if any(self.teacher.prices) else ""
         self.progress(
             f"{n_done:,} of {n_all:,} requests, {self.n_before:,} answered before, {self.failed:,} failed, "
             f"{self.endpoint.retries:,} calls repeated, {spent}{math.ceil(left):,} s left"
@@ -117,16 +117,21 @@ class Calls:
         return reply, reply.complete and not wrong
 
     def _complaint(self, job: "Job", reply: Reply) -> str:
-        _, status, note = self.teacher.read(job, reply, self.jobs[job])
+        _, status, note = self.teacher.read(job[0], reply, self.jobs[job])
         return note if status == "failed" else ""
 
     async def _call(self, request: Mapping) -> Reply:
-        most = price(most_tokens(request), self.budget.prices)
-        if not self.budget.reserve(most):
-            raise CallFailed(f"max_cost {self.budget.limit:,.2f} is reached")
-        reply = None
+        prices, limit = self.teacher.prices, self.teacher.max_cost
+        # The most that a call may cost is set aside until it is answered, so that calls in flight count.
+        most = price(most_tokens(request), prices)
+        if limit and self.spent + self.set_aside + most > limit + 1e-12:
+            raise CallFailed(f"max_cost {limit:,.2f} is reached")
+        self.set_aside += most
         try:
             reply = await self.endpoint.complete(request)
         finally:
-            self.budget.settle(most, reply)
+            self.set_aside -= most
+        tokens = (reply.prompt_tokens, reply.completion_tokens)
+        # A server that counts no tokens is taken at the most.
+        self.spent += price(tokens, prices) if any(tokens) else most
         return reply

@@ -1,36 +1,22 @@
 """Where a convention decides, not a fact: wordings that labelers read differently, and what the other reading would do."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import pandas as pd
 
 from radbook.core.findings import STRENGTH, Presence, finding, label_row, strongest
 from radbook.core.ontology import FINDINGS, read_resource
 
-__all__ = ["CONVENTIONS", "Convention", "relabel"]
+__all__ = ["CONVENTIONS", "relabel"]
 
 
-class Convention(NamedTuple):
-    """One wording, how the rules read it, and how others do.
-
-    `rule` is the beginning of the rule ids that read it; `category` is the one in question; `other` is the presence of
-    that category in the other reading, "" if the wording says nothing about it there.
-    """
-
-    wording: str
-    rule: str
-    category: str
-    ours: str
-    other: str
-    who: str
-
-
-CONVENTIONS = tuple(Convention(**row) for row in read_resource("conventions.csv"))
+CONVENTIONS = read_resource("conventions.csv")
+"""One row per wording: `rule` is the beginning of the rule ids that read it, `category` the one in question, `ours` and `other`
+its presence in our reading and in the other one ("": the wording says nothing about it there), `who` reads it so."""
 
 
 def relabel(
-    mentions: Mapping[str, list[dict]], convention: Convention | None = None, *, source: str = "rules"
+    mentions: Mapping[str, list[dict]], convention: Mapping[str, str] | None = None, *, source: str = "rules"
 ) -> pd.DataFrame:
     """Write the labels of the choice task from what `find_mentions` found in each report.
 
@@ -48,9 +34,9 @@ def relabel(
         for mention in found:
             category = FINDINGS[mention["id"]].category if mention["choice"] else ""
             presence = Presence(mention["presence"])
-            if convention and mention["rule"].startswith(convention.rule):
-                category = convention.category if convention.other else ""
-                presence = min(presence, convention.other or presence, key=STRENGTH.get)
+            if convention and mention["rule"].startswith(convention["rule"]):
+                category = convention["category"] if convention["other"] else ""
+                presence = min(presence, convention["other"] or presence, key=STRENGTH.get)
             if category:
                 stated.append((category, finding(category, presence)))
         best = strongest(stated)

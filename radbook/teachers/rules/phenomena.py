@@ -10,17 +10,16 @@ from functools import cache, lru_cache
 
 from radbook.core.findings import Presence
 from radbook.corpora.sections import body_spans
-from radbook.teachers.rules.lexicon import load_lexicon, load_triggers, load_words
+from radbook.teachers.rules.lexicon import WORDS, load_lexicon, load_triggers
 from radbook.teachers.rules.sentences import normalize, split_sentences
 
 __all__ = ["TRAITS", "UNKNOWN", "phenomenon", "sentence_traits"]
 
 TRAITS = ("negation", "hedge", "comparison")
 UNKNOWN = "unknown wording"
-_WORDS = load_words()
-_ENDED = _WORDS["ended"]
-_LASTING = _WORDS["lasting"] | _WORDS["persisting"]
-_COMPARED = _WORDS["compared"] | _ENDED | _LASTING
+_ENDED = WORDS["ended"]
+_LASTING = WORDS["lasting"] | WORDS["persisting"]
+_COMPARED = WORDS["compared"] | _ENDED | _LASTING
 _NEGATIONS = frozenset(("negation_before", "negation_after"))
 _HEDGES = frozenset(("hedge_before", "hedge_after"))
 _BY_TRIGGER = {"asked": "request or history", "history": "request or history", "likely": "likely"}

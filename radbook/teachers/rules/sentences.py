@@ -7,7 +7,7 @@ A line break alone is only a blank (dictation systems wrap anywhere); a blank li
 import re
 from collections.abc import Iterator
 
-from radbook.teachers.rules.lexicon import load_words
+from radbook.teachers.rules.lexicon import WORDS
 
 __all__ = ["normalize", "sentence_at", "split_sentences"]
 
@@ -15,11 +15,10 @@ __all__ = ["normalize", "sentence_at", "split_sentences"]
 MAX_CHARACTERS = 1200
 
 # The words as alternatives of a pattern.
-_ANY = {kind: "|".join(map(re.escape, sorted(words))) for kind, words in load_words().items()}
+_ANY = {kind: "|".join(map(re.escape, sorted(words))) for kind, words in WORDS.items()}
 
 _ABBREVIATION = re.compile(rf"\b(?:{_ANY['abbreviations']})$", re.IGNORECASE)
 _STOPS = re.compile(r"[.!?;]+")
-_OPENERS = ("", " ", "\n", "(")
 _GLUED = re.compile(r"[a-z]{2}|\d+[.)]\s", re.IGNORECASE)
 # Bullets and spaced dashes (not "effusion - none"), and "2) ".
 _BULLETS = re.compile(
@@ -61,7 +60,7 @@ def _ends(text: str, match: re.Match, start: int, end: int) -> bool:
     if ";" in match[0]:
         return True
     left, right = match.start(), match.end()
-    if match[0] == "?" and text[max(start, left - 1) : left] in _OPENERS and text[right : right + 2].strip():
+    if match[0] == "?" and text[max(start, left - 1) : left] in ("", " ", "\n", "(") and text[right : right + 2].strip():
         # "opacity ?pneumonia" and "? effusion" ask for what follows.
         return False
     if right >= end or text[right].isspace():

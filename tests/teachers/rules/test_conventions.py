@@ -15,7 +15,7 @@ TEXTS = {
     "vascular congestion": "Mild vascular congestion. No effusion.",
     "surgical clips": "Surgical clips in the right axilla. No edema.",
 }
-each = pytest.mark.parametrize("convention", CONVENTIONS, ids=lambda c: c.wording)
+each = pytest.mark.parametrize("convention", CONVENTIONS, ids=lambda c: c["wording"])
 
 
 def reports(*texts: str) -> pd.DataFrame:
@@ -46,20 +46,20 @@ def test_without_a_convention_the_labels_are_the_rules():
 @each
 def test_every_wording_is_one_of_the_lexicon(convention):
     known = {f"{rule.finding}/{rule.id}" for rule in load_lexicon().rules}
-    assert any(name.startswith(convention.rule) for name in known)
-    assert convention.category in CATEGORIES
-    (found,) = read_mentions(reports(TEXTS[convention.wording])).values()
-    assert [m["rule"].startswith(convention.rule) for m in found] == [True, False]
+    assert any(name.startswith(convention["rule"]) for name in known)
+    assert convention["category"] in CATEGORIES
+    (found,) = read_mentions(reports(TEXTS[convention["wording"]])).values()
+    assert [m["rule"].startswith(convention["rule"]) for m in found] == [True, False]
 
 
 @each
 def test_the_other_reading_turns_that_wording_alone(convention):
-    mentions = read_mentions(reports(TEXTS[convention.wording]))
+    mentions = read_mentions(reports(TEXTS[convention["wording"]]))
     ours, other = presences(relabel(mentions)), presences(relabel(mentions, convention))
-    assert ours.pop(convention.category, "no category") == convention.ours
-    assert other.pop(convention.category, "") == convention.other
+    assert ours.pop(convention["category"], "no category") == convention["ours"]
+    assert other.pop(convention["category"], "") == convention["other"]
     assert ours == other != {}
-    assert decided(relabel(mentions), relabel(mentions, convention), convention.category) == ["0"]
+    assert decided(relabel(mentions), relabel(mentions, convention), convention["category"]) == ["0"]
 
 
 @each
@@ -70,8 +70,9 @@ def test_a_report_that_says_it_in_plain_words_is_not_decided_by_convention(conve
         "Edema": "Pulmonary edema.",
         "Support Devices": "A pacemaker.",
     }
-    mentions = read_mentions(reports(f"{TEXTS[convention.wording]} {plain[convention.category]}"))
-    assert decided(relabel(mentions), relabel(mentions, convention), convention.category) == []
+    text = " ".join((TEXTS[convention["wording"]], plain[convention["category"]]))
+    mentions = read_mentions(reports(text))
+    assert decided(relabel(mentions), relabel(mentions, convention), convention["category"]) == []
 
 
 def test_what_is_denied_stays_denied():
