@@ -25,7 +25,6 @@ from radbook.teachers.llm.prompts import build_messages, read_reply, response_sc
 __all__ = ["ChatTeacher"]
 
 _LEAST = {"concurrency": 1, "max_new_tokens": 1, "max_reports": 0, "max_cost": 0, "price_prompt": 0, "price_completion": 0}
-
 _SECONDS_PER_CALL = 3.0  # until this model has answered something
 
 Job = tuple[str, str]  # one request: task, and body of the reports that share it
