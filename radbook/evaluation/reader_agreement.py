@@ -18,7 +18,7 @@ from radbook.evaluation.comparison import compare, rows_of
 from radbook.evaluation.label_matrix import POLICIES, strongest_findings
 from radbook.evaluation.paired import paired_difference
 from radbook.evaluation.scores import score
-from radbook.instructions.agreement import agreed_reports
+from radbook.instructions.build import agreed_reports
 from radbook.tasks import TASKS, present_codes, task_of
 
 __all__ = ["agreement", "ceiling", "quality_of_agreement"]

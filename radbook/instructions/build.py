@@ -13,11 +13,10 @@ import pandas as pd
 from radbook.core.errors import RadbookError
 from radbook.core.schema import INSTRUCTIONS, check
 from radbook.corpora.sections import report_body
-from radbook.instructions.agreement import agreed_reports
 from radbook.instructions.expert_checked import draw_checked, place, with_checked
-from radbook.tasks import TASKS, Task, task_of
+from radbook.tasks import TASKS, Task, present_codes, task_of
 
-__all__ = ["build_instructions", "rival_of", "taught_by"]
+__all__ = ["agreed_reports", "build_instructions", "rival_of", "taught_by"]
 
 CURATED = "curated"  # source of labels that people made
 _LEFT_OUT = ("not_train", "failed_labels", "empty_reports", "disputed", "over_length", "not_drawn")
@@ -127,6 +126,16 @@ def build_instructions(
     return check(frame, INSTRUCTIONS), counts
 
 
+def agreed_reports(labels: pd.DataFrame, opinion: pd.DataFrame, task: Task) -> set[str]:
+    """Return the reports of which both say that the same is present; what has failed says nothing.
+
+    Two labelers that learned in different ways, such as rules and the untuned base, seldom make the same mistake; so what
+    both say is right more often than what one of them says.
+    """
+    ours, other = (present_codes(table, task=task.name) for table in (labels, opinion))
+    return {report_id for report_id, codes in ours.items() if other.get(report_id) == codes}
+
+
 def taught_by(instructions: pd.DataFrame) -> dict[str, str]:
     """Return the source that taught each task: that of its rows, those of checked reports set aside if there are others.
 
@@ -186,8 +195,8 @@ def _count_tokens(rows: list[dict], tokenizer: Any) -> None:
 
 
 def _check_patients(reports: pd.DataFrame) -> None:
-    held_out = set(reports.loc[reports["split"] != "train", "patient_id"])
-    leaking = sorted(held_out & set(reports.loc[reports["split"] == "train", "patient_id"]))
+    in_train = reports["split"] == "train"
+    leaking = sorted(set(reports.loc[in_train, "patient_id"]) & set(reports.loc[~in_train, "patient_id"]))
     if leaking:
         more = f" and {len(leaking) - 5} more" if len(leaking) > 5 else ""
         raise RadbookError(

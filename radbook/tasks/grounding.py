@@ -7,7 +7,7 @@ from rapidfuzz import fuzz
 from radbook.core.findings import Presence, finding
 from radbook.corpora.sections import body_spans
 
-__all__ = ["grounded", "locate", "with_phrase"]
+__all__ = ["grounded", "locate"]
 
 # Least likeness (0-100) at which a quote with a slip of the pen is replaced by the words it stands for.
 _ALIKE = 90
@@ -29,12 +29,6 @@ def locate(code: str, phrase: str | None, text: str | None, *, presence: str = P
             if match:
                 return finding(code, presence, phrase=match[0], start=match.start(), end=match.end())
     return finding(code, presence, phrase=" ".join(words) or None)
-
-
-def with_phrase(entry: dict, text: str | None) -> dict:
-    if entry.get("phrase") or text is None or entry.get("start") is None:
-        return entry
-    return {**entry, "phrase": text[entry["start"] : entry["end"]]}
 
 
 def grounded(findings: list[dict], text: str) -> tuple[list[dict], list[str], list[str]]:

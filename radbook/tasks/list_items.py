@@ -78,10 +78,8 @@ def read_choice(item: str, strict: bool) -> tuple[str | None, str | None, str]:
 
 
 def _standard_name(code: str) -> str:
-    for concept in FINDINGS.values():
-        if concept.icd10 == code:
-            return concept.name
-    return re.split(r"[,;()\[\]]", descriptor(code) or code)[0].strip().lower()
+    described = re.split(r"[,;()\[\]]", descriptor(code) or code)[0].strip().lower()
+    return next((known.name for known in FINDINGS.values() if known.icd10 == code), described)
 
 
 def write_open(entry: dict) -> str:

@@ -5,15 +5,16 @@ item it changed or left out. `Task.parse` is the way in.
 """
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from radbook.tasks.grounding import locate
-from radbook.tasks.list_items import EDGES, read_item, short
+from radbook.tasks.list_items import EDGES, Item, read_item, short
 
 if TYPE_CHECKING:
     from radbook.tasks.task import Task
 
-__all__ = ["parse_reply"]
+__all__ = ["gather", "parse_reply"]
 
 _BRACKETED = re.compile(r"\[([^\[\]]*)\]")
 _ITEM_BREAK = re.compile(r"[,;\n](?![^()\n]*\))")  # not inside parentheses
@@ -25,13 +26,7 @@ Items = tuple[list[dict], list[str]]  # findings, and notes on what was changed
 
 
 def parse_reply(task: "Task", reply: str, text: str | None) -> tuple[list[dict], str, str]:
-    """Return findings, status and note of a reply, as `Task.parse` describes them.
-
-    >>> from radbook.tasks import CHOICE
-    >>> findings, status, note = parse_reply(CHOICE, "Answer: Edema", None)
-    >>> [f["code"] for f in findings], status, note
-    (['Edema'], 'repaired', 'missing bracket')
-    """
+    """Return findings, status and note of a reply, as `Task.parse` describes them."""
     for match in _BRACKETED.finditer(reply):
         items = _read_items(task, match[1], text, strict=False)
         if items is not None:
@@ -54,26 +49,32 @@ def parse_reply(task: "Task", reply: str, text: str | None) -> tuple[list[dict],
 
 def _read_items(task: "Task", inside: str, text: str | None, *, strict: bool) -> Items | None:
     """Read the items of one list; None if it holds items and not one of them is known."""
+    pieces = [raw for raw in _ITEM_BREAK.split(inside) if raw.strip(EDGES + "\n")]
+    items = [read_item(raw, task, strict=strict) for raw in pieces]
+    findings, notes = gather(task, items, text)
+    empty = not inside.strip() or any(item.nothing for item in items)
+    if not findings and (not empty or notes):
+        return None
+    if not findings and not inside.strip():
+        notes.append(f"empty list read as {task.empty}")
+    return findings, notes
+
+
+def gather(task: "Task", items: Iterable[Item], text: str | None) -> Items:
+    """Return the findings that items name, each code once, and notes on what was changed or left out."""
     found: dict[str, dict] = {}
     notes: list[str] = []
-    empty = not inside.strip()
-    for raw in _ITEM_BREAK.split(inside):
-        if not raw.strip(EDGES + "\n"):
-            continue
-        item = read_item(raw, task, strict=strict)
-        empty = empty or item.nothing
+    nothing = False
+    for item in items:
+        nothing = nothing or item.nothing
         if item.code in found:
             notes.append(f"{item.code} named twice")
             continue
         if item.code:
             found[item.code] = locate(item.code, item.phrase, text, presence=item.presence)
         notes += item.notes
-    if not found and (not empty or notes):
-        return None
-    if found and empty:
+    if found and nothing:
         notes.append(f"{task.empty} left out beside findings")
-    if not found and not inside.strip():
-        notes.append(f"empty list read as {task.empty}")
     return list(found.values()), notes
 
 

@@ -17,7 +17,7 @@ from radbook.core.errors import RadbookError, choose
 from radbook.core.findings import Presence
 from radbook.core.ontology import CATEGORIES, NORMAL
 from radbook.icd10 import block
-from radbook.tasks.grounding import locate, with_phrase
+from radbook.tasks.grounding import locate
 from radbook.tasks.list_items import Read, read_choice, read_open, write_open
 from radbook.tasks.replies import parse_reply
 
@@ -129,8 +129,10 @@ class Task:
         '[Normal]'
         """
         chosen: dict[str, dict] = {}
-        present = [with_phrase(f, text) for f in findings if f["presence"] == Presence.PRESENT]
+        present = [f for f in findings if f["presence"] == Presence.PRESENT]
         for entry in sorted(present, key=self.order):
+            if not entry.get("phrase") and text is not None and entry.get("start") is not None:
+                entry = {**entry, "phrase": text[entry["start"] : entry["end"]]}
             if self.codes and entry["code"] not in self.codes:
                 known = f"{len(self.codes)} categories: {', '.join(self.codes)}"
                 raise RadbookError(f"{self.name} label {entry['code']!r} is none of the {known}")
@@ -167,10 +169,8 @@ class Task:
 def _packaged(name: str) -> dict:
     """Read the instructions and worked examples of a task from the package's resources."""
     folder = files("radbook") / "resources"
-    forms = {"list": f"{name}.txt", "json": f"{name}_json.txt"}
-    instructions = {
-        form: (folder / "prompts" / file).read_text(encoding="utf-8").strip() for form, file in forms.items()
-    }
+    forms = {"list": folder / "prompts" / f"{name}.txt", "json": folder / "prompts" / f"{name}_json.txt"}
+    instructions = {form: file.read_text(encoding="utf-8").strip() for form, file in forms.items()}
     entries = yaml.safe_load((folder / "worked_examples.yaml").read_text(encoding="utf-8"))
     examples = [
         (e["report"], [locate(code, quote, e["report"]) for code, quote in e[name].items()]) for e in entries

@@ -8,7 +8,6 @@ real teachers do not; whatever is learned from it must say so.
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
 
 import pandas as pd
 
@@ -82,19 +81,20 @@ class SimulatedTeacher:
         rows = []
         for report_id, text in zip(reports["report_id"], reports["text"], strict=True):
             empty = not report_body(text)
+            nothing = ([], "failed", "empty report" if empty else "no curated label")
             for task in TASKS:
-                findings, status, note = self._rows.get((report_id, task), ([], "failed", "no curated label"))
-                if empty:
-                    findings, status, note = [], "failed", "empty report"
-                findings = [dict(f) for f in findings]
-                rows.append(label_row(report_id, self.source, task, findings, status=status, note=note))
+                findings, status, note = nothing if empty else self._rows.get((report_id, task), nothing)
+                copies = [dict(f) for f in findings]
+                rows.append(label_row(report_id, self.source, task, copies, status=status, note=note))
         return check(pd.DataFrame(rows, columns=list(LABELS.columns)), LABELS)
 
     def _corrupt(self, truth: dict[str, list[dict]], task: str, micro_f1: float) -> dict[str, list[dict]]:
         # What a score counts once per report: the category name, or the ICD-10 category of a code.
         unit_of = task_of(task).key()
-        present = {i: _units(findings, unit_of, Presence.PRESENT) for i, findings in truth.items()}
-        hedged = {i: _units(findings, unit_of, Presence.UNCERTAIN) for i, findings in truth.items()}
+        present, hedged = (
+            {i: {unit_of(f["code"]) for f in found if f["presence"] == presence} for i, found in truth.items()}
+            for presence in (Presence.PRESENT, Presence.UNCERTAIN)
+        )
         positives = [(i, unit) for i, units in present.items() for unit in sorted(units)]
         prevalence = Counter(unit for _, unit in positives)
         free = [(i, unit) for i in truth for unit in sorted(prevalence) if unit not in present[i] | hedged[i]]
@@ -106,7 +106,10 @@ class SimulatedTeacher:
         n_hedges = round(_HEDGED * n_missed)
         fate = {cell: "hedge" if n < n_hedges else "miss" for n, cell in enumerate(missed)}
         invented = self._first(free, "invention", task, n_invented, weights=prevalence)
-        codes = _codes_by_unit(truth.values(), unit_of)
+        # The present codes of each unit, repeated as often as they occur, in a fixed order.
+        codes: dict[str, list[str]] = {}
+        for code in sorted(f["code"] for found in truth.values() for f in found if f["presence"] == Presence.PRESENT):
+            codes.setdefault(unit_of(code), []).append(code)
         changed = {
             i: [left for f in findings if (left := _after(f, fate.get((i, unit_of(f["code"])))))]
             for i, findings in truth.items()
@@ -132,18 +135,6 @@ class SimulatedTeacher:
         """Return a uniform number strictly inside (0, 1) that depends on the seed and the key alone."""
         text = "\n".join((str(self._seed), *key)).encode("utf-8", "surrogatepass")
         return (int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "big") + 0.5) / 2**48
-
-
-def _units(findings: list[dict], unit_of: Callable[[str], str], presence: Presence) -> set[str]:
-    return {unit_of(f["code"]) for f in findings if f["presence"] == presence}
-
-
-def _codes_by_unit(rows: Iterable[list[dict]], unit_of: Callable[[str], str]) -> dict[str, list[str]]:
-    """List the present codes of each unit, repeated as often as they occur, in a fixed order."""
-    codes: dict[str, list[str]] = {}
-    for code in sorted(f["code"] for fs in rows for f in fs if f["presence"] == Presence.PRESENT):
-        codes.setdefault(unit_of(code), []).append(code)
-    return codes
 
 
 def _after(entry: dict, fate: str | None) -> dict | None:

@@ -1,36 +1,29 @@
 """Replies that were paid for, in one SQLite file: the same request is never sent twice.
 
 The key is a hash of the request, so the file holds replies but no prompts; they quote reports, so it is as private.
-Each reply is written as it comes; a kill loses at most the calls in flight. Several processes can share the file: whoever
-is first with a request claims it, and the others wait for the reply. The claim of a process that died is void.
+Each reply is written as it comes; a kill loses at most the calls in flight. Several processes can share the file: those
+that ask the same model take turns, and the next reads what the one before has paid for.
 """
 
 import hashlib
 import json
-import os
 import sqlite3
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+from filelock import FileLock
 
 from radbook.core.errors import RadbookError
 
 __all__ = ["Reply", "ReplyCache", "encodable", "request_key"]
 
-_LAYOUT = 1
-_TABLES = f"""
-begin immediate;
+_TABLE = """
 create table if not exists replies (
     key text primary key, model text not null, text text not null, prompt_tokens integer not null,
     completion_tokens integer not null, seconds real not null, created text not null
-);
-create table if not exists in_flight (key text primary key, process text not null);
-pragma user_version={_LAYOUT};
-commit;
+)
 """
 
 
@@ -68,102 +61,50 @@ def request_key(request: Mapping[str, object]) -> str:
 
 
 class ReplyCache:
-    """A file of replies, shared by the processes of one machine.
+    """A SQLite file of replies, shared by the processes of one machine; it and its folder are made if need be.
 
-    Parameters
-    ----------
-    path
-        The SQLite file; it and its folder are made if need be.
-
-    Examples
-    --------
     >>> import tempfile
     >>> cache = ReplyCache(Path(tempfile.mkdtemp()) / "replies.sqlite")
-    >>> cache.claim("k"), cache.claim("k")
-    (True, False)
     >>> cache.put("k", "model", Reply("[none]", 90, 4, 0.5))
-    >>> cache.get("k").text, len(cache)
-    ('[none]', 1)
+    >>> cache.get("k").text, cache.get("other")
+    ('[none]', None)
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._process = f"{os.getpid()} {psutil.Process().create_time():.2f}"
         try:
             # One thread at a time uses it: the caller's, or that of the calls while the caller waits for them.
             self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
             weakref.finalize(self, self._db.close)
-            layout = self._one("pragma user_version")[0]
-            if layout in (0, _LAYOUT):
-                # Readers do not wait for writers, and a committed reply survives a kill of the process.
-                self._db.execute("pragma journal_mode=wal")
-                self._db.executescript(_TABLES)
-                self.path.chmod(0o600)
+            # Readers do not wait for writers, and a committed reply survives a kill of the process.
+            self._db.execute("pragma journal_mode=wal")
+            self._db.execute(_TABLE)
+            self.path.chmod(0o600)
         except (sqlite3.DatabaseError, OSError) as error:
             raise RadbookError(
                 f"{self.path} is no file of replies ({error}): move it away or name another"
             ) from None
-        if layout not in (0, _LAYOUT):
-            raise RadbookError(
-                f"{self.path} was written by another version of radbook: move it away or name another"
-            )
-
-    def __len__(self) -> int:
-        return self._one("select count(*) from replies")[0]
 
     def get(self, key: str) -> Reply | None:
         """Return the reply to a request, or None."""
-        row = self._one(
-            "select text, prompt_tokens, completion_tokens, seconds from replies where key=?", key
-        )
+        found = "select text, prompt_tokens, completion_tokens, seconds from replies where key=?"
+        row = self._db.execute(found, (key,)).fetchone()
         return Reply(*row) if row else None
 
     def put(self, key: str, model: str, reply: Reply) -> None:
-        """Keep a reply and drop the claim on its request."""
-        with self._writing():
-            self._db.execute(
-                "insert or ignore into replies values (?, ?, ?, ?, ?, ?, datetime('now'))",
-                (key, model, reply.text, reply.prompt_tokens, reply.completion_tokens, reply.seconds),
-            )
-            self._db.execute("delete from in_flight where key=?", (key,))
+        """Keep a reply; only usable ones are kept."""
+        self._db.execute(
+            "insert or ignore into replies values (?, ?, ?, ?, ?, ?, datetime('now'))",
+            (key, model, reply.text, reply.prompt_tokens, reply.completion_tokens, reply.seconds),
+        )
 
-    def claim(self, key: str) -> bool:
-        """Take a request; False where its reply is there or somebody else has it."""
-        with self._writing():
-            if self._one("select 1 from replies where key=?", key):
-                return False
-            holder = self._one("select process from in_flight where key=?", key)
-            if holder and _lives(holder[0]):
-                return False
-            self._db.execute("insert or replace into in_flight values (?, ?)", (key, self._process))
-            return True
-
-    def release(self, key: str) -> None:
-        """Give up a claim without a reply: a failure is not kept."""
-        self._db.execute("delete from in_flight where key=? and process=?", (key, self._process))
+    def asking(self, model: str, *, timeout: float) -> FileLock:
+        """Return the lock that a process holds while it asks a model; the system frees it when the process dies."""
+        name = hashlib.sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        return FileLock(f"{self.path}.{name}.lock", timeout=timeout, poll_interval=0.2)
 
     def usual_seconds(self, model: str) -> float | None:
         """Return the mean seconds of this model's newest replies; None without any."""
         newest = "select seconds from replies where model=? order by created desc limit 500"
-        return self._one(f"select avg(seconds) from ({newest})", model)[0]
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._db.execute("begin immediate")
-        # An open transaction would refuse every later one: sqlite3 ends it, whatever happens.
-        with self._db:
-            yield
-
-    def _one(self, query: str, *values: object) -> tuple | None:
-        return self._db.execute(query, values).fetchone()
-
-
-def _lives(process: str) -> bool:
-    pid, started = process.split()
-    try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" == started
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True
+        return self._db.execute(f"select avg(seconds) from ({newest})", (model,)).fetchone()[0]

@@ -37,22 +37,7 @@ class SchemaRefused(Exception):
 
 
 class Endpoint:
-    """Where requests go.
-
-    Parameters
-    ----------
-    base_url
-        Address of the API, such as "http://127.0.0.1:11434/v1".
-    key_variable
-        Name of the environment variable that holds the key; a server on this machine may do without.
-    timeout
-        Seconds without a byte after which a call counts as stalled.
-
-    Raises
-    ------
-    RadbookError
-        For an address that is none, or a missing key.
-    """
+    """Where requests go; an address that is none, or a missing key, is refused. `timeout` is in seconds without a byte."""
 
     def __init__(self, base_url: str, *, key_variable: str = "OPENAI_API_KEY", timeout: float = 60.0) -> None:
         parts = urlsplit(base_url)
@@ -80,21 +65,10 @@ class Endpoint:
         await self._client.close()
 
     async def complete(self, request: Mapping[str, object]) -> Reply:
-        """Send one chat request until it is answered.
+        """Send one chat request (the fields of a chat completion) until it is answered.
 
-        Parameters
-        ----------
-        request
-            Fields of a chat completion: model, messages, temperature, max_tokens and, with a schema, response_format.
-
-        Raises
-        ------
-        CallFailed
-            If there is no reply, or the server refuses this request.
-        SchemaRefused
-            If the server refuses the schema.
-        RadbookError
-            If no request to this server can succeed.
+        Without a reply to this one it raises `CallFailed`, where the server takes no schema `SchemaRefused`, and where no
+        request to this server can succeed `RadbookError`.
         """
         client = self._client if self._reached else self._client.with_options(max_retries=_RETRIES_TO_REACH)
         # Newer models of OpenAI know the limit by another name only.

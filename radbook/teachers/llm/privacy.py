@@ -32,26 +32,11 @@ def is_local(base_url: str) -> bool:
 def check_destination(
     corpora: Iterable[str], base_url: str, *, allow_remote: bool = False, agreement: str = ""
 ) -> None:
-    """Refuse to send reports that must stay on this machine.
+    """Refuse to send reports that must stay on this machine, and say what to write if they may leave it.
 
-    Parameters
-    ----------
-    corpora
-        The `corpus` of every report; a name that `SHARING` does not have counts as private.
-    base_url
-        Where the text would go.
-    allow_remote
-        The user's word that the text may leave.
-    agreement
-        The agreement, permit or decision that allows it, in words.
+    `corpora` are those of the reports; one that `SHARING` does not have counts as private. `agreement` names, in words, the
+    agreement, permit or decision under which the user says by `allow_remote` that the text may leave.
 
-    Raises
-    ------
-    RadbookError
-        With what to write if the text may leave.
-
-    Examples
-    --------
     >>> check_destination(["synthetic"], "https://api.openai.com/v1")
     >>> check_destination(["table"], "http://localhost:11434/v1")
     >>> check_destination(["table"], "https://api.openai.com/v1", allow_remote=True)  # doctest: +ELLIPSIS

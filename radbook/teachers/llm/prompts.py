@@ -8,42 +8,30 @@ import hashlib
 import json
 import random
 import re
+from collections.abc import Iterator
 
 from radbook.core.findings import Presence
 from radbook.icd10 import check_code, map_phrase
 from radbook.tasks import Task
-from radbook.tasks.grounding import grounded, locate
-from radbook.tasks.list_items import read_item
+from radbook.tasks.grounding import grounded
+from radbook.tasks.list_items import Item, read_item
+from radbook.tasks.replies import gather
 from radbook.teachers.llm.cache import encodable
 
 __all__ = ["build_messages", "read_reply", "response_schema"]
 
 _N_EXAMPLES = 3
 
-Message = dict[str, str]
-
 
 def build_messages(
     task: Task, body: str, *, style: str = "full", structured: bool = True, seed: int = 0
-) -> list[Message]:
+) -> list[dict[str, str]]:
     """Write the messages that ask for the findings of one report.
 
-    Parameters
-    ----------
-    task
-        What is asked.
-    body
-        Findings and impression, as `report_body` returns them.
-    style
-        "full" gives instruction, worked examples and report; "short" is the bare prompt a tuned student was trained on.
-    structured
-        Whether the answer is to be a JSON object; otherwise it is a list in square brackets.
-    seed
-        Decides, with the report, the draw of three worked examples from the packaged pool: the same report always gets
-        the same. An example whose report is the one asked about is never drawn.
+    Style "full" gives instruction, worked examples and report, and asks for a JSON object where `structured`, else for a list
+    in square brackets; "short" is the bare prompt a tuned student was trained on.
+    The three worked examples are drawn from the packaged pool by seed and report, and never the report that is asked about.
 
-    Examples
-    --------
     >>> from radbook.tasks import CHOICE
     >>> [m["role"] for m in build_messages(CHOICE, "Clear lungs.")]
     ['system', 'user', 'assistant', 'user', 'assistant', 'user', 'assistant', 'user']
@@ -123,7 +111,7 @@ def read_reply(task: Task, reply: str, text: str, *, quoted: bool = True) -> tup
             return findings, status, note
         notes = [note] if note else []
     else:
-        findings, notes = _from_json(task, items, text)
+        findings, notes = gather(task, _read_items(task, items), text)
     findings, more, invented = grounded(findings, text)
     notes += more
     if invented:
@@ -169,31 +157,23 @@ def _json_items(reply: str) -> list | str | None:
     return items if isinstance(items, list) else "the JSON of the reply has no list 'findings'"
 
 
-def _from_json(task: Task, items: list, text: str) -> tuple[list[dict], list[str]]:
-    findings: dict[str, dict] = {}
-    notes = []
-    nothing = False
+def _read_items(task: Task, items: list) -> Iterator[Item]:
+    read: dict[str, Item] = {}
     for item in items:
         fields = item.items() if isinstance(item, dict) else ()
         texts = {key: value.strip() for key, value in fields if isinstance(value, str)}
         quote, code = texts.get("quote", ""), texts.get(task.attribute, "")
         written = code if task.codes else f"{quote} ({code})" if code else quote
         if not written:
-            notes.append(f"unknown item {json.dumps(item, ensure_ascii=False)[:60]} left out")
+            yield Item(notes=(f"unknown item {json.dumps(item, ensure_ascii=False)[:60]} left out",))
             continue
-        read = read_item(written, task)
-        nothing = nothing or read.nothing
-        if read.code in findings:
-            # Two phrases may share a code; the first one stands.
-            continue
-        if read.code:
+        said = read_item(written, task)
+        if said.code not in read:
             # A hedge is no part of the phrase that its code has to name.
-            phrase = quote if read.presence == Presence.PRESENT else read.phrase or quote
-            findings[read.code] = locate(read.code, phrase, text, presence=read.presence)
-        notes += read.notes
-    if findings and nothing:
-        notes.append(f"{task.empty} left out beside findings")
-    return list(findings.values()), notes
+            yield said._replace(phrase=quote if said.presence == Presence.PRESENT else said.phrase or quote)
+        if said.code:
+            # Two phrases may share a code; the first one stands.
+            read[said.code] = said
 
 
 def _through_gate(findings: list[dict]) -> tuple[list[dict], list[str]]:

@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -19,20 +18,16 @@ from radbook.core.schema import PREDICTIONS, check, check_reports
 from radbook.corpora.sections import report_body
 from radbook.tasks import STYLES, TASKS, task_of
 from radbook.teachers.llm.cache import Reply, ReplyCache, request_key
-from radbook.teachers.llm.cost import Plan, plan_calls
+from radbook.teachers.llm.cost import Plan, most_tokens, price
 from radbook.teachers.llm.privacy import check_destination
 from radbook.teachers.llm.prompts import build_messages, read_reply, response_schema
 
 __all__ = ["ChatTeacher"]
 
 _LEAST = {"concurrency": 1, "max_new_tokens": 1, "max_reports": 0, "max_cost": 0, "price_prompt": 0, "price_completion": 0}
+_SECONDS_PER_CALL = 3.0  # until this model has answered something
 
-
-class Job(NamedTuple):
-    """One request: reports with the same body share it."""
-
-    task: str
-    body: str
+Job = tuple[str, str]  # one request: task, and body of the reports that share it
 
 
 @dataclass
@@ -69,7 +64,7 @@ class ChatTeacher:
     timeout
         Seconds without a byte after which a call counts as stalled.
     allow_remote, agreement
-        See `radbook.teachers.llm.privacy.check_destination`.
+        Whether reports that are not open may go to another machine, and what permits it, in words.
 
     Notes
     -----
@@ -134,9 +129,9 @@ class ChatTeacher:
         fields = {"model": self.model, "messages": messages, "temperature": 0.0, "max_tokens": self.max_new_tokens}
         return {**fields, "response_format": response_schema(asked)} if structured else fields
 
-    def read(self, job: Job, reply: Reply, text: str) -> tuple[list[dict], str, str]:
+    def read(self, task: str, reply: Reply, text: str) -> tuple[list[dict], str, str]:
         """Return findings, status and note of a reply about a report."""
-        findings, status, note = read_reply(task_of(job.task), reply.text, text, quoted=self.style == "full")
+        findings, status, note = read_reply(task_of(task), reply.text, text, quoted=self.style == "full")
         if not reply.complete:
             note = f"{note}; cut at {self.max_new_tokens} tokens: raise max_new_tokens".lstrip("; ")
             status = "failed" if status == "failed" else "repaired"
@@ -170,7 +165,7 @@ class ChatTeacher:
         bodies = list(map(report_body, reports["text"]))
         plan, outcomes, waiting = self._plan(reports, bodies, tasks)
         progress(str(plan))
-        plan.refuse_beyond(max_reports=self.max_reports, max_cost=self.max_cost)
+        self._check_limits(plan)
         if waiting:
             # Only who asks waits for OpenAI's client to load.
             from radbook.teachers.llm.scheduler import Calls
@@ -181,12 +176,22 @@ class ChatTeacher:
         rows = []
         for task in tasks:
             for report_id, text, body in zip(reports["report_id"], reports["text"], bodies, strict=True):
-                job = Job(task, body)
-                outcome = outcomes[job] if body else "empty report"
+                outcome = outcomes[task, body] if body else "empty report"
                 reply = outcome if isinstance(outcome, Reply) else Reply("")
-                answer = self.read(job, reply, text) if reply is outcome else ([], "failed", outcome)
+                answer = self.read(task, reply, text) if reply is outcome else ([], "failed", outcome)
                 rows.append(dict(zip(PREDICTIONS.columns, (report_id, self.source, task, *answer, reply.text), strict=True)))
         return check(pd.DataFrame(rows, columns=list(PREDICTIONS.columns)), PREDICTIONS)
+
+    def _check_limits(self, plan: Plan) -> None:
+        if self.max_reports and plan.reports > self.max_reports:
+            raise RadbookError(
+                f"{plan.reports:,} reports are more than max_reports {self.max_reports:,}: nothing was sent"
+            )
+        if self.max_cost and plan.cost > self.max_cost:
+            raise RadbookError(
+                f"this could cost {plan.cost:,.2f}, more than max_cost {self.max_cost:,.2f}: nothing was sent. "
+                "Label fewer reports, lower max_new_tokens, or raise max_cost"
+            )
 
     def _plan(
         self, reports: pd.DataFrame, bodies: Sequence[str], tasks: Sequence[str]
@@ -194,7 +199,7 @@ class ChatTeacher:
         """Return the plan, the replies kept, and the jobs that wait, each with the text of its report."""
         # Reports with the same words make the same request, which is sent once.
         text_of = {body: text for body, text in zip(bodies, reports["text"], strict=True) if body}
-        waiting = {Job(task_of(task).name, body): text for task in tasks for body, text in text_of.items()}
+        waiting = {(task_of(task).name, body): text for task in tasks for body, text in text_of.items()}
         kept: dict[Job, Reply | str] = {}
         # In whichever form they were once asked for.
         for structured in (False, True) if self.style == "full" else (False,):
@@ -202,12 +207,9 @@ class ChatTeacher:
                 if reply := self.replies.get(request_key(self.request(*job, structured=structured))):
                     kept[job] = reply
         waiting = {job: text for job, text in waiting.items() if job not in kept}
-        plan = plan_calls(
-            [self.request(*job) for job in waiting],
-            n_reports=len(reports),
-            n_cached=len(kept),
-            prices=self.prices,
-            concurrency=self.concurrency,
-            seconds_per_call=self.replies.usual_seconds(self.model),
-        )
-        return plan, kept, waiting
+        tokens = [most_tokens(self.request(*job)) for job in waiting]
+        most = sum(read for read, _ in tokens), sum(written for _, written in tokens)
+        cost = price(most, self.prices) if any(self.prices) else None
+        seconds = self.replies.usual_seconds(self.model) or _SECONDS_PER_CALL
+        rounds = math.ceil(len(waiting) / self.concurrency)
+        return Plan(len(reports), len(kept), len(waiting), *most, cost, rounds * seconds), kept, waiting

@@ -4,14 +4,13 @@ Reports chain clauses by commas and by "and" ("no effusion, heart is enlarged");
 Each function looks at the words of a sentence and returns the places where a clause begins.
 """
 
-from radbook.teachers.rules.lexicon import load_words
+from radbook.teachers.rules.lexicon import WORDS
 
 __all__ = ["JOINTS", "Trigger", "asides", "complete", "conjunctions", "new_degrees", "resumes", "splices"]
 
-_WORDS = load_words()
-_ADJECTIVES, _VERBS, _DEGREES, _PLACES = (_WORDS[k] for k in ("adjectives", "verbs", "degrees", "places"))
-_LISTS, _DENIALS, _SIGHT, _GENERIC = (_WORDS[k] for k in ("lists", "denials", "sight", "generic"))
-_POSSIBLE, _MEASURED = _WORDS["possible"], _WORDS["measured"]
+_ADJECTIVES, _VERBS, _DEGREES, _PLACES = (WORDS[k] for k in ("adjectives", "verbs", "degrees", "places"))
+_LISTS, _DENIALS, _SIGHT, _GENERIC = (WORDS[k] for k in ("lists", "denials", "sight", "generic"))
+_POSSIBLE, _MEASURED = WORDS["possible"], WORDS["measured"]
 JOINTS = frozenset((",", "and", "or"))
 
 Trigger = tuple[int, int]  # the first word of a phrase that denies or doubts, and the word behind its last

@@ -15,11 +15,14 @@ from functools import cache
 from importlib.resources import files
 
 import yaml
+from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from radbook.core.errors import RadbookError
 
-__all__ = ["Lexicon", "Rule", "Speller", "expand", "load_lexicon", "load_triggers", "load_words"]
+__all__ = ["WORDS", "Lexicon", "Rule", "Speller", "expand", "load_lexicon", "load_triggers"]
+
+_RESOURCES = files("radbook") / "resources"
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def load_lexicon() -> Lexicon:
     'cardiomegaly'
     """
     lexicon = Lexicon()
-    for file in sorted((files("radbook") / "resources" / "lexicon").iterdir(), key=lambda f: f.name):
+    for file in sorted((_RESOURCES / "lexicon").iterdir(), key=lambda f: f.name):
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         for kind in ("sites", "states"):
             for group, phrases in content.get(kind, {}).items():
@@ -108,27 +111,16 @@ def load_lexicon() -> Lexicon:
     return lexicon
 
 
-@cache
-def _triggers() -> dict:
-    file = files("radbook") / "resources" / "triggers.yaml"
-    # BaseLoader builds strings only: YAML would otherwise read the trigger "no" as false.
-    return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+# BaseLoader builds strings only: YAML would otherwise read the trigger "no" as false.
+_TRIGGERS = yaml.load((_RESOURCES / "triggers.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+# Classes of words that tell where a clause or a sentence ends, and what goes on.
+WORDS = {name: frozenset(words) for name, words in _TRIGGERS.pop("words").items()}
 
 
 @cache
 def load_triggers() -> dict[str, list[str]]:
     """Read `resources/triggers.yaml`: kind of trigger -> phrases, written out."""
-    return {kind: _expand_all(phrases) for kind, phrases in _triggers().items() if kind != "words"}
-
-
-@cache
-def load_words() -> dict[str, frozenset[str]]:
-    """Read the word classes of `resources/triggers.yaml` that tell where a clause ends.
-
-    >>> "is" in load_words()["verbs"]
-    True
-    """
-    return {name: frozenset(words) for name, words in _triggers()["words"].items()}
+    return {kind: _expand_all(phrases) for kind, phrases in _TRIGGERS.items()}
 
 
 class Speller:
@@ -145,7 +137,7 @@ class Speller:
         phrases = itertools.chain(lexicon.vocabulary, *load_triggers().values(), lexicon.correct)
         self.known = {word for phrase in phrases for word in phrase.split()}
         self.often_misspelt: dict[str, list[str]] = defaultdict(list)
-        for word in lexicon.misspelt:
+        for word in sorted(lexicon.misspelt):
             self.often_misspelt[word[0]].append(word)
 
     def __call__(self, word: str) -> str:
@@ -156,6 +148,6 @@ class Speller:
             return lowered
         # Two slips are believed in long words only.
         limit = 2 if len(lowered) > 8 else 1
-        near = (w for w in self.often_misspelt[lowered[0]] if abs(len(w) - len(lowered)) <= limit)
-        close = [(OSA.distance(w, lowered, score_cutoff=limit), w) for w in near]
-        return min(((d, w) for d, w in close if d <= limit), default=(0, lowered))[1]
+        near = self.often_misspelt[lowered[0]]
+        best = process.extractOne(lowered, near, scorer=OSA.distance, score_cutoff=limit)
+        return best[0] if best else lowered

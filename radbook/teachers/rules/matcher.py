@@ -3,22 +3,21 @@
 A mention holds the words whose presence is in question, which `radbook.teachers.rules.negation` judges, and its evidence.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spacy.language import Language
 from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc
+from spacy.util import filter_spans
 
-from radbook.teachers.rules.lexicon import load_lexicon, load_words
+from radbook.teachers.rules.lexicon import WORDS, load_lexicon
 
 __all__ = ["Mention", "MentionFinder"]
 
-_WORDS = load_words()
 _BARRIERS, _ELLIPSES, _VERBS, _PLACES = (
-    _WORDS[k] for k in ("barriers", "ellipses", "copulas", "prepositions")
+    WORDS[k] for k in ("barriers", "ellipses", "copulas", "prepositions")
 )
-_DEGREES = _WORDS["degrees"] | _WORDS["adjectives"]
+_DEGREES = WORDS["degrees"] | WORDS["adjectives"]
 
 
 @dataclass(slots=True)
@@ -71,7 +70,9 @@ class MentionFinder:
 
     def find(self, doc: Doc, words: list[str]) -> list[Mention]:
         """Return the mentions of a sentence in order of their place; `words` are the norms of its tokens."""
-        chunks = self._chunks(self.matcher(doc))
+        # The longest phrase at a place wins; what it covers is spoken for.
+        spans = filter_spans(self.matcher(doc, as_spans=True))
+        chunks = [_Chunk(span.start, span.end, *self.roles[span.label]) for span in spans]
         mentions = [Mention(rule, c.start, c.end, c.start, c.end) for c in chunks for rule in c.rules]
         for i, chunk in enumerate(chunks):
             if chunk.states:
@@ -87,17 +88,6 @@ class MentionFinder:
             if word == "one" and before and i and words[i - 1] in _DEGREES:
                 found += [Mention(m.rule, i, i + 1, i - 1, i + 1) for m in before if m.end == before[-1].end]
         return found
-
-    def _chunks(self, matches: Iterable[tuple[int, int, int]]) -> list[_Chunk]:
-        # The longest phrase at a place wins; what it covers is spoken for.
-        taken: set[int] = set()
-        chunks = []
-        for key, start, end in sorted(matches, key=lambda m: (m[1] - m[2], m[1])):
-            if taken.isdisjoint(range(start, end)):
-                taken.update(range(start, end))
-                chunks.append(_Chunk(start, end, *self.roles[key]))
-        chunks.sort(key=lambda c: c.start)
-        return chunks
 
     def _joined(self, chunks: list[_Chunk], i: int, words: list[str]) -> list[Mention]:
         state = chunks[i]

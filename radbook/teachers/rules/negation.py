@@ -26,16 +26,15 @@ from radbook.teachers.rules.clauses import (
     resumes,
     splices,
 )
-from radbook.teachers.rules.lexicon import load_lexicon, load_triggers, load_words
+from radbook.teachers.rules.lexicon import WORDS, load_lexicon, load_triggers
 from radbook.teachers.rules.matcher import Mention
 
 __all__ = ["Judge"]
 
 _AFTER = frozenset(("negation_after", "hedge_after", "hedge_near", "probable_after"))
-_WORDS = load_words()
-_LISTS, _SIGHT, _PERSISTING, _ANSWERS = (_WORDS[k] for k in ("lists", "sight", "persisting", "answers"))
-_ARTICLES, _STILL = _WORDS["articles"], _WORDS["going_on"]
-_SENTENCE_JOINTS = JOINTS | _WORDS["verbs"]
+_LISTS, _SIGHT, _PERSISTING, _ANSWERS = (WORDS[k] for k in ("lists", "sight", "persisting", "answers"))
+_ARTICLES, _STILL = WORDS["articles"], WORDS["going_on"]
+_SENTENCE_JOINTS = JOINTS | WORDS["verbs"]
 # How many tokens may lie between a trigger and its finding; the others reach to the end of their clause.
 _REACH = {"history_before": 5, "hedge_near": 4}
 
@@ -45,7 +44,6 @@ class Judge:
 
     def __init__(self, nlp: Language) -> None:
         self.kinds = load_triggers()
-        self.kind_of = {nlp.vocab.strings.add(kind): kind for kind in self.kinds}
         self.matcher = PhraseMatcher(nlp.vocab, attr="NORM")
         for kind, phrases in self.kinds.items():
             self.matcher.add(kind, [nlp.tokenizer(phrase) for phrase in phrases])
@@ -79,7 +77,7 @@ class Judge:
         by_kind: dict[str, list[Trigger]] = {kind: [] for kind in self.kinds}
         covered: list[Trigger] = []
         for key, start, end in sorted(self.matcher(doc), key=lambda m: (m[1] - m[2], m[1])):
-            kind = self.kind_of[key]
+            kind = doc.vocab.strings[key]
             if any(a <= start and end <= b and (a, b) != (start, end) for a, b in covered):
                 continue
             if kind != "pseudo" and any(start < b and a < end for a, b in by_kind["pseudo"]):

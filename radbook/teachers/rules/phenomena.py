@@ -1,56 +1,36 @@
 """To which phenomenon of language does a statement belong: told from what the rules read at its place.
 
-A label says which rule decided and by which words; the sentence says the rest. `phenomenon` names one statement, and
-`cells` names every report and category of a corpus, so that the errors of *any* source can be counted by phenomenon.
+A label says which rule decided and by which words; the sentence says the rest. `phenomenon` names one statement, so that
+the errors of *any* source at its place can be counted by phenomenon.
 The names stand for groups of the trap suite in `tests/traps.yaml`.
 """
 
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 
-import pandas as pd
-
 from radbook.core.findings import Presence
-from radbook.core.ontology import CATEGORIES
 from radbook.corpora.sections import body_spans
-from radbook.teachers.rules.lexicon import load_lexicon, load_triggers, load_words
+from radbook.teachers.rules.lexicon import WORDS, load_lexicon, load_triggers
 from radbook.teachers.rules.sentences import normalize, split_sentences
 
-__all__ = ["NOTHING", "TRAITS", "UNKNOWN", "cells", "phenomenon", "sentence_traits"]
+__all__ = ["TRAITS", "UNKNOWN", "phenomenon", "sentence_traits"]
 
 TRAITS = ("negation", "hedge", "comparison")
 UNKNOWN = "unknown wording"
-NOTHING = "nothing said"
-_WORDS = load_words()
-_ENDED = _WORDS["ended"]
-_LASTING = _WORDS["lasting"] | _WORDS["persisting"]
-_COMPARED = _WORDS["compared"] | _ENDED | _LASTING
+_ENDED = WORDS["ended"]
+_LASTING = WORDS["lasting"] | WORDS["persisting"]
+_COMPARED = WORDS["compared"] | _ENDED | _LASTING
 _NEGATIONS = frozenset(("negation_before", "negation_after"))
 _HEDGES = frozenset(("hedge_before", "hedge_after"))
 _BY_TRIGGER = {"asked": "request or history", "history": "request or history", "likely": "likely"}
 
 
 def phenomenon(text: str, entry: Mapping | None, *, among: Iterable[Mapping] = ()) -> str:
-    """Name the phenomenon that decided one finding of the rules.
+    """Name the phenomenon that decided one finding of the rules; "unknown wording" for None, or one without evidence.
 
-    Parameters
-    ----------
-    text
-        The report, as in `reports.text`.
-    entry
-        A finding of the rules, with start, end and rule; None, or one without them, is "unknown wording".
-    among
-        All findings of the same `labels` row: what else the sentence states tells lists and the ends of a reach.
+    `among` holds all findings of the same `labels` row: what else the sentence states tells lists and the ends of a reach.
 
-    Returns
-    -------
-    str
-        "plain mention", "site and state", "device", "list", "negation before", "negation after", "pseudo-negation", "end of
-        a reach", "resolved or removed", "stable or old", "hedge", "hedge and denial", "likely", "request or history", or
-        "unknown wording".
-
-    Examples
-    --------
+    >>> import pandas as pd
     >>> from radbook.teachers.rules import RuleTeacher
     >>> def named(text):
     ...     row = RuleTeacher().label(pd.DataFrame({"report_id": ["r"], "text": [text]})).findings[0]
@@ -79,49 +59,6 @@ def phenomenon(text: str, entry: Mapping | None, *, among: Iterable[Mapping] = (
     return _stated(name, entry, kinds, {w.strip(".,:()") for w in words}, beside)
 
 
-def cells(labels: pd.DataFrame, reports: pd.DataFrame, curated: pd.DataFrame) -> pd.Series:
-    """Name the phenomenon of every report and category, in the choice task.
-
-    Parameters
-    ----------
-    labels
-        The rules' `labels` table.
-    reports
-        The reports to name, with report_id and text.
-    curated
-        The reference: a category that it mentions, and at which the rules read nothing, is "unknown wording".
-        Reports without a usable reference are left out.
-
-    Returns
-    -------
-    pandas.Series
-        Indexed by report_id and code, 13 rows per report: a name that `phenomenon` gives, or "nothing said".
-
-    Examples
-    --------
-    >>> from radbook.core.findings import finding, label_row
-    >>> reports = pd.DataFrame({"report_id": ["r"], "text": ["No edema. Wet pleura."]})
-    >>> edema = finding("Edema", "absent", start=3, end=8, rule="pulmonary_edema/name|neg:no")
-    >>> rules = pd.DataFrame([label_row("r", "rules", "choice", [edema])])
-    >>> truth = pd.DataFrame([label_row("r", "curated", "choice", [finding("Pleural Effusion")])])
-    >>> cells(rules, reports, truth).value_counts().to_dict()
-    {'nothing said': 11, 'negation before': 1, 'unknown wording': 1}
-    """
-    read, truth = _rows(labels), _rows(curated)
-    named: dict[tuple[str, str], str] = {}
-    for report_id, text in zip(reports["report_id"], reports["text"], strict=True):
-        if report_id not in truth:
-            continue
-        named.update({(report_id, code): NOTHING for code in CATEGORIES})
-        for entry in truth[report_id]:
-            if entry["presence"] != Presence.ABSENT:
-                named[report_id, entry["code"]] = UNKNOWN
-        found = read.get(report_id, [])
-        named.update({(report_id, e["code"]): phenomenon(text, e, among=found) for e in found})
-    index = pd.MultiIndex.from_tuples(named, names=["report_id", "code"])
-    return pd.Series(list(named.values()), index=index, name="phenomenon", dtype=object)
-
-
 def sentence_traits(sentence: str) -> frozenset[str]:
     """Name what else a sentence holds, whoever reads it: words of denial, of doubt, and of change since an earlier study.
 
@@ -133,18 +70,9 @@ def sentence_traits(sentence: str) -> frozenset[str]:
     frozenset()
     """
     words = normalize(sentence)[0].split()
-    kinds = _kinds_in(words)
-    held = {
-        "negation": not kinds.isdisjoint(_NEGATIONS),
-        "hedge": not kinds.isdisjoint(_HEDGES),
-        "comparison": not _COMPARED.isdisjoint(w.strip(".,:;()") for w in words),
-    }
-    return frozenset(name for name in TRAITS if held[name])
-
-
-def _rows(labels: pd.DataFrame) -> dict[str, list[dict]]:
-    usable = labels[(labels["task"] == "choice") & (labels["status"] != "failed")]
-    return dict(zip(usable["report_id"], usable["findings"], strict=True))
+    said = _kinds_in(words).union(w.strip(".,:;()") for w in words)
+    held = zip(TRAITS, (_NEGATIONS, _HEDGES, _COMPARED), strict=True)
+    return frozenset(name for name, signs in held if not signs.isdisjoint(said))
 
 
 @lru_cache(maxsize=1)  # the findings of one report are named in turn

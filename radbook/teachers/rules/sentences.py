@@ -7,17 +7,18 @@ A line break alone is only a blank (dictation systems wrap anywhere); a blank li
 import re
 from collections.abc import Iterator
 
+from radbook.teachers.rules.lexicon import WORDS
+
 __all__ = ["normalize", "sentence_at", "split_sentences"]
 
 # Sentences longer than this (text without any stop) are cut at a blank, so that work stays linear in the text.
 MAX_CHARACTERS = 1200
 
-# Full stops that end an abbreviation, not a sentence.
-_ABBREVIATION = re.compile(
-    r"\b(?:dr|mr|mrs|ms|vs|approx|e\.g|i\.e|st|incl|cf|retrocard|poss|prob|assoc|subseg)$", re.IGNORECASE
-)
+# The words as alternatives of a pattern.
+_ANY = {kind: "|".join(map(re.escape, sorted(words))) for kind, words in WORDS.items()}
+
+_ABBREVIATION = re.compile(rf"\b(?:{_ANY['abbreviations']})$", re.IGNORECASE)
 _STOPS = re.compile(r"[.!?;]+")
-_OPENERS = ("", " ", "\n", "(")
 _GLUED = re.compile(r"[a-z]{2}|\d+[.)]\s", re.IGNORECASE)
 # Bullets and spaced dashes (not "effusion - none"), and "2) ".
 _BULLETS = re.compile(
@@ -27,27 +28,12 @@ _FIRST_BULLET = re.compile(r"\s*(?:[-*\u2022\u2013\u2014]+|\(?\d{1,2}\))\s")
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 # A lost stop before the commonest opening; the words after which "there is" goes on with its sentence.
 _THERE = re.compile(r"\sthere (?:is|are)\b", re.IGNORECASE)
-_JOINED = re.compile(
-    r"(?:\b(?:if|whether|that|where|which|because|although|though|while|and|but|as|or|or not|since|when|indicate|"
-    r"than|suggest)|,)\s*$",
-    re.IGNORECASE,
-)
+_JOINED = re.compile(rf"(?:\b(?:{_ANY['joining']})|,)\s*$", re.IGNORECASE)
 # Case tells a lost stop in text typed in mixed case: "... pneumothorax The heart ..."; a new line that opens with a
 # capitalized word ends the sentence as well, unless the line before ends in a word that cannot end one.
-_OPENINGS = (
-    "The|There|No|Heart|Lungs?|Cardiac|Cardiomediastinal|Mediastinum|Mediastinal|Bony|Osseous|Pleural|Pulmonary|"
-    "Stable|Unchanged|Mild|Moderate|Small|Left|Right|Bilateral|Interval|Persistent|Low|Normal|Clear|Trachea|This|"
-    "These|Again|In|Bones|Degenerative|Visualized|Visible|Within|Otherwise|Negative|Enlarged|Cardiomegaly|Status|"
-    "Minimal|Minimally|Increased|Decreased|New"
-)
 _CASED = re.compile(r" (?=(?:The|There|No|This|These|Heart|Lungs)\s[a-z])")
-_LINE = re.compile(rf"\n\s*(?=(?:{_OPENINGS})\b)")
-_UNFINISHED = re.compile(
-    r"(?:\b(?:the|a|an|of|in|on|at|to|for|with|without|and|or|no|not|is|are|was|were|by|from|than|as|may|be|left|"
-    r"right|mild|moderate|small|likely|possible|possibly|dr|bilateral|new|old|severe|large|which|that|this|has|have|"
-    r"been|nor|both|xxxx|per)|[_,:(/-])\s*$",
-    re.IGNORECASE,
-)
+_LINE = re.compile(rf"\n\s*(?=(?:{_ANY['openings']})\b)")
+_UNFINISHED = re.compile(rf"(?:\b(?:{_ANY['unfinished']})|[_,:(/-])\s*$", re.IGNORECASE)
 
 
 def _breaks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -74,7 +60,7 @@ def _ends(text: str, match: re.Match, start: int, end: int) -> bool:
     if ";" in match[0]:
         return True
     left, right = match.start(), match.end()
-    if match[0] == "?" and text[max(start, left - 1) : left] in _OPENERS and text[right : right + 2].strip():
+    if match[0] == "?" and text[max(start, left - 1) : left] in ("", " ", "\n", "(") and text[right : right + 2].strip():
         # "opacity ?pneumonia" and "? effusion" ask for what follows.
         return False
     if right >= end or text[right].isspace():
@@ -117,10 +103,9 @@ def _pieces(text: str, left: int, right: int) -> Iterator[tuple[int, int]]:
     while left < right:
         cut = right
         if right - left > MAX_CHARACTERS:
-            cut = max(
-                text.rfind(" ", left, left + MAX_CHARACTERS), text.rfind("\n", left, left + MAX_CHARACTERS)
-            )
-            cut = left + MAX_CHARACTERS if cut <= left else cut
+            cut = left + MAX_CHARACTERS
+            blank = max(text.rfind(" ", left, cut), text.rfind("\n", left, cut))
+            cut = blank if blank > left else cut
         piece = text[left:cut]
         stripped = piece.strip()
         if stripped:
@@ -150,12 +135,5 @@ def normalize(sentence: str) -> tuple[str, list[int] | None]:
     lowered = _HYPHEN.sub(" ", lowered)
     if not _ODD_BLANKS.search(lowered):
         return lowered, None
-    characters, origin = [], []
-    for i, character in enumerate(lowered):
-        if character.isspace():
-            if characters and characters[-1] == " ":
-                continue
-            character = " "
-        characters.append(character)
-        origin.append(i)
-    return "".join(characters), origin
+    places = [blank_or_letter.start() for blank_or_letter in re.finditer(r"\s+|\S", lowered)]
+    return re.sub(r"\s+", " ", lowered), places

@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import fields
 from functools import cache
 from multiprocessing import get_context
 
@@ -32,8 +31,6 @@ __all__ = ["RuleTeacher", "find_mentions"]
 
 # Texts of fewer characters than this in all (some 4,000 reports) are labeled as soon here as by more processes.
 _WORTH_PROCESSES = 1_500_000
-# What the ontology, and so the lexicon, knows of a finding; a task that names others is none for rules.
-_KNOWN = frozenset(field.name for field in fields(Finding))
 
 # A denial of some of a thing only.
 _PARTIAL = re.compile(
@@ -98,12 +95,12 @@ class RuleTeacher:
         """
         check_reports(reports)
         texts = [text if isinstance(text, str) else "" for text in reports["text"]]
-        rows = self._rows(list(zip(reports["report_id"], texts, strict=True)))
+        whole = list(zip(reports["report_id"], texts, strict=True))
+        alone = self.n_process == 1 or sum(map(len, texts)) < _WORTH_PROCESSES
+        rows = _label_part(whole) if alone else self._in_parts(whole)
         return check(pd.DataFrame(rows, columns=list(LABELS.columns)), LABELS)
 
-    def _rows(self, reports: list[tuple[str, str]]) -> list[dict]:
-        if self.n_process == 1 or sum(len(text) for _, text in reports) < _WORTH_PROCESSES:
-            return _label_part(reports)
+    def _in_parts(self, reports: list[tuple[str, str]]) -> list[dict]:
         # Whole reports, not sentences: cutting and placing take as long as half the reading. A part that reads anew a
         # sentence of another part costs less than to cut everything here first.
         size = len(reports) // (4 * self.n_process) + 1
@@ -140,7 +137,8 @@ def find_mentions(texts: Iterable[str]) -> list[list[dict]]:
 
 def _label_part(reports: list[tuple[str, str]]) -> list[dict]:
     rows = []
-    attributes = {task.name: task.attribute for task in TASKS.values() if task.attribute in _KNOWN}
+    # What the ontology, and so the lexicon, does not know of a finding is no task for rules.
+    attributes = {name: task.attribute for name, task in TASKS.items() if task.attribute in Finding.__annotations__}
     found = find_mentions(text for _, text in reports)
     for (report_id, text), mentions in zip(reports, found, strict=True):
         # What was found stands in the body of the report: there is one.

@@ -29,9 +29,8 @@ def test_half_a_character_escaped_in_a_json_reply_stops_no_table():
 
 def test_a_write_that_fails_does_not_jam_the_file(tmp_path):
     cache = ReplyCache(tmp_path / "replies.sqlite")
-    assert cache.claim("k")
     with pytest.raises(UnicodeEncodeError):
         cache.put("k", "model \ud83d", Reply("[Edema]"))
-    assert len(cache) == 0 and cache.claim("other")
+    assert cache.get("k") is None
     cache.put("k", "model", Reply("[Edema]"))
     assert cache.get("k").text == "[Edema]"

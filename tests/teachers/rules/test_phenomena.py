@@ -1,4 +1,4 @@
-"""Phenomena of statements: held to the groups of the trap suite, and every report and category gets one name."""
+"""Phenomena of statements: held to the groups of the trap suite."""
 
 from pathlib import Path
 
@@ -6,10 +6,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from radbook.core.findings import finding, label_row
-from radbook.core.ontology import CATEGORIES
+from radbook.core.findings import finding
 from radbook.teachers.rules import RuleTeacher
-from radbook.teachers.rules.phenomena import NOTHING, UNKNOWN, cells, phenomenon, sentence_traits
+from radbook.teachers.rules.phenomena import UNKNOWN, phenomenon, sentence_traits
 
 GROUPS = yaml.safe_load((Path(__file__).parents[2] / "traps.yaml").read_text(encoding="utf-8"))
 # Phenomenon -> the groups of the trap suite it stands for; a group under two names is accepted as either.
@@ -93,29 +92,6 @@ def test_a_trigger_inside_a_word_is_none():
 def test_what_the_rules_did_not_read_is_unknown_wording():
     assert phenomenon("Wet lungs.", None) == UNKNOWN
     assert phenomenon("Wet lungs.", finding("Edema")) == UNKNOWN
-
-
-def test_every_report_and_category_gets_a_name():
-    texts = ["No edema.", "Wet pleura.", "", "No effusion."]
-    reports = pd.DataFrame({"report_id": list("0123"), "text": texts})
-    truth = [[], [finding("Pleural Effusion"), finding("Edema", "absent")], [], []]
-    curated = pd.DataFrame(
-        [
-            label_row(i, "curated", "choice", found, status="failed" if i == "3" else "ok")
-            for i, found in zip("0123", truth, strict=True)
-        ]
-    )
-    named = cells(label(texts), reports, curated)
-    assert len(named) == 3 * len(CATEGORIES) and named.index.is_unique
-    assert named["0", "Edema"] == "negation before"
-    assert named["1", "Pleural Effusion"] == UNKNOWN and named["1", "Edema"] == NOTHING
-    assert set(named["2"]) == {NOTHING}
-
-
-def test_without_a_reference_there_is_nothing_to_name():
-    reports = pd.DataFrame({"report_id": ["0"], "text": ["No edema."]})
-    empty = label(["No edema."]).iloc[:0]
-    assert len(cells(label(["No edema."]), reports, empty)) == 0
 
 
 @pytest.mark.parametrize(
