@@ -162,7 +162,6 @@ class Student:
         reports: pd.DataFrame,
         predictions: pd.DataFrame,
         *,
-        batch_size: int = 64,
         progress: Callable[[str], None] | None = None,
     ) -> pd.DataFrame:
         """Say how sure the student was of each of the 13 categories when it answered the choice task.
@@ -176,7 +175,7 @@ class Student:
             The reports to look at.
         predictions
             What `label` returned for them, the choice task among it.
-        batch_size, progress
+        progress
             As in `label`.
 
         Returns
@@ -200,8 +199,7 @@ class Student:
         found = np.full((len(reports), len(CATEGORIES)), np.nan)
         if read:
             prompts, lists = [asked[k] for k in read], [named[k] for k in read]
-            options = {"batch_size": batch_size, "progress": progress}
-            found[read] = list_probabilities(*self.model(), prompts, lists, **options)
+            found[read] = list_probabilities(*self.model(), prompts, lists, progress=progress)
         return pd.DataFrame(
             {
                 "report_id": np.repeat(reports["report_id"].to_numpy(), len(CATEGORIES)),

@@ -10,6 +10,7 @@ import gc
 import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -17,30 +18,45 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from radbook.student.environment import torch
-from radbook.student.generation.shared_prefix import sees_everything
 
 if TYPE_CHECKING:
     from ctranslate2 import Generator
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["engine_of", "writer"]
+__all__ = ["engine_of", "sees_everything", "shared_prefix", "writer"]
+
+_LEAST = 48  # tokens; a shorter beginning costs more to keep apart than to read again
+# Architectures whose attention is plain: one softmax over all earlier tokens, nothing else.
+_PLAIN = ("llama", "mistral", "qwen2", "qwen3")
 
 # Of each model: its weights and the threads, then its engine, or why it has none.
 _ENGINES: WeakKeyDictionary = WeakKeyDictionary()
 
 
+def sees_everything(model: "PreTrainedModel") -> bool:
+    """Say whether every layer looks back at every earlier token, and at nothing else."""
+    config = model.config
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    return config.model_type in _PLAIN and kinds == {"full_attention"} and not windowed
+
+
+def shared_prefix(ids: Sequence[np.ndarray]) -> list[int]:
+    """Return the tokens that all prompts begin with; each keeps at least one of its own.
+
+    >>> shared_prefix([np.array([3, 1, 7]), np.array([3, 1, 8, 9]), np.array([3, 1])])
+    [3]
+    """
+    # What the first and the last in order share, all share.
+    ends = (pick(ids, key=np.ndarray.tolist).tolist() for pick in (min, max))
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False))
+    return [token for token, _ in same][: min(map(len, ids)) - 1]
+
+
 def engine_of(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", probe: list[int]
 ) -> "tuple[Generator | None, str]":
-    """Return the engine that writes what a model would write, or none and why not.
-
-    Parameters
-    ----------
-    model, tokenizer
-        As for `generate`.
-    probe
-        The longest prompt, on which a new engine must agree with the model.
-    """
+    """Return the engine that writes what a model would write, or none and why not; on `probe`, a prompt, both must agree."""
     fits = model.device.type == "cpu" and model.dtype == torch.float32 and sees_everything(model)
     if not fits or hasattr(model, "peft_config"):
         kind = f"{model.config.model_type}, {model.dtype}, on {model.device}"
@@ -60,13 +76,16 @@ def engine_of(
 def writer(
     engine: "Generator",
     tokenizer: "PreTrainedTokenizerBase",
-    prefix: Sequence[int],
+    asked: Sequence[np.ndarray],
     *,
     stops: Sequence[int],
     max_new_tokens: int,
 ) -> Callable[[Sequence[Sequence[int]]], list[list[int]]]:
-    """Return a function that writes the tokens of the reply to each prompt of a batch; all begin with `prefix`."""
-    head = tokenizer.convert_ids_to_tokens(list(prefix)) or None
+    """Return a function that writes the tokens of the reply to each prompt of a batch, all of them among `asked`."""
+    prefix = shared_prefix(asked)
+    if len(prefix) < _LEAST:
+        prefix = []
+    head = tokenizer.convert_ids_to_tokens(prefix) or None
 
     def write(rows: Sequence[Sequence[int]]) -> list[list[int]]:
         results = engine.generate_batch(

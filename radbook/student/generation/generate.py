@@ -1,6 +1,7 @@
-"""Let a model write its replies: greedy, many reports at a time, the shared beginning of the prompts read once.
+"""Let a model write its replies: greedy, many reports at a time.
 
-On a CPU CTranslate2 writes, elsewhere, and where it cannot read a model, `generate` of transformers.
+On a CPU CTranslate2 writes, which reads the shared beginning of the prompts once; elsewhere, and where it cannot read a
+model, `generate` of transformers.
 In float32 every reply is the one that `model.generate` gives to its prompt alone; what differs is the time.
 In half precision a close call between two tokens may fall to the other side.
 A reply ends at the model's end token and not with its list: what stands behind the list (evidence, or prose that lowers
@@ -17,13 +18,12 @@ import numpy as np
 from radbook.core.errors import RadbookError
 from radbook.student.environment import quiet, torch
 from radbook.student.generation import engine as ctranslate2
-from radbook.student.generation.shared_prefix import read_prefix, repeated, sees_everything, shared_prefix
 from radbook.student.prompts import token_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["at_once", "generate", "progress_of"]
+__all__ = ["generate", "progress_of"]
 
 _ON_A_CPU = 16  # prompts read together; more wait for the longest of them and are slower
 
@@ -70,7 +70,8 @@ def generate(
     asked = Counter(prompts)
     ids = dict(zip(asked, token_ids(tokenizer, list(asked)), strict=True))
     order = sorted(ids, key=lambda prompt: -len(ids[prompt]))  # prompts of like length are read together
-    tell, size = progress_of(progress, len(prompts), "replies"), at_once(model, batch_size)
+    tell = progress_of(progress, len(prompts), "replies")
+    size = min(batch_size, _ON_A_CPU) if model.device.type == "cpu" else batch_size
     replies: dict[str, str] = {}
     model.eval()
     with quiet(), torch.inference_mode():
@@ -84,11 +85,6 @@ def generate(
             replies |= {prompt: text.strip() for prompt, text in zip(part, texts, strict=True)}
             tell(sum(asked[prompt] for prompt in part))
     return [replies[prompt] for prompt in prompts]
-
-
-def at_once(model: "PreTrainedModel", batch_size: int) -> int:
-    """Return how many prompts are read together."""
-    return min(batch_size, _ON_A_CPU) if model.device.type == "cpu" else batch_size
 
 
 def progress_of(progress: Callable[[str], None] | None, total: int, what: str) -> Callable[[int], None]:
@@ -116,38 +112,23 @@ def _writer(
     known = model.generation_config.eos_token_id
     ends = {tokenizer.eos_token_id, *(known if isinstance(known, list) else [known])} - {None}
     limits = {"stops": sorted(ends), "max_new_tokens": max_new_tokens}
-    prefix = shared_prefix(asked) if sees_everything(model) else []
     engine, why = ctranslate2.engine_of(model, tokenizer, asked[0].tolist())
     if engine:
-        return ctranslate2.writer(engine, tokenizer, prefix, **limits), ""
-    return _transformers_writer(model, tokenizer, prefix, **limits), why
-
-
-def _transformers_writer(
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    prefix: list[int],
-    *,
-    stops: list[int],
-    max_new_tokens: int,
-) -> Callable[[Sequence[Sequence[int]]], list[list[int]]]:
-    cache, head, pad = read_prefix(model, prefix), len(prefix), tokenizer.pad_token_id
-    options = {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
+        return ctranslate2.writer(engine, tokenizer, asked, **limits), ""
 
     def write(rows: Sequence[Sequence[int]]) -> list[list[int]]:
-        width = max(map(len, rows))
-        # Padding stands between the shared beginning and what is a prompt's own.
-        tokens = [[*prefix, *[pad] * (width - len(row)), *row[head:]] for row in rows]
-        seen = [[*[1] * head, *[0] * (width - len(row)), *[1] * (len(row) - head)] for row in rows]
+        batch = tokenizer.pad({"input_ids": rows}, padding_side="left", return_tensors="pt").to(model.device)
         written = model.generate(
-            input_ids=torch.tensor(tokens, device=model.device),
-            attention_mask=torch.tensor(seen, device=model.device),
-            past_key_values=repeated(cache, len(rows)),
+            **batch,
             max_new_tokens=max_new_tokens,
-            pad_token_id=pad,
-            eos_token_id=stops,
-            **options,
+            eos_token_id=limits["stops"],
+            pad_token_id=tokenizer.pad_token_id,
+            do_sample=False,
+            num_beams=1,
+            temperature=None,
+            top_p=None,
+            top_k=None,
         )
-        return written[:, width:].tolist()
+        return written[:, batch["input_ids"].shape[1] :].tolist()
 
-    return write
+    return write, why

@@ -8,8 +8,8 @@ from radbook.core.errors import RadbookError
 from radbook.corpora.sections import report_body
 from radbook.corpora.synthetic import generate_reports
 from radbook.student.generation import engine as engines
+from radbook.student.generation.engine import sees_everything, shared_prefix
 from radbook.student.generation.generate import generate
-from radbook.student.generation.shared_prefix import sees_everything, shared_prefix
 from radbook.student.prompts import encode_prompts
 from radbook.tasks import CHOICE, OPEN, STYLES, TASKS
 
@@ -244,4 +244,4 @@ def test_a_bad_option_is_refused_with_its_own_value(loaded):
 def test_the_shared_prefix_leaves_each_prompt_a_token_of_its_own():
     assert shared_prefix([np.array([*range(60), 7]), np.array([*range(60), 8, 9])]) == list(range(60))
     assert shared_prefix([np.arange(60)] * 2) == list(range(59))
-    assert shared_prefix([np.array([1, 2, 3]), np.array([1, 2, 4])]) == []
+    assert shared_prefix([np.array([1, 2, 3]), np.array([2, 2, 3])]) == []
