@@ -85,8 +85,7 @@ def train(folder: Path, backend: str, *, batch_size: int, accumulation: int, ste
     from radbook.student.training.config import Settings
 
     prepare_training(str(folder), backend)  # before the trainer, whose libraries Unsloth changes
-    from radbook.student.training.callbacks import Watcher
-    from radbook.student.training.trainer import add_lora, make_trainer, tokenize
+    from radbook.student.training.trainer import Watcher, add_lora, make_trainer, tokenize
 
     settings = Settings(
         base_model=str(folder), rank=8, alpha=16, targets="q_proj,v_proj", learning_rate=1e-5, epochs=1.0,

@@ -8,7 +8,6 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -17,14 +16,11 @@ __all__ = [
     "cpu_has_bfloat16",
     "free_memory",
     "import_unsloth",
-    "package_versions",
     "prepare_environment",
     "quiet",
     "torch",
     "transformers",
 ]
-
-_PACKAGES = ("torch", "transformers", "trl", "peft", "unsloth")
 
 
 class _Door:
@@ -55,15 +51,6 @@ def prepare_environment(local: bool) -> None:
     }
     for name, value in (variables | ({"HF_HUB_OFFLINE": "1"} if local else {})).items():
         os.environ.setdefault(name, value)
-
-
-def package_versions() -> dict[str, str]:
-    """Return the versions of the libraries that a student is trained with."""
-    found = dict.fromkeys(_PACKAGES, "not installed")
-    for name in _PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
 
 
 def cpu_has_bfloat16() -> bool:

@@ -19,8 +19,7 @@ import numpy as np
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import CATEGORIES, NORMAL
 from radbook.student.environment import quiet, torch, transformers
-from radbook.student.generation.engine import sees_everything, shared_prefix
-from radbook.student.generation.generate import progress_of
+from radbook.student.generation.generate import progress_of, sees_everything, shared_prefix
 from radbook.student.prompts import token_ids
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def list_probabilities(
             found.append(plans[row].probabilities(logits))
             before = prompt
             tell(1)
-    return np.array(found)
+    return np.reshape(found, (-1, len(CATEGORIES)))
 
 
 class _Plan:
