@@ -23,6 +23,7 @@ from radbook.student.generation.generate import progress_of, sees_everything, sh
 from radbook.student.prompts import token_ids
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["list_probabilities"]
@@ -77,8 +78,7 @@ class _Plan:
     """What must be read to know every decision of one list: `nodes`, the tokens behind the prompt, as a tree."""
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", named: tuple[str, ...]) -> None:
-        # For each place in the list: the categories decided there, and the ways to go on.
-        self.decisions: list[tuple[tuple[str, ...], Ways]] = []
+        self.places: list[Ways] = []  # for each place in the list, the ways to go on
         forks: dict[Path, None] = {}
         for k in range(len(named) + 1):
             before = named[:k]
@@ -87,31 +87,23 @@ class _Plan:
             # In the full style lines of evidence follow, and some tokenizers write bracket and line break as one token.
             texts |= {f" [{', '.join(before) or NORMAL}]{tail}": _END for tail in ("", "\n")}
             ways = [(tuple(tokenizer(t, add_special_tokens=False)["input_ids"]), c) for t, c in texts.items()]
-            decided = later[: later.index(named[k]) + 1] if k < len(named) else later
-            self.decisions.append((decided, ways))
+            self.places.append(ways)
             _chances(ways, lambda path, tokens: [forks.setdefault(path, 0.0)] * len(tokens))
         self.nodes = sorted({path[:n] for path in forks for n in range(1, len(path) + 1)}, key=len)
         self.column = {path: k for k, path in enumerate([(), *self.nodes])}
         # Which node looks back at which: itself and those it goes on from.
         self.sees = np.array([[path[: len(q)] == q for q in self.nodes] for path in self.nodes], dtype=bool)
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+    def probabilities(self, logits: "Tensor") -> list[float]:
         """Turn the logits behind the prompt and behind each node, (1 + nodes, vocabulary), into the 13 probabilities."""
-
-        def shares(path: Path, tokens: list[int]) -> np.ndarray:
-            scores = logits[self.column[path], tokens].astype(float)
-            powers = np.exp(scores - scores.max())
-            return powers / powers.sum()
-
-        found = np.full(len(CATEGORIES), np.nan)
-        for decided, ways in self.decisions:
-            chances = _chances(ways, shares)
+        found = {}
+        for ways in self.places:  # a later place says anew what was not yet decided at the ones before
+            chances = _chances(ways, lambda path, tokens: logits[self.column[path], tokens].softmax(0).tolist())
             rest = chances[_END]  # the chance of all that may still come, the end among it
             for category in reversed([c for c in CATEGORIES if c in chances]):
                 rest += chances[category]
-                if category in decided:
-                    found[CATEGORIES.index(category)] = chances[category] / rest if rest > 0 else 0.0
-        return found
+                found[category] = chances[category] / rest if rest > 0 else 0.0
+        return [found[category] for category in CATEGORIES]
 
 
 def _chances(ways: Ways, shares: Shares, path: Path = ()) -> dict[str, float]:
@@ -126,11 +118,11 @@ def _chances(ways: Ways, shares: Shares, path: Path = ()) -> dict[str, float]:
     for token, share in zip(tokens, shares(path, tokens), strict=True):
         onward = [way for way in ways if way[0][len(path)] == token]
         for outcome, chance in _chances(onward, shares, (*path, token)).items():
-            found[outcome] += float(share) * chance
+            found[outcome] += share * chance
     return found
 
 
-def _read(model: "PreTrainedModel", cache: "DynamicCache", prompt: list[int], plan: _Plan) -> np.ndarray:
+def _read(model: "PreTrainedModel", cache: "DynamicCache", prompt: list[int], plan: _Plan) -> "Tensor":
     """Read what the cache lacks of a prompt, then the nodes, each of which sees the prompt and what it goes on from.
 
     Returns the logits behind the prompt and behind each node: (1 + nodes, vocabulary).
@@ -148,4 +140,4 @@ def _read(model: "PreTrainedModel", cache: "DynamicCache", prompt: list[int], pl
         past_key_values=cache,
         logits_to_keep=1 + nodes,
     ).logits
-    return logits[0].float().cpu().numpy()
+    return logits[0].double().cpu()

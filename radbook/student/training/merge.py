@@ -24,10 +24,6 @@ __all__ = ["merge", "save_adapter"]
 
 _TITLE = "# A student of radbook, merged"  # of the card, by which its folder is known
 _LICENSES = ("LICENSE*", "NOTICE*", "USE_POLICY*")
-_TERMS = (
-    "the terms of the base hold for it, too. Llama 3.1 asks that a model made from it has a name that begins with Llama, "
-    'and that "Built with Llama" is shown.'
-)
 
 
 def save_adapter(model: "PeftModel", folder: Path, settings: dict[str, Any]) -> None:
@@ -120,7 +116,6 @@ def _card(kind: str, settings: dict[str, Any]) -> str:
         "where": "from radbook.student.base import TINY as base  # the packaged base" if tiny else f'base = "{path}"',
         "known": f"Commit of the base on its hub: {commit}" if commit else f"Hash of the base's files: {settings['base_hash']}",
         "license": "mit" if tiny else "other",
-        "terms": "MIT, as the packaged base and the code." if tiny else _TERMS,
     }
     template = files("radbook") / "resources" / "cards" / f"{kind}.md"
     return template.read_text(encoding="utf-8").format(**settings | filled)
