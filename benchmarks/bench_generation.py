@@ -1,7 +1,7 @@
 """Letting the tiny base write: replies per CPU second, against transformers' `generate` in the ways it is commonly used.
 
 One process and one thread; the ways take turns, and the rate of each is the median of its rounds.
-Converting the model for CTranslate2 comes before the clock starts and has a line of its own.
+Converting the model for CTranslate2 is a part of every call and has a line of its own.
 """
 
 import statistics
@@ -110,7 +110,7 @@ def _in_turn(ways: dict[str, tuple[dict, Callable]], rounds: int) -> tuple[dict,
 
 def _confidence(reports: "pd.DataFrame", rounds: int) -> tuple[str, float, str]:
     student = Student.untuned()
-    labels = student.label(reports, ["choice"])  # converts the model
+    labels = student.label(reports, ["choice"])
     ratios = []
     for _ in range(rounds):
         start = time.process_time()

@@ -5,7 +5,7 @@ python benchmarks/full_size.py [--out full_size.json]
 The model has the architecture of Llama-3.1-8B and random weights, which take as long as real ones and learn nothing.
 Trained are the rows our own instructions make of synthetic reports, in the long prompts of a large base, with the
 settings of `notebooks/profiles/paper.yaml`: through Unsloth and through plain PEFT, each in a process of its own.
-Then replies are written with the shared beginning of the prompts read once, and with transformers' own `generate`.
+Then replies are written.
 
 By estimate it needs 40 GiB of GPU memory, as the chapters do; it takes 17 GB of disk for the model, which is removed at the end.
 `--tiny` does the same with two small layers on any machine, to see that everything runs; its figures mean nothing.
@@ -85,8 +85,7 @@ def train(folder: Path, backend: str, *, batch_size: int, accumulation: int, ste
     from radbook.student.training.config import Settings
 
     prepare_training(str(folder), backend)  # before the trainer, whose libraries Unsloth changes
-    from radbook.student.training.callbacks import Watcher
-    from radbook.student.training.trainer import add_lora, make_trainer, tokenize
+    from radbook.student.training.trainer import Watcher, add_lora, make_trainer, tokenize
 
     settings = Settings(
         base_model=str(folder), rank=8, alpha=16, targets="q_proj,v_proj", learning_rate=1e-5, epochs=1.0,
@@ -141,44 +140,18 @@ def rows_timed(order: list[int], at_a_time: int) -> list[int]:
 
 
 def write(folder: Path, *, n_replies: int, max_new_tokens: int) -> dict[str, Any]:
-    """Write replies to the same prompts in both ways; random weights seldom end a reply, so each has full length."""
+    """Write replies; random weights seldom end a reply, so each has full length."""
     import torch
 
     from radbook.student.base import load_base
-    from radbook.student.environment import quiet
     from radbook.student.generation.generate import generate
-    from radbook.student.prompts import encode_prompts
 
     model, tokenizer, _ = load_base(str(folder), backend="peft")
     prompts = rows_of(folder, n_replies)["prompt"].tolist()
-    ids = encode_prompts(tokenizer, prompts)
-    size = {"max_new_tokens": max_new_tokens, "batch_size": 32}
-
-    def plain() -> None:
-        order = sorted(range(len(ids)), key=lambda k: len(ids[k]))
-        for first in range(0, len(order), 32):
-            part = [ids[k] for k in order[first : first + 32]]
-            width = max(map(len, part))
-            rows = [[tokenizer.pad_token_id] * (width - len(p)) + p for p in part]
-            mask = [[0] * (width - len(p)) + [1] * len(p) for p in part]
-            with torch.inference_mode(), quiet():
-                model.generate(
-                    input_ids=torch.tensor(rows, device=model.device),
-                    attention_mask=torch.tensor(mask, device=model.device),
-                    max_new_tokens=max_new_tokens,
-                    do_sample=False,
-                    pad_token_id=tokenizer.pad_token_id,
-                )
-
-    rates = {}
-    for name, run in (
-        ("shared beginning read once", lambda: generate(model, tokenizer, prompts, **size)),
-        ("plain", plain),
-    ):
-        start = time.perf_counter()
-        run()
-        rates[name] = len(prompts) / (time.perf_counter() - start)
-    return {"replies_per_second": rates, "memory_gib": _peak(torch)}
+    start = time.perf_counter()
+    generate(model, tokenizer, prompts, max_new_tokens=max_new_tokens, batch_size=32)
+    rate = len(prompts) / (time.perf_counter() - start)
+    return {"replies_per_second": rate, "memory_gib": _peak(torch)}
 
 
 def _peak(torch: Any) -> float:
@@ -208,16 +181,12 @@ def measure(folder: Path, *, tiny: bool, batch_size: int, accumulation: int, ste
 
 def ratios(results: dict[str, Any]) -> dict[str, float]:
     """Return the rates and memories of two sides over each other, for pairs of which both finished."""
-    unsloth, peft, replies = (results.get(side, {}) for side in SIDES)
-    found = {
+    unsloth, peft, _ = (results.get(side, {}) for side in SIDES)
+    return {
         f"unsloth / peft, {key}": unsloth[key] / peft[key]
         for key in ("tokens_per_second", "memory_gib")
         if key in unsloth and key in peft
     }
-    rates = replies.get("replies_per_second", {})
-    if rates:
-        found["replies, shared beginning / plain"] = rates["shared beginning read once"] / rates["plain"]
-    return found
 
 
 def run_side(options: argparse.Namespace) -> dict[str, Any]:
@@ -259,10 +228,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     for side in SIDES:
         for name, value in results.get(side, {"failed": "the model could not be built"}).items():
-            for part, figure in value.items() if isinstance(value, dict) else [("", value)]:
-                shown = figure if isinstance(figure, str) else f"{figure:12,.3f}"
-                label = f"{side}, {name.replace('_', ' ')} {part}"
-                print(f"{label:<60} {shown}")
+            shown = value if isinstance(value, str) else f"{value:12,.3f}"
+            label = f"{side}, {name.replace('_', ' ')}"
+            print(f"{label:<60} {shown}")
     for name, value in ratios(results).items():
         print(f"{name.replace('_', ' '):<60} {value:12,.3f}")
     return int(any("failed" in result for result in results.values()))

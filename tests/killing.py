@@ -5,6 +5,7 @@ The processes are forked from one that has imported the libraries already, so th
 
 import multiprocessing
 import os
+import shutil
 import signal
 from multiprocessing import forkserver
 from pathlib import Path
@@ -18,8 +19,6 @@ prepare_environment(True)
 import transformers.trainer as hf  # noqa: E402
 from trl import SFTConfig, SFTTrainer  # noqa: E402, F401
 
-import radbook.student.training.callbacks as callbacks  # noqa: E402
-import radbook.student.training.checkpoints as checkpoints  # noqa: E402
 import radbook.student.training.trainer as training  # noqa: E402
 from radbook.core.schema import INSTRUCTIONS, read_table  # noqa: E402
 from radbook.student.training.config import Settings  # noqa: E402
@@ -52,8 +51,8 @@ def _half_an_optimizer(trainer, checkpoint) -> None:
     die()
 
 
-def _half_removed(folder: Path) -> None:
-    (folder / "scheduler.pt").unlink()
+def _half_removed(folder: str, **kwargs) -> None:
+    Path(folder, "scheduler.pt").unlink()
     die()
 
 
@@ -70,8 +69,10 @@ POINTS = {
     "in the third checkpoint, no random state yet": lambda: _patch(
         _T, "_save_rng_state", before=_KILL, call=3
     ),
-    "before a checkpoint has its name": lambda: _patch(callbacks, "keep", before=_KILL, call=2),
-    "while an older checkpoint is removed": lambda: _patch(checkpoints.shutil, "rmtree", before=_half_removed),
+    "in the second checkpoint, no state of the trainer yet": lambda: _patch(
+        hf.TrainerState, "save_to_json", before=_KILL, call=2
+    ),
+    "while an older checkpoint is removed": lambda: _patch(shutil, "rmtree", before=_half_removed),
     "after the last step, before the adapter": lambda: _patch(training, "save_adapter", before=_KILL),
     "before the settings": lambda: _patch(training, "write_json", before=_KILL),
     "before the checkpoints are removed": lambda: _patch(training, "write_json", after=_KILL),

@@ -66,5 +66,5 @@ def test_the_full_size_benchmark_runs_with_a_model_of_two_layers(tmp_path):
     for side in ("unsloth", "peft"):
         assert 0 < figures[side]["share_of_matrix_rate"] < 1
         assert figures[side]["tokens_per_second"] > 0 and figures[side]["memory_gib"] > 0
-    assert set(figures["generation"]["replies_per_second"]) == {"shared beginning read once", "plain"}
+    assert figures["generation"]["replies_per_second"] > 0
     assert "share of matrix rate" in done.stdout

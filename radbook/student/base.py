@@ -21,11 +21,10 @@ from radbook.student.environment import import_unsloth, prepare_environment, qui
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    _Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
-
 __all__ = [
     "BACKENDS",
     "TINY",
+    "base_commit",
     "base_hash",
     "base_name",
     "load_base",
@@ -58,17 +57,11 @@ def resolve_base(base_model: str) -> tuple[str, bool]:
     >>> resolve_base("unsloth/Meta-Llama-3.1-8B-Instruct")
     ('unsloth/Meta-Llama-3.1-8B-Instruct', False)
     """
-    if not isinstance(base_model, str) or not base_model.strip():
-        raise RadbookError(
-            f"base_model is {base_model!r}: give 'tiny', a folder, or a hub id such as owner/name"
-        )
-    if base_model == "tiny":
-        location = Path(TINY)
-    else:
-        location = Path(base_model).expanduser()
-        is_path = location.is_absolute() or base_model.startswith((".", "~")) or base_model.count("/") != 1
-        if not location.is_dir() and not is_path:
-            return base_model, False
+    base_model = str(base_model)
+    location = Path(TINY if base_model == "tiny" else base_model).expanduser()
+    is_path = location.is_absolute() or base_model.startswith((".", "~")) or base_model.count("/") != 1
+    if not location.is_dir() and not is_path:
+        return base_model, False
     location = location.absolute()
     if not (location / "config.json").is_file() or not any((location / w).is_file() for w in _WEIGHTS):
         raise RadbookError(
@@ -110,9 +103,16 @@ def base_hash(base_model: str) -> str:
         if path.suffix in (".json", ".safetensors", ".jinja", ".model") and not told:
             digest.update(path.name.encode())
             with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
+                hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()[:16]
+
+
+def base_commit(model: "PreTrainedModel", base_model: str) -> str | None:
+    """Return the commit of the hub that `model`, just loaded, was read from: a hub id says nothing of its weights.
+
+    There is none for a folder, nor where Unsloth took another repository's copy.
+    """
+    return getattr(model.config, "_commit_hash", None) if model.name_or_path == base_model else None
 
 
 def prepare_training(base_model: str, backend: str) -> None:
@@ -153,11 +153,23 @@ def load_base(
     choose(backend, BACKENDS, "backend")
     location, local = resolve_base(base_model)
     prepare_environment(local)
-    if load_in_4bit:
-        _check_4bit()
+    if load_in_4bit and not torch.cuda.is_available():
+        raise RadbookError(
+            "load_in_4bit is true, but there is no CUDA device here: set it to false, weights then stay in 32 bits"
+        )
+    if load_in_4bit and importlib.util.find_spec("bitsandbytes") is None:
+        raise RadbookError("load_in_4bit is true, but bitsandbytes is missing: pip install bitsandbytes")
     if backend != "peft":
         try:
-            return *_load_with_unsloth(location, max_seq_length, load_in_4bit), "unsloth"
+            unsloth = import_unsloth()
+            with quiet(), _named(location):
+                model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
+                    location,
+                    max_seq_length=max_seq_length,
+                    dtype=None if unsloth.DEVICE_TYPE == "cuda" else torch.float32,
+                    load_in_4bit=load_in_4bit,
+                )
+            return model, tokenizer, "unsloth"
         except (ImportError, NotImplementedError) as error:
             reason = str(error).strip().partition("\n")[0][:200]
             if backend == "unsloth":
@@ -165,16 +177,7 @@ def load_base(
                     f"backend unsloth cannot be used here ({reason}); set backend to peft"
                 ) from error
             warnings.warn(f"Unsloth cannot be used here ({reason}); plain PEFT takes over", stacklevel=2)
-    return *_load_plain(location, load_in_4bit), "peft"
-
-
-def _check_4bit() -> None:
-    if not torch.cuda.is_available():
-        raise RadbookError(
-            "load_in_4bit is true, but there is no CUDA device here: set it to false, weights then stay in 32 bits"
-        )
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise RadbookError("load_in_4bit is true, but bitsandbytes is missing: pip install bitsandbytes")
+    return _load_plain(location, load_in_4bit), load_tokenizer(location), "peft"
 
 
 @contextlib.contextmanager
@@ -189,19 +192,7 @@ def _named(base_model: str) -> Iterator[None]:
         raise RadbookError(f"base_model {base_model!r} cannot be loaded: {reason}") from error
 
 
-def _load_with_unsloth(location: str, max_seq_length: int, load_in_4bit: bool) -> "_Loaded":
-    unsloth = import_unsloth()
-    with quiet(), _named(location):
-        model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
-            location,
-            max_seq_length=max_seq_length,
-            dtype=None if unsloth.DEVICE_TYPE == "cuda" else torch.float32,
-            load_in_4bit=load_in_4bit,
-        )
-    return model, tokenizer
-
-
-def _load_plain(location: str, load_in_4bit: bool) -> "_Loaded":
+def _load_plain(location: str, load_in_4bit: bool) -> "PreTrainedModel":
     cuda = torch.cuda.is_available()
     half = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float16
     options: dict[str, object] = {"dtype": half if cuda else torch.float32}
@@ -211,7 +202,7 @@ def _load_plain(location: str, load_in_4bit: bool) -> "_Loaded":
         options["device_map"] = {"": torch.cuda.current_device()}
     with quiet(), _named(location):
         model = transformers.AutoModelForCausalLM.from_pretrained(location, **options)
-    return model.to("cuda") if cuda and not load_in_4bit else model, load_tokenizer(location)
+    return model.to("cuda") if cuda and not load_in_4bit else model
 
 
 def load_tokenizer(base_model: str = "tiny") -> "PreTrainedTokenizerBase":

@@ -8,7 +8,6 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -17,14 +16,11 @@ __all__ = [
     "cpu_has_bfloat16",
     "free_memory",
     "import_unsloth",
-    "package_versions",
     "prepare_environment",
     "quiet",
     "torch",
     "transformers",
 ]
-
-_PACKAGES = ("torch", "transformers", "trl", "peft", "unsloth")
 
 
 class _Door:
@@ -57,23 +53,10 @@ def prepare_environment(local: bool) -> None:
         os.environ.setdefault(name, value)
 
 
-def package_versions() -> dict[str, str]:
-    """Return the versions of the libraries that a student is trained with."""
-    found = dict.fromkeys(_PACKAGES, "not installed")
-    for name in _PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
 def cpu_has_bfloat16() -> bool:
     """Say whether this CPU multiplies bfloat16 natively; where it does not, torch emulates it, many times slower."""
-    try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    flags = told.partition("flags")[2].partition("\n")[0].split()
-    return not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags)
+    known = torch.cpu.get_capabilities()
+    return bool(known.get("amx_bf16") or known.get("avx512_bf16"))
 
 
 @contextlib.contextmanager

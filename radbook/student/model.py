@@ -13,18 +13,19 @@ from radbook.core.findings import Presence, label_row
 from radbook.core.ontology import CATEGORIES
 from radbook.core.schema import PREDICTIONS, check, check_reports
 from radbook.corpora.sections import report_body
-from radbook.student.base import base_hash, base_name, load_base, load_tokenizer, prompt_style, resolve_base
+from radbook.student.base import base_commit, base_hash, base_name, load_base, load_tokenizer, prompt_style
 from radbook.student.environment import free_memory
 from radbook.student.generation.confidence import list_probabilities
 from radbook.student.generation.generate import generate
 from radbook.student.prompts import template_hash, token_ids
-from radbook.student.training.adapter import check_commit, load_adapter
 from radbook.tasks import TASKS, Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["Student"]
+
+_AGAIN = "run chapter 06 (radbook.student.training.finetune) again"
 
 
 class Student:
@@ -70,11 +71,8 @@ class Student:
         settings = read_json(home / "settings.json")
         needed = ("base_model", "prompt_style", "base_hash", "template_hash")
         if not isinstance(settings, dict) or not all(isinstance(settings.get(name), str) for name in needed):
-            raise RadbookError(
-                f"{home / 'settings.json'} is damaged: delete {home} and run chapter 06 (radbook.student.training.finetune) again"
-            )
+            raise RadbookError(f"{home / 'settings.json'} is damaged: delete {home} and {_AGAIN}")
         base_model, style = settings["base_model"], settings["prompt_style"]
-        resolve_base(base_model)
         if base_hash(base_model) != settings["base_hash"]:
             raise RadbookError(
                 f"base_model {base_model} is not the one that the student in {home} was trained on: train it again"
@@ -96,9 +94,14 @@ class Student:
         if self._loaded is None:
             # Plain transformers: replies then do not depend on which backend trained the adapter.
             model, tokenizer, _ = load_base(self.base_model, backend="peft")
-            check_commit(model, self.base_model, self._commit)
+            commit = base_commit(model, self.base_model)
+            if self._commit not in (None, commit):
+                raise RadbookError(
+                    f"base_model {self.base_model} is commit {commit} now, and the student was trained on {self._commit}: "
+                    f"delete the student's folder and {_AGAIN}"
+                )
             if self.adapter is not None:
-                model = load_adapter(model, self.adapter)
+                model = _with_adapter(model, self.adapter)
             elif getattr(model.config, "template_hash", None) not in (None, template_hash(tokenizer, self.style)):
                 raise RadbookError(
                     f"the prompts have changed since the merged student in {self.base_model} was trained: "
@@ -108,7 +111,7 @@ class Student:
         return self._loaded
 
     def release(self) -> None:
-        """Free the memory of the model and of its engine; the next use loads it again."""
+        """Free the memory of the model; the next use loads it again."""
         self._loaded = None
         free_memory()
 
@@ -149,10 +152,8 @@ class Student:
             replies = generate(*self.model(), list(asked.values()), **options)
             answered = dict(zip(asked, replies, strict=True))
             for k, report_id in enumerate(ids):
-                findings, status, note, reply = [], "failed", notes.get(k, ""), ""
-                if k in answered:
-                    reply = answered[k]
-                    findings, status, note = task.parse(reply, texts[k])
+                reply = answered.get(k, "")
+                findings, status, note = task.parse(reply, texts[k]) if k in answered else ([], "failed", notes[k])
                 row = label_row(report_id, self.source, name, findings, status=status, note=note)
                 rows.append({**row, "reply": reply})
         return check(pd.DataFrame(rows, columns=list(PREDICTIONS.columns)), PREDICTIONS)
@@ -162,7 +163,6 @@ class Student:
         reports: pd.DataFrame,
         predictions: pd.DataFrame,
         *,
-        batch_size: int = 64,
         progress: Callable[[str], None] | None = None,
     ) -> pd.DataFrame:
         """Say how sure the student was of each of the 13 categories when it answered the choice task.
@@ -176,7 +176,7 @@ class Student:
             The reports to look at.
         predictions
             What `label` returned for them, the choice task among it.
-        batch_size, progress
+        progress
             As in `label`.
 
         Returns
@@ -197,11 +197,9 @@ class Student:
         named = [{f["code"] for f in row if f["presence"] == Presence.PRESENT} for row in answers["findings"]]
         asked, _ = self._prompts(task, reports["text"].tolist(), 0)
         read = [k for k in asked if answers["status"].iloc[k] != "failed"]
+        prompts, lists = [asked[k] for k in read], [named[k] for k in read]
         found = np.full((len(reports), len(CATEGORIES)), np.nan)
-        if read:
-            prompts, lists = [asked[k] for k in read], [named[k] for k in read]
-            options = {"batch_size": batch_size, "progress": progress}
-            found[read] = list_probabilities(*self.model(), prompts, lists, **options)
+        found[read] = list_probabilities(*self.model(), prompts, lists, progress=progress)
         return pd.DataFrame(
             {
                 "report_id": np.repeat(reports["report_id"].to_numpy(), len(CATEGORIES)),
@@ -228,3 +226,17 @@ class Student:
                 del prompts[k]
                 notes[k] = f"prompt of {len(ids)} tokens is longer than the {limit} that the model can read"
         return prompts, notes
+
+
+def _with_adapter(model: "PreTrainedModel", folder: Path) -> "PreTrainedModel":
+    """Return the model with the adapter in `folder` added into its weights."""
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    try:
+        return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        reason = str(error).strip().partition("\n")[0][:300]
+        raise RadbookError(
+            f"the adapter in {folder} cannot be loaded ({reason}): delete {folder.parent} and {_AGAIN}"
+        ) from error

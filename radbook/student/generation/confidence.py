@@ -18,12 +18,12 @@ import numpy as np
 
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import CATEGORIES, NORMAL
-from radbook.student.environment import quiet, torch
-from radbook.student.generation.generate import at_once, progress_of
-from radbook.student.generation.shared_prefix import read_prefix, repeated, sees_everything, shared_prefix
+from radbook.student.environment import quiet, torch, transformers
+from radbook.student.generation.generate import progress_of, sees_everything, shared_prefix
 from radbook.student.prompts import token_ids
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["list_probabilities"]
@@ -40,33 +40,13 @@ def list_probabilities(
     prompts: Sequence[str],
     named: Sequence[Sequence[str]],
     *,
-    batch_size: int = 64,
     progress: Callable[[str], None] | None = None,
 ) -> np.ndarray:
-    """Return the probability of each category, given the list that was written.
+    """Return the probability of each category (prompts, 13), given the categories that each reply to a choice prompt named.
 
-    Parameters
-    ----------
-    model, tokenizer, batch_size, progress
-        As for `generate`.
-    prompts
-        Prompts of the choice task.
-    named
-        For each prompt, the categories in the model's list; none for "Normal".
-
-    Returns
-    -------
-    Shape (prompts, 13), in the order of `CATEGORIES`.
     They are the probabilities of a model that may only write valid lists: at each token where such lists part, its
     probabilities of the tokens that go on are scaled to a sum of one.
 
-    Raises
-    ------
-    RadbookError
-        For a model that is no Llama-type one, or a tokenizer that cannot tell two categories apart.
-
-    Examples
-    --------
     >>> from radbook.student.base import load_base
     >>> from radbook.tasks import CHOICE
     >>> model, tokenizer, _ = load_base("tiny", backend="peft")
@@ -79,29 +59,26 @@ def list_probabilities(
             f"probabilities can be read from Llama-type models, not from {model.config.model_type}"
         )
     lists = [tuple(c for c in CATEGORIES if c in row) for row in named]
-    plans = {row: _Plan(tokenizer, row) for row in dict.fromkeys(lists)}
-    result = np.full((len(prompts), len(CATEGORIES)), np.nan)
-    tell, size = progress_of(progress, len(prompts), "lists"), at_once(model, batch_size)
-    ids = token_ids(tokenizer, prompts)
-    order, prefix = sorted(range(len(ids)), key=lambda k: -len(ids[k])), shared_prefix(ids)
+    plans = {row: _Plan(tokenizer, row) for row in set(lists)}
+    tell = progress_of(progress, len(prompts), "lists")
+    cache, before, found = transformers.DynamicCache(), np.array([]), []
     model.eval()
     with quiet(), torch.inference_mode():
-        cache = read_prefix(model, prefix)
-        for first in range(0, len(order), size):
-            rows = order[first : first + size]
-            chosen = [plans[lists[k]] for k in rows]
-            logits = _read(model, cache, [ids[k][len(prefix) :] for k in rows], chosen)
-            result[rows] = [plan.probabilities(row) for plan, row in zip(chosen, logits, strict=True)]
-            tell(len(rows))
-    return result
+        for prompt, row in zip(token_ids(tokenizer, prompts), lists, strict=True):
+            # What a prompt begins with as the one before it did, the instruction above all, is not read again.
+            cache.crop(len(shared_prefix([before, prompt])))
+            logits = _read(model, cache, prompt.tolist(), plans[row])
+            found.append(plans[row].probabilities(logits))
+            before = prompt
+            tell(1)
+    return np.reshape(found, (-1, len(CATEGORIES)))
 
 
 class _Plan:
     """What must be read to know every decision of one list: `nodes`, the tokens behind the prompt, as a tree."""
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", named: tuple[str, ...]) -> None:
-        # For each place in the list: the categories decided there, and the ways to go on.
-        self.decisions: list[tuple[tuple[str, ...], Ways]] = []
+        self.places: list[Ways] = []  # for each place in the list, the ways to go on
         forks: dict[Path, None] = {}
         for k in range(len(named) + 1):
             before = named[:k]
@@ -110,31 +87,23 @@ class _Plan:
             # In the full style lines of evidence follow, and some tokenizers write bracket and line break as one token.
             texts |= {f" [{', '.join(before) or NORMAL}]{tail}": _END for tail in ("", "\n")}
             ways = [(tuple(tokenizer(t, add_special_tokens=False)["input_ids"]), c) for t, c in texts.items()]
-            decided = later[: later.index(named[k]) + 1] if k < len(named) else later
-            self.decisions.append((decided, ways))
+            self.places.append(ways)
             _chances(ways, lambda path, tokens: [forks.setdefault(path, 0.0)] * len(tokens))
         self.nodes = sorted({path[:n] for path in forks for n in range(1, len(path) + 1)}, key=len)
         self.column = {path: k for k, path in enumerate([(), *self.nodes])}
         # Which node looks back at which: itself and those it goes on from.
         self.sees = np.array([[path[: len(q)] == q for q in self.nodes] for path in self.nodes], dtype=bool)
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+    def probabilities(self, logits: "Tensor") -> list[float]:
         """Turn the logits behind the prompt and behind each node, (1 + nodes, vocabulary), into the 13 probabilities."""
-
-        def shares(path: Path, tokens: list[int]) -> np.ndarray:
-            scores = logits[self.column[path], tokens].astype(float)
-            powers = np.exp(scores - scores.max())
-            return powers / powers.sum()
-
-        found = np.full(len(CATEGORIES), np.nan)
-        for decided, ways in self.decisions:
-            chances = _chances(ways, shares)
+        found = {}
+        for ways in self.places:  # a later place says anew what was not yet decided at the ones before
+            chances = _chances(ways, lambda path, tokens: logits[self.column[path], tokens].softmax(0).tolist())
             rest = chances[_END]  # the chance of all that may still come, the end among it
             for category in reversed([c for c in CATEGORIES if c in chances]):
                 rest += chances[category]
-                if category in decided:
-                    found[CATEGORIES.index(category)] = chances[category] / rest if rest > 0 else 0.0
-        return found
+                found[category] = chances[category] / rest if rest > 0 else 0.0
+        return [found[category] for category in CATEGORIES]
 
 
 def _chances(ways: Ways, shares: Shares, path: Path = ()) -> dict[str, float]:
@@ -149,38 +118,26 @@ def _chances(ways: Ways, shares: Shares, path: Path = ()) -> dict[str, float]:
     for token, share in zip(tokens, shares(path, tokens), strict=True):
         onward = [way for way in ways if way[0][len(path)] == token]
         for outcome, chance in _chances(onward, shares, (*path, token)).items():
-            found[outcome] += float(share) * chance
+            found[outcome] += share * chance
     return found
 
 
-def _read(
-    model: "PreTrainedModel", cache: "DynamicCache | None", prompts: list[np.ndarray], plans: list[_Plan]
-) -> np.ndarray:
-    """One pass: each prompt, then the nodes of its plan, each of which sees the prompt and what it goes on from.
+def _read(model: "PreTrainedModel", cache: "DynamicCache", prompt: list[int], plan: _Plan) -> "Tensor":
+    """Read what the cache lacks of a prompt, then the nodes, each of which sees the prompt and what it goes on from.
 
-    Returns the logits behind the prompts and behind their nodes: (prompts, 1 + nodes, vocabulary).
+    Returns the logits behind the prompt and behind each node: (1 + nodes, vocabulary).
     """
-    head = cache.get_seq_length() if cache else 0
-    width, extra = max(map(len, prompts)), max(len(plan.nodes) for plan in plans)
-    # Prompts end, and nodes begin, in the same column, so that one range of columns is asked for.
-    tokens = np.zeros((len(prompts), width + extra), dtype=np.int64)
-    positions = np.zeros_like(tokens)
-    visible = np.tri(width + extra, dtype=bool)[None].repeat(len(prompts), axis=0)
-    for row, (prompt, plan) in enumerate(zip(prompts, plans, strict=True)):
-        begin, n, end = width - len(prompt), len(prompt), width + len(plan.nodes)
-        tokens[row, begin:end] = [*prompt, *(path[-1] for path in plan.nodes)]
-        positions[row, begin:end] = [*range(n), *(n + len(path) - 1 for path in plan.nodes)]
-        visible[row, :, :begin] = False
-        if plan.nodes:
-            visible[row, width:end, width:end] = plan.sees
-    visible = np.pad(visible, ((0, 0), (0, 0), (head, 0)), constant_values=True)
-    hidden = torch.from_numpy(~visible)[:, None]
-    mask = torch.zeros(hidden.shape, dtype=model.dtype).masked_fill(hidden, torch.finfo(model.dtype).min)
+    head, n, nodes = cache.get_seq_length(), len(prompt), len(plan.nodes)
+    tokens = [*prompt[head:], *(path[-1] for path in plan.nodes)]
+    positions = [*range(head, n), *(n + len(path) - 1 for path in plan.nodes)]
+    visible = torch.ones(len(tokens), n + nodes, dtype=torch.bool).tril(head)
+    visible[n - head :, n:] = torch.tensor(plan.sees)
+    mask = torch.zeros(visible.shape, dtype=model.dtype).masked_fill(~visible, torch.finfo(model.dtype).min)
     logits = model(
-        input_ids=torch.from_numpy(tokens).to(model.device),
-        position_ids=torch.from_numpy(positions + head).to(model.device),
-        attention_mask=mask.to(model.device),
-        past_key_values=repeated(cache, len(prompts)),
-        logits_to_keep=extra + 1,
+        input_ids=torch.tensor([tokens], device=model.device),
+        position_ids=torch.tensor([positions], device=model.device),
+        attention_mask=mask[None, None].to(model.device),
+        past_key_values=cache,
+        logits_to_keep=1 + nodes,
     ).logits
-    return logits.float().cpu().numpy()
+    return logits[0].double().cpu()

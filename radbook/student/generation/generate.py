@@ -1,31 +1,40 @@
-"""Let a model write its replies: greedy, many reports at a time, the shared beginning of the prompts read once.
+"""Let a model write its replies: greedy, many reports at a time.
 
-On a CPU CTranslate2 writes, elsewhere, and where it cannot read a model, `generate` of transformers.
+On a CPU the engine CTranslate2 writes, which reads the shared beginning of the prompts once; elsewhere, and where it does
+not compute what the model computes, `generate` of transformers.
 In float32 every reply is the one that `model.generate` gives to its prompt alone; what differs is the time.
 In half precision a close call between two tokens may fall to the other side.
 A reply ends at the model's end token and not with its list: what stands behind the list (evidence, or prose that lowers
 the status) belongs to what `Task.parse` reads.
 """
 
+import gc
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from radbook.core.errors import RadbookError
 from radbook.student.environment import quiet, torch
-from radbook.student.generation import engine as ctranslate2
-from radbook.student.generation.shared_prefix import read_prefix, repeated, sees_everything, shared_prefix
 from radbook.student.prompts import token_ids
 
 if TYPE_CHECKING:
+    from ctranslate2 import Generator
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["at_once", "generate", "progress_of"]
+    _Tokens = Sequence[Sequence[int]]
+
+__all__ = ["generate", "progress_of", "sees_everything", "shared_prefix"]
 
 _ON_A_CPU = 16  # prompts read together; more wait for the longest of them and are slower
+_LEAST = 48  # tokens; a shorter beginning costs more to keep apart than to read again
+# Architectures whose attention is plain: one softmax over all earlier tokens, nothing else.
+_PLAIN = ("llama", "mistral", "qwen2", "qwen3")
 
 
 def generate(
@@ -70,7 +79,8 @@ def generate(
     asked = Counter(prompts)
     ids = dict(zip(asked, token_ids(tokenizer, list(asked)), strict=True))
     order = sorted(ids, key=lambda prompt: -len(ids[prompt]))  # prompts of like length are read together
-    tell, size = progress_of(progress, len(prompts), "replies"), at_once(model, batch_size)
+    tell = progress_of(progress, len(prompts), "replies")
+    size = min(batch_size, _ON_A_CPU) if model.device.type == "cpu" else batch_size
     replies: dict[str, str] = {}
     model.eval()
     with quiet(), torch.inference_mode():
@@ -84,11 +94,6 @@ def generate(
             replies |= {prompt: text.strip() for prompt, text in zip(part, texts, strict=True)}
             tell(sum(asked[prompt] for prompt in part))
     return [replies[prompt] for prompt in prompts]
-
-
-def at_once(model: "PreTrainedModel", batch_size: int) -> int:
-    """Return how many prompts are read together."""
-    return min(batch_size, _ON_A_CPU) if model.device.type == "cpu" else batch_size
 
 
 def progress_of(progress: Callable[[str], None] | None, total: int, what: str) -> Callable[[int], None]:
@@ -106,48 +111,99 @@ def progress_of(progress: Callable[[str], None] | None, total: int, what: str) -
     return tell
 
 
+def sees_everything(model: "PreTrainedModel") -> bool:
+    """Say whether every layer looks back at every earlier token, and at nothing else."""
+    config = model.config
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    return config.model_type in _PLAIN and kinds == {"full_attention"} and not windowed
+
+
+def shared_prefix(ids: Sequence[np.ndarray]) -> list[int]:
+    """Return the tokens that all prompts begin with; each keeps at least one of its own.
+
+    >>> shared_prefix([np.array([3, 1, 7]), np.array([3, 1, 8, 9]), np.array([3, 1])])
+    [3]
+    """
+    # What the first and the last in order share, all share.
+    ends = (pick(ids, key=np.ndarray.tolist).tolist() for pick in (min, max))
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False))
+    return [token for token, _ in same][: min(map(len, ids)) - 1]
+
+
 def _writer(
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    asked: Sequence[np.ndarray],
-    max_new_tokens: int,
-) -> tuple[Callable[[Sequence[Sequence[int]]], list[list[int]]], str]:
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", asked: Sequence[np.ndarray], max_new_tokens: int
+) -> "tuple[Callable[[_Tokens], list[list[int]]], str]":
     """Return what writes the tokens of the replies to a batch of prompts (the longest first), and why not CTranslate2."""
     known = model.generation_config.eos_token_id
     ends = {tokenizer.eos_token_id, *(known if isinstance(known, list) else [known])} - {None}
-    limits = {"stops": sorted(ends), "max_new_tokens": max_new_tokens}
-    prefix = shared_prefix(asked) if sees_everything(model) else []
-    engine, why = ctranslate2.engine_of(model, tokenizer, asked[0].tolist())
-    if engine:
-        return ctranslate2.writer(engine, tokenizer, prefix, **limits), ""
-    return _transformers_writer(model, tokenizer, prefix, **limits), why
+    engine, why = _engine(model, tokenizer, asked[0].tolist())
+    prefix = shared_prefix(asked)
+    if len(prefix) < _LEAST:
+        prefix = []
 
-
-def _transformers_writer(
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    prefix: list[int],
-    *,
-    stops: list[int],
-    max_new_tokens: int,
-) -> Callable[[Sequence[Sequence[int]]], list[list[int]]]:
-    cache, head, pad = read_prefix(model, prefix), len(prefix), tokenizer.pad_token_id
-    options = {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
-
-    def write(rows: Sequence[Sequence[int]]) -> list[list[int]]:
-        width = max(map(len, rows))
-        # Padding stands between the shared beginning and what is a prompt's own.
-        tokens = [[*prefix, *[pad] * (width - len(row)), *row[head:]] for row in rows]
-        seen = [[*[1] * head, *[0] * (width - len(row)), *[1] * (len(row) - head)] for row in rows]
-        written = model.generate(
-            input_ids=torch.tensor(tokens, device=model.device),
-            attention_mask=torch.tensor(seen, device=model.device),
-            past_key_values=repeated(cache, len(rows)),
-            max_new_tokens=max_new_tokens,
-            pad_token_id=pad,
-            eos_token_id=stops,
-            **options,
+    def by_ctranslate2(rows: "_Tokens") -> list[list[int]]:
+        results = engine.generate_batch(
+            [tokenizer.convert_ids_to_tokens(row[len(prefix) :]) for row in rows],
+            static_prompt=tokenizer.convert_ids_to_tokens(prefix) or None,
+            max_length=max_new_tokens,
+            end_token=sorted(ends),
+            return_end_token=True,
+            include_prompt_in_result=False,
+            sampling_topk=1,
         )
-        return written[:, width:].tolist()
+        return [result.sequences_ids[0] for result in results]
 
-    return write
+    def by_transformers(rows: "_Tokens") -> list[list[int]]:
+        batch = tokenizer.pad({"input_ids": rows}, padding_side="left", return_tensors="pt").to(model.device)
+        written = model.generate(
+            **batch,
+            max_new_tokens=max_new_tokens,
+            eos_token_id=sorted(ends),
+            pad_token_id=tokenizer.pad_token_id,
+            do_sample=False,
+            num_beams=1,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+        )
+        return written[:, batch["input_ids"].shape[1] :].tolist()
+
+    return by_ctranslate2 if engine else by_transformers, why
+
+
+def _engine(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", probe: list[int]
+) -> "tuple[Generator | None, str]":
+    """Return an engine that computes on `probe`, a prompt, what the model computes, or none and why not."""
+    fits = model.device.type == "cpu" and model.dtype == torch.float32 and sees_everything(model)
+    if not fits or hasattr(model, "peft_config"):
+        kind = f"{model.config.model_type}, {model.dtype}, on {model.device}"
+        return None, f"CTranslate2 takes merged Llama-type models in float32 on a CPU, not this one ({kind})"
+    try:
+        engine = _convert(model, tokenizer)
+        found = torch.from_numpy(np.array(engine.forward_batch([probe])))
+    except (OSError, ValueError, RuntimeError, AttributeError) as error:
+        reason = str(error).strip().partition("\n")[0][:200]
+        return None, f"CTranslate2 cannot read the model ({reason})"
+    expected = model(input_ids=torch.tensor([probe])).logits
+    if not torch.allclose(found, expected, rtol=1e-3, atol=1e-2):
+        return None, "CTranslate2 computes something else than the model"
+    return engine, ""
+
+
+def _convert(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> "Generator":
+    """Convert a model: a tenth of a second for the packaged base, so that neither disk nor memory keeps what is made of it."""
+    from ctranslate2 import Generator
+    from ctranslate2.converters import TransformersConverter
+
+    gc.freeze()  # the converter collects garbage once a layer: half a second each, were all of torch looked through
+    try:
+        with tempfile.TemporaryDirectory(prefix="radbook-") as folder:
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            converted = str(Path(folder, "converted"))
+            TransformersConverter(folder).convert(converted, quantization="float32")
+            return Generator(converted, compute_type="float32", intra_threads=torch.get_num_threads())
+    finally:
+        gc.unfreeze()

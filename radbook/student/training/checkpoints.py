@@ -1,46 +1,30 @@
-"""What a training leaves on disk while it runs: checkpoints that are known to be whole, and whose training they belong to.
+"""What a training leaves on disk while it runs: which checkpoints are whole, and whose training they belong to."""
 
-The trainer writes a checkpoint file by file, and one that lacks its optimizer, or holds half of it, resumes without a
-word and ends with another adapter.
-So a checkpoint counts only under a name that it is given once all of it is on the disk.
-"""
-
-import os
 import shutil
 from pathlib import Path
 
 from radbook.core.errors import RadbookError
 from radbook.core.files import read_json, write_json
 
-__all__ = ["begin", "check_home", "finished", "keep", "newest", "step_of"]
+__all__ = ["begin", "check_home", "finished", "newest"]
 
 # What a training writes into its folder, and the next one removes. The settings go first: without them nothing of what is
 # left counts as finished. The file that says whose the rest is stays until it is replaced.
 _OURS = ("settings.json", "losses.parquet", "adapter", "checkpoints", "merged", "training.json")
 
 
-def keep(checkpoint: Path, *, processes: int = 1) -> None:
-    """Give `checkpoint`, which `processes` processes have written, the name that says it is whole; older ones go."""
-    whole = checkpoint.with_name(f"whole-{processes}-{step_of(checkpoint)}")
-    os.sync()  # a name that outlives a power cut its files have not outlived would say what is not so
-    os.replace(checkpoint, whole)
-    for older in checkpoint.parent.glob("whole-*"):
-        if older != whole:
-            shutil.rmtree(older)
-
-
 def newest(folder: Path, *, processes: int = 1) -> Path | None:
-    """Return the whole checkpoint of the highest step that as many processes have written."""
-    return max(folder.glob(f"whole-{processes}-*"), key=step_of, default=None)
+    """Return the last checkpoint that as many processes have written whole.
 
-
-def step_of(checkpoint: Path) -> int:
-    """Return the step after which a checkpoint was written.
-
-    >>> step_of(Path("checkpoints", "whole-1-50"))
-    50
+    The trainer writes file by file, the random state of every process late and its own state last; a checkpoint that lacks
+    one of them would resume without a word and end with another adapter.
     """
-    return int(checkpoint.name.rpartition("-")[2])
+    whole = (
+        path
+        for path in folder.glob("checkpoint-*")
+        if read_json(path / "trainer_state.json") and len(list(path.glob("rng_state*.pth"))) == processes
+    )
+    return max(whole, key=lambda path: int(path.name.partition("-")[2]), default=None)
 
 
 def finished(out_dir: Path, identity: dict) -> dict | None:
@@ -62,12 +46,7 @@ def check_home(out_dir: Path) -> None:
 
 
 def begin(out_dir: Path, identity: dict) -> bool:
-    """Keep the checkpoints of an interrupted training of the same identity; remove what another training left.
-
-    Returns
-    -------
-    Whether something was removed.
-    """
+    """Keep the checkpoints of an interrupted training of the same identity; say whether another training's files went."""
     if read_json(out_dir / "training.json") == identity and not (out_dir / "settings.json").is_file():
         return False
     left = [out_dir / name for name in _OURS if (out_dir / name).exists()]

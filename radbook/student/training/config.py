@@ -1,5 +1,6 @@
 """The parameters of a training: their names, types, defaults, meaning and checks stand here, once."""
 
+import contextlib
 import math
 import os
 from dataclasses import dataclass, fields
@@ -78,10 +79,6 @@ class Settings:
             )
         choose(self.backend, BACKENDS, "backend")
 
-    def target_names(self) -> list[str]:
-        """Return the layer names in `targets`, separated by commas there."""
-        return [name.strip() for name in self.targets.split(",") if name.strip()]
-
     def per_process(self, processes: int) -> tuple[int, int]:
         """Return batch size and accumulation of one process, so that a step sees as many rows with any number of them.
 
@@ -122,18 +119,7 @@ def world_size() -> int:
 
 
 def read_config(path: str | Path) -> tuple[str, str, Settings]:
-    """Read the YAML (or JSON) file of a training that several processes share.
-
-    Returns
-    -------
-    instructions, out_dir, settings
-        Two paths, relative to the current folder where they are, and the settings, with defaults where the file has none.
-
-    Raises
-    ------
-    RadbookError
-        For a file that is no flat mapping, a key that is missing or unknown, or a value that cannot be meant.
-    """
+    """Read the YAML (or JSON) file of a training: the paths of instructions and student, and the settings."""
     path = Path(path)
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -150,8 +136,6 @@ def read_config(path: str | Path) -> tuple[str, str, Settings]:
             raise RadbookError(f"{path.name} {key}: give a path, it is {config.get(key)!r}")
     for key, value in config.items():  # YAML reads 1e-4 as text
         if kinds[key] is float and isinstance(value, str):
-            try:
+            with contextlib.suppress(ValueError):
                 config[key] = float(value)
-            except ValueError:
-                raise RadbookError(f"{path.name} {key}: {value!r} is not a number") from None
     return config.pop("instructions"), config.pop("out_dir"), Settings(**config)

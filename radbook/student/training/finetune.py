@@ -1,8 +1,6 @@
 """Teach a base model the labels of a training set with LoRA: Unsloth's adapter, TRL's trainer, loss on the replies alone.
 
-A run can be killed at any moment: the same call goes on from the newest complete checkpoint and ends with the same
-adapter, and a finished run returns at once.
-
+A run can be killed at any moment: the same call goes on from the newest whole checkpoint and ends with the same adapter.
 On several GPUs the same training is started by `accelerate launch -m radbook.student.training.finetune CONFIG`, where
 CONFIG is a YAML file with `instructions` (a Parquet table), `out_dir` and any of the fields of `Settings`.
 """

@@ -1,25 +1,46 @@
-"""The student as a model of its own: the adapter added into the base's weights, in a folder that any server loads.
+"""The student in folders that work elsewhere: its adapter alone, or merged into the base's weights, each with a model card.
 
-What is saved is what the student answers with: 32-bit weights on a CPU, bfloat16 on CUDA.
+A merged student is saved as it answers: 32-bit weights on a CPU, bfloat16 on CUDA.
 """
 
+import json
 import os
 import shutil
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from radbook.core.errors import RadbookError
-from radbook.core.files import read_json
+from radbook.core.files import read_json, write_json
 from radbook.student import Student
-from radbook.student.base import resolve_base
+from radbook.student.base import base_name, resolve_base
 from radbook.student.environment import quiet
 from radbook.student.prompts import freeze_date, template_hash
-from radbook.student.training.adapter import card
 
-__all__ = ["merge"]
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+__all__ = ["merge", "save_adapter"]
 
 _TITLE = "# A student of radbook, merged"  # of the card, by which its folder is known
-_TERMS = ("LICENSE*", "NOTICE*", "USE_POLICY*")
+_LICENSES = ("LICENSE*", "NOTICE*", "USE_POLICY*")
+
+
+def save_adapter(model: "PeftModel", folder: Path, settings: dict[str, Any]) -> None:
+    """Write the adapter of a trained model to `folder`, all or nothing; `settings` is what settings.json will hold."""
+    partial = folder.with_name(f".{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    config = json.loads((partial / "adapter_config.json").read_text(encoding="utf-8"))
+    # PEFT notes the path of the base, which is another one on every machine, and the layers in no fixed order.
+    location, local = resolve_base(settings["base_model"])
+    config["base_model_name_or_path"] = None if local else location
+    config["target_modules"] = sorted(config["target_modules"])
+    write_json(config, partial / "adapter_config.json")
+    (partial / "adapter_model.safetensors").chmod(0o644)  # it is written for the owner alone
+    (partial / "README.md").write_text(_card("adapter", settings), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
 
 
 def merge(student: str | Path, out_dir: str | Path) -> dict[str, Any]:
@@ -65,9 +86,9 @@ def merge(student: str | Path, out_dir: str | Path) -> dict[str, Any]:
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
     location, local = resolve_base(loaded.base_model)
-    for path in (p for pattern in _TERMS for p in (Path(location).glob(pattern) if local else ())):
+    for path in (p for pattern in _LICENSES for p in (Path(location).glob(pattern) if local else ())):
         shutil.copy(path, partial)
-    (partial / "README.md").write_text(card("merged", settings), encoding="utf-8")
+    (partial / "README.md").write_text(_card("merged", settings), encoding="utf-8")
     for path in partial.glob("*.safetensors"):
         path.chmod(0o644)  # they are written for the owner alone
     shutil.rmtree(out_dir, ignore_errors=True)
@@ -81,3 +102,20 @@ def merge(student: str | Path, out_dir: str | Path) -> dict[str, Any]:
     del model  # what was saved will be loaded again, and a large one has room once
     loaded.release()
     return told
+
+
+def _card(kind: str, settings: dict[str, Any]) -> str:
+    """Return the model card of a student: `resources/cards/KIND.md`, filled from what settings.json holds."""
+    base, commit = settings["base_model"], settings.get("base_commit")
+    location, local = resolve_base(base)
+    tiny = base == "tiny"
+    path = f"PATH/TO/{base_name(base)}" if local else location
+    filled = {
+        "base": base_name(base),
+        "named": "" if local else f"base_model: {location}\n",
+        "where": "from radbook.student.base import TINY as base  # the packaged base" if tiny else f'base = "{path}"',
+        "known": f"Commit of the base on its hub: {commit}" if commit else f"Hash of the base's files: {settings['base_hash']}",
+        "license": "mit" if tiny else "other",
+    }
+    template = files("radbook") / "resources" / "cards" / f"{kind}.md"
+    return template.read_text(encoding="utf-8").format(**settings | filled)

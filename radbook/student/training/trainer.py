@@ -5,6 +5,7 @@ Importing this loads torch, transformers, PEFT and TRL; Unsloth, which changes t
 
 import random
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,19 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from radbook.core.errors import RadbookError
 from radbook.core.files import write_json
-from radbook.student.base import load_base
-from radbook.student.environment import cpu_has_bfloat16, import_unsloth, package_versions, quiet
+from radbook.student.base import base_commit, load_base
+from radbook.student.environment import cpu_has_bfloat16, import_unsloth, quiet
 from radbook.student.prompts import encode_prompts, template_hash
-from radbook.student.training.adapter import base_commit, save_adapter
-from radbook.student.training.callbacks import Keeper, Watcher
-from radbook.student.training.checkpoints import begin, newest, step_of
+from radbook.student.training.checkpoints import begin, newest
 from radbook.student.training.config import Settings, world_size
+from radbook.student.training.merge import save_adapter
 
-__all__ = ["add_lora", "length_grouped", "make_trainer", "tokenize", "train"]
+__all__ = ["Watcher", "add_lora", "length_grouped", "make_trainer", "tokenize", "train"]
 
 # Up to this many tokens plain attention trains faster on a CPU than the fused kernel, whose backward pass is slow there.
 _PLAIN_ATTENTION = 512
@@ -66,10 +66,9 @@ def train(
             say(f"replacing the earlier student in {out_dir}")
     trainer = make_trainer(model, tokenizer, rows, out_dir, settings, backend=backend)
     trainer.add_callback(Watcher(say, sum(lengths) * settings.epochs))
-    trainer.add_callback(Keeper())
     checkpoint = newest(out_dir / "checkpoints", processes=world_size())
     if checkpoint:
-        say(f"continuing from step {step_of(checkpoint)}")
+        say(f"continuing from step {checkpoint.name.partition('-')[2]}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     losses = pd.DataFrame([e for e in trainer.state.log_history if "loss" in e])
     losses = losses[["step", "epoch", "loss", "learning_rate", "seconds"]]
@@ -84,11 +83,9 @@ def train(
         "precision": next((f"{p} autocast" for p in ("bf16", "fp16") if getattr(trainer.args, p)), "float32"),
         "rows": len(lengths),
         "steps": int(trainer.state.global_step),
-        "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "last_loss": round(float(losses["loss"].tail(10).mean()), 4),
         "seconds": round(seconds, 1),
         "tokens_per_second": round(sum(lengths) * settings.epochs / seconds),
-        "versions": package_versions(),
     }
     if trainer.is_world_process_zero():  # the settings last: they say that all of it is there
         with quiet():
@@ -115,7 +112,8 @@ def add_lora(model: PreTrainedModel, settings: Settings, backend: str) -> PeftMo
     """Return the model with an untrained adapter beside the layers that the settings name."""
     linear = {n.rpartition(".")[2] for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
     linear = sorted(linear - {"lm_head"})
-    names = linear if settings.targets == "all-linear" else settings.target_names()
+    names = [name.strip() for name in settings.targets.split(",") if name.strip()]
+    names = linear if names == ["all-linear"] else names
     unknown = [name for name in names if name not in linear]
     if unknown:
         raise RadbookError(
@@ -134,6 +132,33 @@ def add_lora(model: PreTrainedModel, settings: Settings, backend: str) -> PeftMo
             model = prepare_model_for_kbit_training(model)
         torch.manual_seed(settings.seed)
         return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
+
+
+class Watcher(TrainerCallback):
+    """Notes the training seconds beside every loss, over interruptions too, and tells how far it is.
+
+    `say` gets a line of text, every two seconds at most; `tokens` are those of the whole training.
+    """
+
+    def __init__(self, say: Callable[[str], None], tokens: float) -> None:
+        self.say, self.tokens, self.told = say, tokens, 0.0
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.before = next((e["seconds"] for e in reversed(state.log_history) if "seconds" in e), 0.0)
+        self.first, self.start = state.global_step, time.monotonic()
+
+    def on_log(self, args, state, control, **kwargs) -> None:
+        entry, spent = state.log_history[-1], time.monotonic() - self.start
+        entry["seconds"] = round(self.before + spent, 2)
+        if "loss" not in entry or (spent - self.told < 2 and state.global_step < state.max_steps):
+            return
+        self.told = spent
+        rate = (state.global_step - self.first) / max(spent, 1e-6)
+        left = (state.max_steps - state.global_step) / rate
+        self.say(
+            f"step {state.global_step} of {state.max_steps}, loss {float(entry['loss']):.3f}, "
+            f"{self.tokens * rate / state.max_steps:,.0f} tokens/s, {left:.0f} s left"
+        )
 
 
 class _Trainer(SFTTrainer):
@@ -191,13 +216,12 @@ def make_trainer(
             gradient_checkpointing=cuda,
             # The vocabulary's logits of trained tokens alone; on CUDA Unsloth has its own way to save them.
             loss_type="nll" if cuda and backend == "unsloth" else "chunked_nll",
-            packing=False,
-            padding_free=False,
             pad_to_multiple_of=16,  # few distinct shapes: the CPU kernels keep memory for each one they meet
             max_length=None,
             dataset_kwargs={"skip_prepare_dataset": True},
             seed=settings.seed,
             save_steps=settings.checkpoint_steps,
+            save_total_limit=1,
             logging_steps=1,
             report_to="none",
             disable_tqdm=True,

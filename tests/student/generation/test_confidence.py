@@ -48,7 +48,7 @@ def probability_of(model, prompt, way, all_ways):
 def test_the_decisions_multiply_to_the_probability_of_the_list(loaded, corpus, style):
     model, tokenizer = loaded
     prompts = [CHOICE.prompt(report_body(t), style) for t in corpus[0]["text"].head(len(LISTS))]
-    found = list_probabilities(model, tokenizer, prompts, LISTS, batch_size=3)
+    found = list_probabilities(model, tokenizer, prompts, LISTS)
     assert ((found >= 0) & (found <= 1)).all()
     for prompt, named, row in zip(encode_prompts(tokenizer, prompts), LISTS, found, strict=True):
         product = np.prod([p if c in named else 1 - p for c, p in zip(CATEGORIES, row, strict=True)])
@@ -69,10 +69,10 @@ def test_the_decisions_multiply_to_the_probability_of_the_list(loaded, corpus, s
         assert product == pytest.approx(expected, rel=1e-4)
 
 
-def test_probabilities_do_not_depend_on_the_batch(loaded, corpus):
+def test_probabilities_do_not_depend_on_the_prompts_before(loaded, corpus):
     prompts = [CHOICE.prompt(report_body(t)) for t in corpus[0]["text"]]
     named = [LISTS[k % len(LISTS)] for k in range(len(prompts))]
-    together = list_probabilities(*loaded, prompts, named, batch_size=16)
+    together = list_probabilities(*loaded, prompts, named)
     alone = [list_probabilities(*loaded, [p], [n])[0] for p, n in zip(prompts, named, strict=True)]
     assert np.abs(together - np.array(alone)).max() < 1e-4
 

@@ -40,7 +40,7 @@ def test_a_configuration_names_the_table_the_folder_and_any_option(tmp_path):
         ("instructions: 3\nout_dir: student", "train.yaml instructions: give a path, it is 3"),
         ("instructions: a\nout_dir: b\nlearning_rat: 1", "key='learning_rat' is none of .*; did you mean learning_rate"),
         ("instructions: a\nout_dir: b\nlora_targets_or_so: 1", "is none of instructions, out_dir, base_model"),
-        ("instructions: a\nout_dir: b\nlearning_rate: fast", "train.yaml learning_rate: 'fast' is not a number"),
+        ("instructions: a\nout_dir: b\nlearning_rate: fast", "learning_rate is 'fast': give a number above 0"),
         ("instructions: a\nout_dir: b\nrank: 0", "rank is 0"),
         ("- a", "is not a mapping"),
         ("a: [", "cannot be read"),

@@ -94,7 +94,7 @@ def test_what_a_finished_student_leaves(trained):
     stored = json.loads((folder / "settings.json").read_text())
     assert stored == result
     assert stored["steps"] == 24 and stored["rows"] == 64 and stored["tokens_per_second"] > 0
-    assert stored["prompt_style"] == "short" and stored["versions"]["peft"]
+    assert stored["prompt_style"] == "short"
     assert stored["backend_used"] == "unsloth", "`make setup` installs it, and it trains on a CPU too"
     assert lines[0] == "loading the base model" and lines[-1].startswith("step 24 of 24, loss ")
 

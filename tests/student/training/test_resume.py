@@ -1,6 +1,5 @@
 """Killed at any point, the same call ends with the same adapter."""
 
-import shutil
 import signal
 
 import killing
@@ -9,7 +8,7 @@ import pytest
 
 from radbook.core.schema import INSTRUCTIONS, write_table
 from radbook.student.base import load_tokenizer
-from radbook.student.training.checkpoints import keep, newest
+from radbook.student.training.checkpoints import newest
 
 OPTIONS = {
     "epochs": 3.0, "batch_size": 16, "rank": 4, "alpha": 8, "checkpoint_steps": 3, "learning_rate": 1e-3,
@@ -84,27 +83,27 @@ def test_killed_twice_it_ends_with_the_same_adapter(table, options, whole, tmp_p
     assert result_of(home)[0] == whole[0]
 
 
-def checkpoint(folder, step):
+def checkpoint(folder, step, processes=1):
     path = folder / f"checkpoint-{step}"
     path.mkdir()
-    (path / "optimizer.pt").write_bytes(b"0123456789")
+    for name in ["rng_state.pth"] if processes == 1 else [f"rng_state_{k}.pth" for k in range(processes)]:
+        (path / name).write_bytes(b"0123456789")
     return path
 
 
-def test_a_checkpoint_counts_once_it_is_kept_and_the_one_before_it_goes(tmp_path):
+def test_a_checkpoint_counts_once_the_state_of_the_trainer_is_in_it(tmp_path):
     assert newest(tmp_path / "none") is None
-    keep(checkpoint(tmp_path, 8))
-    assert newest(tmp_path).name == "whole-1-8"
-    late = checkpoint(tmp_path, 12)
-    assert newest(tmp_path).name == "whole-1-8", "not kept yet"
-    keep(late)
-    assert [p.name for p in tmp_path.iterdir()] == ["whole-1-12"]
-    assert (newest(tmp_path) / "optimizer.pt").read_bytes() == b"0123456789"
-    shutil.copytree(newest(tmp_path), tmp_path / "whole-1-8")  # which a kill has not let go
-    assert newest(tmp_path).name == "whole-1-12"
+    for step in (8, 12):
+        (checkpoint(tmp_path, step) / "trainer_state.json").write_text('{"global_step": 8}')
+    late = checkpoint(tmp_path, 100) / "trainer_state.json"
+    assert newest(tmp_path).name == "checkpoint-12", "of the last there is no state yet"
+    late.write_text('{"global_')
+    assert newest(tmp_path).name == "checkpoint-12", "nor a whole one"
+    late.write_text('{"global_step": 100}')
+    assert newest(tmp_path).name == "checkpoint-100"
 
 
 def test_a_checkpoint_of_two_processes_is_none_of_one(tmp_path):
-    keep(checkpoint(tmp_path, 12), processes=2)
+    (checkpoint(tmp_path, 12, 2) / "trainer_state.json").write_text('{"global_step": 12}')
     assert newest(tmp_path) is None
-    assert newest(tmp_path, processes=2).name == "whole-2-12"
+    assert newest(tmp_path, processes=2).name == "checkpoint-12"
