@@ -74,7 +74,7 @@ def test_parameters_reach_the_chain(monkeypatch, tmp_path, capsys):
     ("typed", "message"),
     [
         (["-p", "seed"], "Option '-p' requires 2 arguments."),
-        (["-p", "seed=3", "-p", "rate=-1"], "Invalid value for '-p': write -p seed 3"),
+        (["-p", "seed=3", "-p", "rate=-1"], "Got unexpected extra argument (rate=-1)"),
         (["--only", "x"], "--only"),
         (["too", "many"], "Got unexpected extra argument (many)"),
     ],
