@@ -11,10 +11,19 @@ from radbook.core.files import shown_path
 __all__ = ["main", "radbook"]
 
 
+def _refuse_glued(context: click.Context, option: click.Option, pairs: tuple) -> tuple:
+    """Refuse `-p NAME=VALUE`, which takes the next word for the value."""
+    for name, _ in pairs:
+        if "=" in name:
+            raise click.BadParameter(f"write -p {name.replace('=', ' ', 1)}")
+    return pairs
+
+
 PROFILE = click.argument("profile", default="default")
 PARAMETERS = click.option(
-    *("-p", "parameters"), nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; may be repeated."
-)
+    *("-p", "parameters"), nargs=2, multiple=True, callback=_refuse_glued,
+    metavar="NAME VALUE", help="Set a parameter of the chapters; may be repeated.",
+)  # fmt: skip
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

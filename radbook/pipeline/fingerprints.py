@@ -16,7 +16,7 @@ import psutil
 
 import radbook
 
-__all__ = ["cores", "describe_machine", "file_digest", "library_digest", "library_files", "path_digest", "tree_digest"]
+__all__ = ["describe_machine", "file_digest", "library_digest", "library_files", "path_digest", "tree_digest"]
 
 PACKAGE = Path(radbook.__file__).parent
 REPORTED = (
@@ -93,16 +93,11 @@ def describe_machine() -> dict[str, object]:
         "hardware": {
             "system": platform.system(),
             "machine": platform.machine(),
-            "cores": cores(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
             "gpus": _gpus(),
         },
     }
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _digest_all(files: list[Path], folder: Path) -> str:

@@ -52,7 +52,6 @@ def execute(
     A cell that raises, or a kernel that dies, is a ChapterError.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as stream:
         said, complained = _Feed(stream, on_line), _Feed(stream, lambda line: None)
         try:

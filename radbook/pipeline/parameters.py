@@ -73,10 +73,9 @@ def load_profile(profile: str | Path, project: Path) -> tuple[str, dict]:
         names = sorted(p.stem for p in folder.glob("*.yaml"))
         raise RadbookError(f"there is no profile {profile}{did_you_mean(str(profile), names)}; profiles here: {', '.join(names)}")
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys) or {}
     except (yaml.YAMLError, ValueError) as error:  # such as of a date that no calendar has, or a number of 5,000 digits
         raise RadbookError(f"profile {path.name} is not readable YAML: {' '.join(str(error).split())}") from None
-    values = {} if values is None else values
     if not isinstance(values, dict) or any(isinstance(v, (dict, list)) for v in values.values()):
         raise RadbookError(f"profile {path.name} is not a flat mapping: write one `name: value` per line")
     return path.stem, values

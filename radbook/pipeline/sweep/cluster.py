@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from radbook.core.errors import RadbookError, need
-from radbook.pipeline.fingerprints import cores, library_digest
+from radbook.pipeline.fingerprints import library_digest
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -39,6 +39,7 @@ def open_cluster(scheduler: str | None, workers: int | None, wanted: int, projec
     room, but no more than runs are `wanted`.
     """
     need("sweep", "distributed", "cryptography")
+    from dask.system import CPU_COUNT
     from distributed import Client, LocalCluster
 
     if workers is not None and (scheduler or workers < 1):
@@ -52,7 +53,7 @@ def open_cluster(scheduler: str | None, workers: int | None, wanted: int, projec
             _check_workers(client, scheduler, project)
             yield client, sum(client.nthreads().values())
         return
-    room = min(cores(), int(psutil.virtual_memory().total / 2**30 / _GIB_PER_WORKER))
+    room = min(CPU_COUNT, int(psutil.virtual_memory().total / 2**30 / _GIB_PER_WORKER))
     places = min(workers or max(1, room), wanted)
     local = LocalCluster(
         n_workers=places, threads_per_worker=1, processes=True, memory_limit=0,

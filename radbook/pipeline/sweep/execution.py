@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from radbook.pipeline.chapters import CHAPTERS, Chapter
 from radbook.pipeline.fingerprints import describe_machine
 from radbook.pipeline.parameters import Parameter, declared_parameters, load_profile
 from radbook.pipeline.run import Run, hold, open_run, project_root
-from radbook.pipeline.runner import copy_chapters, run_chapters
+from radbook.pipeline.runner import Echo, copy_chapters, run_chapters
 from radbook.pipeline.sweep.cluster import open_cluster, why_failed
 from radbook.pipeline.sweep.grids import Grid, Point, make_points
 from radbook.pipeline.sweep.table import chapters_for_scores, score_run, scores_table
@@ -36,7 +36,6 @@ __all__ = ["Sweep", "run_sweep"]
 _SCORING = ("policy", "n_bootstrap")  # parameters of chapters that a sweep does not execute, but scores like
 # Threads per run, whatever the machine: sums in another order would give other tables with two workers than with one.
 THREADS = 1
-Echo = Callable[[str], None]
 
 
 @dataclass(frozen=True)

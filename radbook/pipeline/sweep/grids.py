@@ -135,8 +135,7 @@ def make_points(
             identity = json.dumps(values, sort_keys=True)
             point = found.get(identity) or Point(_folder(sweep, {key: values[key] for key in chosen}), (), values)
             if curve in point.curves:
-                said = ", ".join(f"{key} {_plain(values[key])}" for key in chosen)
-                raise RadbookError(f"grid {curve}: {said} is there twice")
+                raise RadbookError(f"grid {curve}: {point.name} is there twice")
             found[identity] = replace(point, curves=(*point.curves, curve))
     return list(found.values())
 

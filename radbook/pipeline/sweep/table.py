@@ -25,7 +25,6 @@ __all__ = [
     "spread",
 ]
 
-_NEEDED = {"reports.parquet", "labels/curated.parquet", "instructions.parquet", "predictions.parquet"}
 INTERVALS = ("f1", "low", "high", "difference", "difference_low", "difference_high", "p")
 _FIGURES = (*INTERVALS, "n_train", "n_test", "seconds")
 # Columns of a sweep's table that no grid sets.
@@ -38,7 +37,7 @@ def chapters_for_scores(chapters: Sequence[Chapter] = CHAPTERS) -> list[Chapter]
     >>> [chapter.name for chapter in chapters_for_scores()][-2:]
     ['05_instructions', '06_lora_finetuning']
     """
-    wanted, needed = set(_NEEDED), []
+    wanted, needed = {"reports.parquet", "labels/curated.parquet", "instructions.parquet", "predictions.parquet"}, []
     for chapter in reversed(chapters):
         if wanted & set(chapter.writes):
             wanted |= set(chapter.reads)
