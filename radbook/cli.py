@@ -1,8 +1,6 @@
 """The `radbook` command: thin wrappers that parse, call the library and print."""
 
-import shutil
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -13,17 +11,17 @@ from radbook.core.files import shown_path
 __all__ = ["main", "radbook"]
 
 
-
-def _check_pairs(context: click.Context, option: click.Option, pairs: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
-    glued = next((name for name, _ in pairs if "=" in name), None)
-    if glued:
-        raise click.BadParameter(f"write -p {glued.replace('=', ' ', 1)}")
-    return list(pairs)
+def _refuse_glued(context: click.Context, option: click.Option, pairs: tuple) -> tuple:
+    """Refuse `-p NAME=VALUE`, which takes the next word for the value."""
+    for name, _ in pairs:
+        if "=" in name:
+            raise click.BadParameter(f"write -p {name.replace('=', ' ', 1)}")
+    return pairs
 
 
 PROFILE = click.argument("profile", default="default")
 PARAMETERS = click.option(
-    *("-p", "parameters"), nargs=2, multiple=True, callback=_check_pairs,
+    *("-p", "parameters"), nargs=2, multiple=True, callback=_refuse_glued,
     metavar="NAME VALUE", help="Set a parameter of the chapters; may be repeated.",
 )  # fmt: skip
 
@@ -45,9 +43,9 @@ def run(profile: str, **options: object) -> None:
     PROFILE is a name in notebooks/profiles, or the path of a YAML file.
     """
     from radbook.pipeline.runner import run_chapters
+    from radbook.reporting.text import progress_lines
 
-    with _Screen() as screen:
-        done = run_chapters(profile, echo=screen.line, live=screen.live, **options)
+    done = run_chapters(profile, echo=click.echo, live=progress_lines(), **options)
     print(f"run {done.name} is up to date: {shown_path(done.path)}")
 
 
@@ -56,10 +54,9 @@ def run(profile: str, **options: object) -> None:
 def book(run: str) -> None:
     """Render the executed notebooks of one run, the one named RUN."""
     from radbook.book import build_book
+    from radbook.reporting.text import progress_lines
 
-    with _Screen() as screen:
-        page = build_book(run, echo=screen.live)
-    print(f"open {shown_path(page)}")
+    print(f"open {shown_path(build_book(run, echo=progress_lines()))}")
 
 
 @radbook.command()
@@ -92,11 +89,11 @@ def sweep(profile: str, grid: tuple[str, ...], curves: str | None, name: str | N
         raise RadbookError("a sweep needs its values: give --grid KEY=V1,V2, or --curves FILE (one of the two)")
     from radbook.pipeline.sweep import run_sweep
     from radbook.pipeline.sweep.grids import load_curves, parse_grid
+    from radbook.reporting.text import progress_lines
 
     grids = load_curves(curves) if curves else {"grid": [parse_grid(grid)]}
     name = name or (Path(curves).stem if curves else None)
-    with _Screen() as screen:
-        done = run_sweep(profile, curves=grids, name=name, echo=screen.line, live=screen.live, **options)
+    done = run_sweep(profile, curves=grids, name=name, echo=click.echo, live=progress_lines(), **options)
     finished = done.table["run"].nunique() if len(done.table) else 0
     if done.failed:
         print(f"{len(done.failed)} of {finished + len(done.failed)} runs failed; the same command tries them again")
@@ -131,35 +128,3 @@ def main(arguments: list[str] | None = None) -> None:
     except click.Abort:
         print("radbook: stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
-
-
-class _Screen:
-    """Lines that stay, and one below them that is rewritten; without a terminal, at most one of those per 20 s."""
-
-    def __init__(self) -> None:
-        self.terminal, self.shown, self.last = sys.stdout.isatty(), False, time.monotonic()
-
-    def __enter__(self) -> "_Screen":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.clear()
-
-    def line(self, text: str) -> None:
-        self.clear()
-        print(text, flush=True)
-        self.last = time.monotonic()
-
-    def live(self, text: str) -> None:
-        if self.terminal:
-            width = shutil.get_terminal_size().columns
-            print(f"\r\x1b[2K  {text[: width - 3]}", end="", flush=True)
-            self.shown = True
-        elif time.monotonic() - self.last >= 20:
-            print(f"  {text}", flush=True)
-            self.last = time.monotonic()
-
-    def clear(self) -> None:
-        if self.shown:
-            print("\r\x1b[2K", end="", flush=True)
-            self.shown = False

@@ -4,9 +4,11 @@ import os
 import platform
 import shutil
 from importlib import metadata
-from pathlib import Path
+
+import psutil
 
 from radbook.core.errors import RadbookError
+from radbook.pipeline.run import project_root
 
 __all__ = ["examine"]
 
@@ -20,15 +22,18 @@ LICENSES = (
 
 def examine() -> tuple[list[str], bool]:
     """Return the lines to print, and whether the default profile will run here."""
+    free = psutil.virtual_memory().available / 2**30
+    room = shutil.disk_usage(".").free / 2**30
+    browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     checks = {
         "Python": (True, f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         "packages": _packages(),
         "device": _device(),
         "backend": (True, _backend()),
-        "memory": _memory(),
-        "disk": _disk(),
+        "memory": (free >= 3, f"{free:.1f} GiB free (the default profile takes up to 4)"),
+        "disk": (room >= 1, f"{room:.1f} GiB free here (a run of the tiny base takes less than 1)"),
         "project": _project(),
-        "browser": (True, _browser()),
+        "browser": (True, f"{browser or 'no Chromium'} (only the browser tests need it)"),
         "licenses": (True, LICENSES),
     }
     rows = [f"{'ok ' if fine else 'NO '} {name:<9} {text}" for name, (fine, text) in checks.items()]
@@ -69,29 +74,10 @@ def _backend() -> str:
     return f"Unsloth {metadata.version('unsloth')} on {unsloth.DEVICE_TYPE}"
 
 
-def _memory() -> tuple[bool, str]:
-    import psutil
-
-    free = psutil.virtual_memory().available / 2**30
-    return free >= 3, f"{free:.1f} GiB free (the default profile takes up to 4)"
-
-
-def _disk() -> tuple[bool, str]:
-    free = shutil.disk_usage(Path.cwd()).free / 2**30
-    return free >= 1, f"{free:.1f} GiB free here (a run of the tiny base takes less than 1)"
-
-
 def _project() -> tuple[bool, str]:
-    from radbook.pipeline.run import project_root
-
     try:
         root = project_root()
     except RadbookError as error:
         return False, str(error)
     runs = sorted(p.parent.name for p in root.glob("runs/*/manifest.json"))
     return True, f"{root}; runs: {', '.join(runs) or 'none yet'}"
-
-
-def _browser() -> str:
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    return f"{path} (for the browser tests)" if path else "no Chromium; the browser tests will be skipped"

@@ -64,7 +64,7 @@ def test_parameters_reach_the_chain(monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["run", "smoke", "--run", "mine", "--only", "2", "--force", "-p", "seed", "3", "-p", "rate", "-1"])
     assert caught.value.code == 0
-    assert seen["parameters"] == [("seed", "3"), ("rate", "-1")]
+    assert seen["parameters"] == (("seed", "3"), ("rate", "-1"))
     assert (seen["profile"], seen["name"], seen["only"], seen["force"]) == ("smoke", "mine", 2, True)
     assert "run mine is up to date" in capsys.readouterr().out
 

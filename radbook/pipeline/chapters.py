@@ -77,13 +77,7 @@ def outputs(run: Run, chapter: Chapter) -> dict[str, object]:
 
 
 def why_stale(run: Run, chapter: Chapter, parameters: Mapping[str, object]) -> str:
-    """Return why a chapter of a run has to be executed (again); "" if it is up to date.
-
-    Parameters
-    ----------
-    parameters
-        Those that the run should have.
-    """
+    """Return why a chapter of a run that should have these parameters has to be executed (again); "" if it is up to date."""
     record = run.manifest().get("chapters", {}).get(chapter.name)
     if record is None or not (run.path / chapter.notebook).is_file():
         return "not finished"

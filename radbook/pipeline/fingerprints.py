@@ -16,7 +16,7 @@ import psutil
 
 import radbook
 
-__all__ = ["cores", "describe_machine", "file_digest", "library_digest", "library_files", "path_digest", "tree_digest"]
+__all__ = ["describe_machine", "file_digest", "library_digest", "library_files", "path_digest", "tree_digest"]
 
 PACKAGE = Path(radbook.__file__).parent
 REPORTED = (
@@ -74,7 +74,7 @@ def library_files(notebook: Path) -> list[Path]:
     found: set[Path] = set()
     while waiting:
         found |= waiting
-        waiting = {f for module in waiting for f in _imports_of(module, module.stat().st_mtime_ns)} - found
+        waiting = {f for module in waiting for f in _imported(module.read_text(encoding="utf-8"))} - found
     resources = {p for p in (PACKAGE / "resources").rglob("*") if p.is_file() and "__pycache__" not in p.parts}
     return sorted(found | resources)
 
@@ -93,16 +93,11 @@ def describe_machine() -> dict[str, object]:
         "hardware": {
             "system": platform.system(),
             "machine": platform.machine(),
-            "cores": cores(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
             "gpus": _gpus(),
         },
     }
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _digest_all(files: list[Path], folder: Path) -> str:
@@ -113,11 +108,7 @@ def _digest_all(files: list[Path], folder: Path) -> str:
 
 
 @cache
-def _imports_of(module: Path, mtime: int) -> set[Path]:
-    return _imported(module.read_text(encoding="utf-8"))
-
-
-def _imported(source: str) -> set[Path]:
+def _imported(source: str) -> frozenset[Path]:
     """Return the files of radbook that the imports in a text execute: the modules and the packages around them."""
     names = set()
     for node in ast.walk(ast.parse(source)):
@@ -127,7 +118,7 @@ def _imported(source: str) -> set[Path]:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     parts = [name.split(".") for name in names if name.split(".")[0] == "radbook"]
     places = {PACKAGE.parent.joinpath(*p[:n]) for p in parts for n in range(1, len(p) + 1)}
-    return {f for place in places for f in (place / "__init__.py", place.with_suffix(".py")) if f.is_file()}
+    return frozenset(f for place in places for f in (place / "__init__.py", place.with_suffix(".py")) if f.is_file())
 
 
 def _gpus() -> list[str]:

@@ -42,29 +42,16 @@ def execute(
     parameters: Mapping[str, object],
     cwd: Path,
     log: Path,
-    environment: Mapping[str, str] | None = None,
-    on_line: Callable[[str], None] = lambda line: None,
+    environment: Mapping[str, str],
+    on_line: Callable[[str], None],
 ) -> None:
     """Execute `source` with `parameters` and save it, outputs included, as `target` after every cell.
 
-    Parameters
-    ----------
-    parameters
-        Values to inject; the caller has checked their names and types.
-    log
-        File that receives what the cells print and what the kernel process writes on stdout and stderr.
-    cwd, environment
-        Folder in which the kernel runs, and variables to add to its environment.
-    on_line
-        Called with each line that a cell prints.
-
-    Raises
-    ------
-    ChapterError
-        If a cell raises, or the kernel dies.
+    The kernel runs in `cwd`, with `environment` added to its own; what the cells print and what its process writes goes
+    to `log`, and each line that a cell prints to `on_line`.
+    A cell that raises, or a kernel that dies, is a ChapterError.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as stream:
         said, complained = _Feed(stream, on_line), _Feed(stream, lambda line: None)
         try:
@@ -81,7 +68,7 @@ def execute(
                 stderr_file=complained,
                 start_timeout=180,
                 kernel_options={
-                    "env": {**os.environ, **ENVIRONMENT, **(environment or {})},
+                    "env": {**os.environ, **ENVIRONMENT, **environment},
                     "cwd": str(cwd),
                     "stdout": stream,
                     "stderr": stream,

@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,13 +47,7 @@ class Parameter:
 
 
 def declared_parameters(notebooks: Iterable[Path]) -> dict[str, Parameter]:
-    """Return the union of the parameters that the notebooks declare.
-
-    Raises
-    ------
-    RadbookError
-        For a notebook that cannot be read, lacks the cell, or declares a name in another way than an earlier chapter.
-    """
+    """Return the union of the parameters that the notebooks declare, all of them in the same way."""
     union: dict[str, Parameter] = {}
     for path in notebooks:
         for parameter in _read_cell(path):
@@ -78,10 +73,9 @@ def load_profile(profile: str | Path, project: Path) -> tuple[str, dict]:
         names = sorted(p.stem for p in folder.glob("*.yaml"))
         raise RadbookError(f"there is no profile {profile}{did_you_mean(str(profile), names)}; profiles here: {', '.join(names)}")
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys) or {}
     except (yaml.YAMLError, ValueError) as error:  # such as of a date that no calendar has, or a number of 5,000 digits
         raise RadbookError(f"profile {path.name} is not readable YAML: {' '.join(str(error).split())}") from None
-    values = {} if values is None else values
     if not isinstance(values, dict) or any(isinstance(v, (dict, list)) for v in values.values()):
         raise RadbookError(f"profile {path.name} is not a flat mapping: write one `name: value` per line")
     return path.stem, values
@@ -94,26 +88,11 @@ def resolve_parameters(
     *,
     source: str = "the profile",
 ) -> dict[str, object]:
-    """Return the value of every declared parameter: its default, then the profile's, then the overrides'.
+    """Return the value of every declared parameter: its default, then the profile's, then that of the overrides.
 
-    Parameters
-    ----------
-    declared
-        As `declared_parameters` returns it.
-    profile
-        Values as YAML gives them.
-    overrides
-        Pairs of name and text, as typed on a command line.
-    source
-        What to call the profile in messages.
+    The profile holds values as YAML gives them, the overrides are pairs of name and text, as typed on a command line;
+    messages call the profile `source`.
 
-    Raises
-    ------
-    RadbookError
-        For an unknown name (with the nearest known one), a value of the wrong type, or a path that does not exist.
-
-    Examples
-    --------
     >>> rate = Parameter("learning_rate", "float", 2e-3, "", ("06_lora_finetuning",))
     >>> resolve_parameters({"learning_rate": rate}, {"learning_rate": "1e-4"})
     {'learning_rate': 0.0001}
@@ -126,7 +105,7 @@ def resolve_parameters(
     given = [(source, name, value) for name, value in profile.items()] + [("-p", n, v) for n, v in overrides]
     for where, name, value in given:
         if name == "run":
-            raise RadbookError(f"{where}: run is not set as a parameter; use --run NAME")
+            raise RadbookError(f"{where}: run is not set as a parameter; use --run NAME, or --name of a sweep")
         if name not in values:
             hint = did_you_mean(str(name), values) or f"; parameters are {', '.join(sorted(values))}"
             raise RadbookError(f"{where} {name}: no chapter declares this parameter{hint}")
@@ -177,34 +156,21 @@ def _read_cell(path: Path) -> list[Parameter]:
 
 def _convert(value: object, parameter: Parameter, where: str) -> object:
     """Return `value` in the declared type; text is read as that type, other types are never guessed at."""
-    kind, text = parameter.kind, value.strip() if isinstance(value, str) else None
+    kind = parameter.kind
     if kind == "str" and isinstance(value, str):
         return value
     if kind == "bool":
         if isinstance(value, bool):
             return value
-        if where == "-p" and text is not None and text.lower() in ("true", "false"):
-            return text.lower() == "true"
-    elif kind in ("int", "float") and not isinstance(value, bool):
-        # YAML reads 1e-4 as text, so text that is a number counts as one for a float wherever it comes from.
-        readable = kind == "float" or isinstance(value, int) or (text is not None and where == "-p")
-        number = _finite(value, KINDS[kind]) if readable else None
-        if number is not None:
-            return number
+        if where == "-p" and value.strip().lower() in ("true", "false"):
+            return value.strip().lower() == "true"
+    # YAML reads 1e-4 as text, so text that is a number counts as one for a float wherever it comes from.
+    elif not isinstance(value, bool) and (kind == "float" or (kind == "int" and (isinstance(value, int) or where == "-p"))):
+        with suppress(TypeError, ValueError, OverflowError):
+            number = KINDS[kind](value)
+            if math.isfinite(number):
+                return number
     raise RadbookError(f"{where} {parameter.name}: {value!r} is not of type {kind} (default {parameter.default!r})")
-
-
-def _finite(value: object, kind: type) -> int | float | None:
-    """Return the value as a number of this kind; None for what is none, or none that a computer can count with.
-
-    >>> _finite("1e-4", float), _finite(".nan", float), _finite(float("inf"), float), _finite(10**400, int)
-    (0.0001, None, None, None)
-    """
-    try:
-        number = kind(value)
-        return number if math.isfinite(number) else None
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 class UniqueKeys(yaml.SafeLoader):

@@ -119,7 +119,7 @@ class Run:
         """Return what is known of the run (parameters, versions, records of its chapters); empty before the first chapter."""
         held = read_json(self.manifest_path) if self.manifest_path.exists() else {}
         if not isinstance(held, dict) or not isinstance(held.get("chapters", {}), dict):
-            again = f"radbook run runs/{self.name}/profile.yaml --run {self.name} executes the chapters again"
+            again = f"delete it, and radbook run runs/{self.name}/profile.yaml --run {self.name} executes the chapters again"
             raise RadbookError(f"runs/{self.name}/manifest.json is damaged: {again}")
         return held
 

@@ -16,7 +16,7 @@ from radbook.core.errors import ChapterError, RadbookError, need
 from radbook.core.files import replacing, shown_path, write_json, write_text
 from radbook.pipeline.chapters import CHAPTERS, Chapter, inputs, outputs, why_stale
 from radbook.pipeline.fingerprints import describe_machine
-from radbook.pipeline.parameters import Parameter, declared_parameters, load_profile, resolve_parameters
+from radbook.pipeline.parameters import declared_parameters, load_profile, resolve_parameters
 from radbook.pipeline.run import Run, hold, open_run, project_root
 from radbook.pipeline.validation import check_sources
 
@@ -74,15 +74,18 @@ def run_chapters(
     declared = declared_parameters(project / chapter.notebook for chapter in chapters)
     profile_name, values = load_profile(profile, project)
     run = open_run(name or profile_name, project=project)
-    if only is not None:
-        values = {**values, **_kept_for_others(run, chosen[0], declared)}
+    if only is not None:  # what the one chapter does not declare stays as the run has it
+        kept = run.manifest().get("parameters", {})
+        values |= {n: v for n, v in kept.items() if n in declared and chosen[0].name not in declared[n].chapters}
     values = resolve_parameters(declared, values, parameters, source=f"profile {profile_name}:")
-    if only is not None:
-        _check_only(run, chapters, chosen[0], declared, parameters)
+    for key, _ in parameters if only is not None else ():
+        if chosen[0].name not in declared[key].chapters:
+            others = ", ".join(declared[key].chapters)
+            raise RadbookError(f"-p {key}: {chosen[0].name} does not declare it (but {others}): leave out --only")
     if any(c.name in declared[n].chapters for c in chosen for n in ("choice_source", "open_source") if n in declared):
         check_sources(values)
     with hold(run):
-        _check_manifest(run, echo)
+        run.manifest()  # refused before anything is executed if it is damaged
         write_text(yaml.safe_dump(values, sort_keys=False), run.path / "profile.yaml")
         head = {"run": run.name, "profile": profile_name, "parameters": values, **describe_machine()}
         for number, chapter in enumerate(chapters, start=1):
@@ -104,10 +107,9 @@ def copy_chapters(donor: Run, run: Run, chapters: Sequence[Chapter], values: Map
     What is copied keeps its record: whether it fits is decided there, by digests, as for any other chapter.
     """
     with hold(run):
-        _check_manifest(run, lambda line: None)
         theirs = donor.manifest()
         for chapter in chapters:
-            if why_stale(run, chapter, values):
+            if donor != run and why_stale(run, chapter, values):
                 for file in (chapter.notebook, *chapter.writes):
                     with replacing(run.path / file) as partial:
                         shutil.copy(donor.path / file, partial)
@@ -121,49 +123,6 @@ def _chosen(chapters: Sequence[Chapter], only: int | None, names: Sequence[str] 
     if not 1 <= only <= len(chapters):
         raise RadbookError(f"--only {only}: chapters are numbered 1 to {len(chapters)}")
     return chapters[only - 1 : only]
-
-
-def _kept_for_others(run: Run, chapter: Chapter, declared: Mapping[str, Parameter]) -> dict[str, object]:
-    """Return the run's own values of what `chapter` does not declare: executing one chapter alone leaves them alone."""
-    file = run.path / "profile.yaml"
-    try:
-        kept = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    except (yaml.YAMLError, ValueError):
-        kept = None
-    if not isinstance(kept, dict):
-        raise RadbookError(
-            f"runs/{run.name}/profile.yaml does not hold the run's parameters: leave out --only, which writes it anew"
-        )
-    return {n: v for n, v in kept.items() if n in declared and chapter.name not in declared[n].chapters}
-
-
-def _check_only(
-    run: Run,
-    chapters: Sequence[Chapter],
-    chapter: Chapter,
-    declared: Mapping[str, Parameter],
-    parameters: Sequence[tuple[str, str]],
-) -> None:
-    for name, _ in parameters:
-        if chapter.name not in declared[name].chapters:
-            raise RadbookError(
-                f"-p {name}: {chapter.name} does not declare it (but {', '.join(declared[name].chapters)}): leave out --only"
-            )
-    for file in chapter.reads:
-        if not (run.path / file).is_file():
-            writer = next((c.name for c in chapters if file in c.writes), "an earlier chapter")
-            raise RadbookError(f"{chapter.name} reads {file}, which {writer} writes: run the chapters up to it first")
-
-
-def _check_manifest(run: Run, echo: Echo) -> None:
-    """Delete a manifest that cannot be read; say where nothing vouches for the chapters that a run holds."""
-    try:
-        lost = "" if run.manifest() or not any(run.path.glob("notebooks/*.ipynb")) else "missing"
-    except RadbookError:
-        lost = "damaged"
-        run.manifest_path.unlink()
-    if lost:
-        echo(f"{shown_path(run.manifest_path)} is {lost}: nothing vouches for the chapters, so they are executed again")
 
 
 def _bring_up_to_date(

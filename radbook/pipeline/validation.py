@@ -40,13 +40,6 @@ def check_paths(values: dict[str, object]) -> None:
 def check_sources(values: Mapping[str, object]) -> None:
     """Refuse a source of training labels that needs curated labels which a table of the user's own cannot have.
 
-    Raises
-    ------
-    RadbookError
-        With what to set instead.
-
-    Examples
-    --------
     >>> check_sources({"corpus": "table", "open_source": "simulated"})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...

@@ -270,16 +270,6 @@ def test_a_chapter_whose_notebook_was_edited_since_is_stale(tmp_path):
     assert stale_chapters(run, CHAPTERS) == {"02_second": "notebooks/02_second.ipynb has changed since"}
 
 
-@pytest.mark.parametrize("left", ["", "- a", "a: {", "\x00"])
-def test_parameters_that_a_kill_cut_short_are_told(tmp_path, left):
-    project = toy_project(tmp_path)
-    run = open_run("default", project=project)
-    run.path.mkdir(parents=True)
-    (run.path / "profile.yaml").write_text(left)
-    with pytest.raises(RadbookError, match=r"runs/default/profile\.yaml does not hold the run's parameters: leave out --only"):
-        chain(project, only=1)
-
-
 def test_parameters_are_written_beside_the_old_ones_and_replace_them_whole(tmp_path):
     project = toy_project(tmp_path)
     run, _, _ = chain(project, names=[])
@@ -291,21 +281,16 @@ def test_parameters_are_written_beside_the_old_ones_and_replace_them_whole(tmp_p
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize(
-    ("left", "word"), [('{"run": "default", "chap', "damaged"), ('{"chapters": []}', "damaged"), ("", "missing")]
-)
-def test_a_manifest_that_cannot_vouch_for_anything_is_made_anew(tmp_path, left, word):
+@pytest.mark.parametrize("left", ['{"run": "default", "chap', '{"chapters": []}'])
+def test_a_manifest_that_cannot_vouch_for_anything_is_named_and_made_anew(tmp_path, left):
     project = toy_project(tmp_path / "project")
     run, _, _ = chain(project)
-    if left:
-        run.manifest_path.write_text(left)
-        with pytest.raises(RadbookError, match=r"radbook run runs/default/profile\.yaml --run default executes"):
-            require_up_to_date(run, CHAPTERS)
-    else:
-        run.manifest_path.unlink()
-    _, lines, _ = chain(project)
-    assert lines[0].endswith(f"manifest.json is {word}: nothing vouches for the chapters, so they are executed again")
-    assert [line.rsplit("  ")[-1][:4] for line in lines[2::2]] == ["done", "done"]
+    run.manifest_path.write_text(left)
+    for refused in (lambda: require_up_to_date(run, CHAPTERS), lambda: chain(project), lambda: chain(project, only=2)):
+        with pytest.raises(RadbookError, match=r"is damaged: delete it, and radbook run runs/default/profile\.yaml"):
+            refused()
+    run.manifest_path.unlink()
+    assert outcomes(chain(project)) == ["done", "done"]
     assert outcomes(chain(project)) == ["unchanged", "unchanged"]
 
 
@@ -433,8 +418,6 @@ def test_a_run_in_use_is_refused_and_nothing_is_checked_too_late(tmp_path):
         chain(project)
     with pytest.raises(RadbookError, match="--only 3: chapters are numbered 1 to 2"):
         chain(project, only=3)
-    with pytest.raises(RadbookError, match=r"02_second reads reports\.parquet, which 01_first writes"):
-        chain(project, only=2)
     with pytest.raises(RadbookError, match="no chapter declares"):
         chain(project, parameters=[("colour", "red")])
     assert not (run.path / "notebooks").exists()

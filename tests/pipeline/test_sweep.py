@@ -25,8 +25,7 @@ from radbook.pipeline.run import hold, open_run
 from radbook.pipeline.runner import run_chapters
 from radbook.pipeline.sweep.execution import Sweep, run_sweep
 from radbook.pipeline.sweep.grids import Point, load_curves, make_points, parse_grid
-from radbook.pipeline.sweep.scoring import chapters_for_scores, scores_table
-from radbook.pipeline.sweep.table import overview, read_sweep
+from radbook.pipeline.sweep.table import chapters_for_scores, read_sweep, scores_table
 from tools.publish.results import publish, publish_sweep
 
 CHAPTERS = (
@@ -133,7 +132,7 @@ def test_a_failing_point_is_named_and_the_rest_is_kept(swept):
         and "bad luck" in done.failed["s.rank-13.seed-1"]
     )
     assert len(lines) == 1 and lines[0].startswith("failed: s.rank-13.seed-1: 03_student")
-    assert live[0] == "3 runs on 2 workers" and any(" of 3 runs" in line for line in live)
+    assert (live[0], live[-1]) == ("3 runs on 2 workers", "3 of 3 runs, 1 failed")
     assert done.table["run"].unique().tolist() == ["s.rank-2.seed-1", "s.rank-4.seed-1"]
     assert done.executed == 2
 
@@ -171,7 +170,6 @@ def test_seconds_count_what_was_copied_once(swept):
     assert told["shared"] == {"01_labels of s.rank-2.seed-1": records["s.rank-2.seed-1"]["01_labels"]["seconds"]}
     assert told["runs"] == {name: found["03_student"]["seconds"] for name, found in records.items()}
     assert done.table.groupby("run")["seconds"].first().to_dict() == told["runs"]
-    assert told["last_call"]["wall_seconds"] > 0
 
 
 @pytest.mark.notebook
@@ -266,13 +264,12 @@ def test_a_scheduler_elsewhere_does_the_same_and_finished_points_are_reused(swep
     [
         ({"rnk": ["1"]}, r"grid grid: rnk: no chapter declares this parameter; did you mean rank\?"),
         ({"rank": ["1", "x"]}, "grid grid: rank: 'x' is not of type int"),
-        ({"rank": ["2", "02"]}, "grid grid: rank 2 is there twice"),
+        ({"rank": ["2", "02"]}, r"grid grid: s\.rank-2 is there twice"),
         (
             {"unneeded": ["1"]},
             "grid grid, unneeded: only 02_unneeded uses it, which a sweep does not execute",
         ),
-        ({"run": ["a"]}, "use --name for the sweep"),
-        ({"rank": []}, "grid grid, rank: there is no value"),
+        ({"run": ["a"]}, "run is not set as a parameter; use --run NAME, or --name of a sweep"),
         ({"rank": ["2", "-3"]}, "grid grid: rank is -3: give a whole number of at least 1"),
     ],
 )
@@ -295,7 +292,7 @@ def test_a_folder_that_holds_a_run_is_no_place_for_a_sweep(tmp_path):
     ("grid", "message"),
     [
         ({"policy": ["certian"]}, "policy='certian' is none of .*; did you mean certain"),
-        ({"lora_rank": ["0", "-3"]}, "lora_rank is 0: give a whole number of at least 1"),
+        ({"lora_rank": ["0", "-3"]}, "rank is 0: give a whole number of at least 1"),
         ({"n_bootstrap": ["1"]}, "n_bootstrap=1: a 95% interval needs at least 40 draws"),
         ({"choice_source": ["none"], "open_source": ["none"]}, "choice_source and open_source are none"),
         ({"warmup": ["1.5"]}, "warmup is 1.5: give a fraction"),
@@ -313,7 +310,7 @@ def test_a_sweep_that_failed_throughout_has_a_table_without_rows(tmp_path):
     scores_table(points, {}, ["rank"]).to_csv(tmp_path / "sweep.csv", index=False)
     (tmp_path / "sweep.json").write_text("{}")
     read, _ = read_sweep(tmp_path)
-    assert read.empty and "rank" in read and overview(read).empty
+    assert read.empty and "rank" in read
 
 
 def test_a_sweep_in_use_and_a_cluster_that_cannot_be_had_are_refused(tmp_path):
@@ -376,9 +373,11 @@ def test_values_of_a_file_may_be_a_list_of_grids_or_one_value(tmp_path):
         ("rank: [1]", r"c\.yaml: write `curves`, a mapping"),
         ("curves: {a: [1]}", r"c\.yaml, a: write a grid"),
         ("curves: {a: {rank: [[1]]}}", r"c\.yaml, a, rank: write a list of plain values"),
+        ("curves: {a: {rank: []}}", r"c\.yaml, a, rank: write a list of plain values"),
+        ("curves: {}", r"c\.yaml: write `curves`, a mapping"),
         ("each: {seed: 1}\ncurves: {a: {seed: 2}}", r"c\.yaml, a: seed is under `each` already"),
         ("curves: {a: []}", "holds no grid"),
-        ("curves: [a]", "write one `name: grid` per line"),
+        ("curves: [a]", r"c\.yaml: write `curves`, a mapping"),
         ("curves: {", "cannot be read"),
         ("curves: {a: {rank: 1}, a: {rank: 2}}", "cannot be read: a is set twice"),
         ("curves: {a: {rank: [4, 8], rank: [16]}}", "cannot be read: rank is set twice"),
@@ -391,7 +390,7 @@ def test_a_file_of_another_form_is_refused(tmp_path, text, message):
 
 
 def test_a_grid_typed_twice_is_refused():
-    with pytest.raises(RadbookError, match="--grid rank: is given twice"):
+    with pytest.raises(RadbookError, match=r"--grid rank=2: write .*, once for each KEY"):
         parse_grid(["rank=1", "rank=2"])
 
 
@@ -413,7 +412,7 @@ def test_the_command_hands_on_what_was_typed_and_ends_with_1_if_a_run_failed(tmp
             ["sweep", "smoke", "--grid", "rank=1,2", "-p", "epochs", "1", "--workers", "2", "--name", "mine"]
         )
     assert caught.value.code == 1
-    assert seen["curves"] == {"grid": [{"rank": ["1", "2"]}]} and seen["parameters"] == [("epochs", "1")]
+    assert seen["curves"] == {"grid": [{"rank": ["1", "2"]}]} and seen["parameters"] == (("epochs", "1"),)
     assert (seen["profile"], seen["workers"], seen["name"], seen["scheduler"]) == ("smoke", 2, "mine", None)
     assert "1 of 2 runs failed" in capsys.readouterr().out
     with pytest.raises(SystemExit):

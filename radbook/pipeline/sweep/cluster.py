@@ -1,7 +1,6 @@
 """The Dask cluster of a sweep: processes of this machine, or the workers of a scheduler that somebody started."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,21 +9,14 @@ from typing import TYPE_CHECKING
 import psutil
 
 from radbook.core.errors import RadbookError, need
-from radbook.pipeline.fingerprints import cores, library_digest
+from radbook.pipeline.fingerprints import library_digest
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["THREADS", "limit_threads", "open_cluster", "why_failed"]
+__all__ = ["open_cluster", "why_failed"]
 
-# Threads per run, whatever the machine: sums in another order would give other tables with two workers than with one.
-THREADS = 1
 _GIB_PER_WORKER = 3
-
-
-def limit_threads() -> None:
-    """Give what this process starts, such as kernels, `THREADS` threads each."""
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(THREADS)))
 
 
 def why_failed(future: "Future") -> str:
@@ -43,20 +35,11 @@ def why_failed(future: "Future") -> str:
 def open_cluster(scheduler: str | None, workers: int | None, wanted: int, project: Path) -> "Iterator[tuple[Client, int]]":
     """Connect to a cluster, and say how many runs it takes at a time.
 
-    Parameters
-    ----------
-    scheduler
-        Address of a scheduler; None starts processes of this machine, reachable from it alone: `workers` of them, or as
-        many as have room, but no more than runs are `wanted`.
-    project
-        Folder that the workers must see.
-
-    Raises
-    ------
-    RadbookError
-        If nobody answers there, there is no worker, or one would run something else than is here.
+    Without `scheduler` it is processes of this machine, reachable from it alone: `workers` of them, or as many as have
+    room, but no more than runs are `wanted`.
     """
     need("sweep", "distributed", "cryptography")
+    from dask.system import CPU_COUNT
     from distributed import Client, LocalCluster
 
     if workers is not None and (scheduler or workers < 1):
@@ -70,7 +53,7 @@ def open_cluster(scheduler: str | None, workers: int | None, wanted: int, projec
             _check_workers(client, scheduler, project)
             yield client, sum(client.nthreads().values())
         return
-    room = min(cores(), int(psutil.virtual_memory().total / 2**30 / _GIB_PER_WORKER))
+    room = min(CPU_COUNT, int(psutil.virtual_memory().total / 2**30 / _GIB_PER_WORKER))
     places = min(workers or max(1, room), wanted)
     local = LocalCluster(
         n_workers=places, threads_per_worker=1, processes=True, memory_limit=0,
@@ -84,16 +67,13 @@ def open_cluster(scheduler: str | None, workers: int | None, wanted: int, projec
 
 def _check_workers(client: "Client", address: str, project: Path) -> None:
     """Refuse a cluster without workers, or whose workers would run something else than is here."""
-    answers = client.run(_look_around, project)
-    if not answers:
+    codes = client.run(_code_beside, project)
+    if not codes:
         raise RadbookError(f"the scheduler at {address} has no worker: start one with dask worker {address} --nthreads 1")
-    here = _look_around(project)
-    for worker, (code, found) in answers.items():
-        if not found:
-            raise RadbookError(f"worker {worker} does not see {project}: it needs the same folder under the same path")
-        if code != here[0]:
-            raise RadbookError(f"worker {worker} has another version of radbook: install the one of this machine there")
+    other = next((worker for worker, code in codes.items() if code != library_digest()), None)
+    if other:
+        raise RadbookError(f"worker {other} needs the folder {project}, and the version of radbook that is installed here")
 
 
-def _look_around(project: Path) -> tuple[str, bool]:
-    return library_digest(), (project / "_toc.yml").is_file()
+def _code_beside(project: Path) -> str:
+    return library_digest() if (project / "_toc.yml").is_file() else "no project"

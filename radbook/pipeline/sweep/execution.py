@@ -7,9 +7,10 @@ The scores of all points go to `sweep.csv`, and how they came about to `sweep.js
 """
 
 import json
+import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,11 +23,10 @@ from radbook.pipeline.chapters import CHAPTERS, Chapter
 from radbook.pipeline.fingerprints import describe_machine
 from radbook.pipeline.parameters import Parameter, declared_parameters, load_profile
 from radbook.pipeline.run import Run, hold, open_run, project_root
-from radbook.pipeline.runner import copy_chapters, run_chapters
-from radbook.pipeline.sweep.cluster import THREADS, limit_threads, open_cluster, why_failed
+from radbook.pipeline.runner import Echo, copy_chapters, run_chapters
+from radbook.pipeline.sweep.cluster import open_cluster, why_failed
 from radbook.pipeline.sweep.grids import Grid, Point, make_points
-from radbook.pipeline.sweep.scoring import chapters_for_scores, score_run, scores_table
-from radbook.reporting.text import duration
+from radbook.pipeline.sweep.table import chapters_for_scores, score_run, scores_table
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Sweep", "run_sweep"]
 
 _SCORING = ("policy", "n_bootstrap")  # parameters of chapters that a sweep does not execute, but scores like
-Echo = Callable[[str], None]
+# Threads per run, whatever the machine: sums in another order would give other tables with two workers than with one.
+THREADS = 1
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,6 @@ def run_sweep(
     points = make_points(
         folder.name, curves, declared, settings, parameters, used=used, source=f"profile {profile_name}:"
     )
-    started = time.perf_counter()
     with hold(folder), open_cluster(scheduler, workers, len(points), project) as (client, places):
         live(f"{len(points)} runs on {places} worker{'s' * (places > 1)}")
         job = {"project": project, "profile": profile, "chapters": tuple(chapters), "chain": tuple(chain)}
@@ -106,9 +106,8 @@ def run_sweep(
         took = {name: future.result()["seconds"] for name, future in steps.items() if future.status == "finished"}
     users = Counter(step for name in results for step in needed[name])
     seconds = {name: round(sum(took[step] for step in needed[name] if users[step] == 1), 1) for name in results}
-    executed = sum(result["executed"] for result in results.values())
-    rows = {name: [row | {"seconds": seconds[name]} for row in result["rows"]] for name, result in results.items()}
-    table = scores_table(points, rows, keys)
+    table = scores_table(points, {name: result["rows"] for name, result in results.items()}, keys)
+    table["seconds"] = table["run"].map(seconds)
     told = {
         "sweep": folder.name,
         "profile": profile_name,
@@ -120,14 +119,12 @@ def run_sweep(
         "failed": failed,
         "threads_per_run": THREADS,
         "workers": places,
-        # Of this call alone: what earlier ones had finished was reused.
-        "last_call": {"executed": executed, "wall_seconds": round(time.perf_counter() - started, 1)},
         **describe_machine(),
     }
     with replacing(folder.path / "sweep.csv") as partial:
         table.to_csv(partial, index=False)
     write_json(told, folder.path / "sweep.json")
-    return Sweep(folder, table, failed, executed)
+    return Sweep(folder, table, failed, executed=sum(result["executed"] for result in results.values()))
 
 
 def _submit(
@@ -137,10 +134,7 @@ def _submit(
 
     Chapters are executed in order, so points that agree on what the first few are set to agree on their tables: such a
     chapter is executed once, in the first of these points, and the others copy it.
-
-    Returns
-    -------
-    The scoring of every point by its name, and the chapters by NAME of RUN; and which of the latter each point needs.
+    The scoring of every point is returned by its name, the chapters by NAME of RUN, and which of these each point needs.
     """
     chain, scored, steps, needed = job["chain"], {}, {}, {}
     known: dict[str, str] = {}  # the step that executes a chapter, by what it and those before it are set to
@@ -159,51 +153,39 @@ def _submit(
 
 def _bring(job: Mapping, point: Point, number: int, donor: str, after: object) -> dict[str, object]:
     """Bring one chapter of a run up to date, on a worker; `after` only says that those before it are there, in `donor`."""
-    limit_threads()
-    run, chapter = _fill(job, point, number, donor), job["chain"][number].name
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(THREADS)))
+    run, other = (open_run(name, project=job["project"]) for name in (point.name, donor))
+    copy_chapters(other, run, job["chain"][:number], point.values)
+    chapter = job["chain"][number].name
     before = run.manifest().get("chapters", {}).get(chapter)
+    options = {"project": job["project"], "chapters": job["chapters"], "names": [chapter]}
     pairs = [(key, str(value)) for key, value in point.values.items()]
-    places = {"project": job["project"], "chapters": job["chapters"]}
-    run_chapters(job["profile"], name=run.name, parameters=pairs, names=[chapter], **places)
+    run_chapters(job["profile"], name=run.name, parameters=pairs, **options)
     record = run.manifest()["chapters"][chapter]
     return {"executed": record != before, "seconds": record["seconds"]}
 
 
 def _score(job: Mapping, point: Point, donor: str, trained: Mapping) -> dict[str, object]:
     """Score a point; it was executed now if its student was trained now."""
-    run = _fill(job, point, len(job["chain"]), donor)
+    run, other = (open_run(name, project=job["project"]) for name in (point.name, donor))
+    copy_chapters(other, run, job["chain"], point.values)
     executed = trained["executed"] and donor == point.name
     return {"executed": executed, "code": run.manifest()["code"], "rows": score_run(run, point.values)}
-
-
-def _fill(job: Mapping, point: Point, number: int, donor: str) -> Run:
-    """Return the run of a point, its first chapters copied from `donor` where it lacks them."""
-    run, other = (open_run(name, project=job["project"]) for name in (point.name, donor))
-    if donor != run.name:
-        copy_chapters(other, run, job["chain"][:number], point.values)
-    return run
 
 
 def _gather(
     client: "Client", futures: "Mapping[str, Future]", *, echo: Echo, live: Echo
 ) -> tuple[dict[str, dict], dict[str, str]]:
-    """Wait for the points, telling how far it is; return results and errors by name."""
-    waiting, results, failed = dict(futures), {}, {}
-    started = told = time.monotonic()
-    while waiting:
-        for name, future in [(n, f) for n, f in waiting.items() if f.done()]:
-            del waiting[name]
-            if future.status == "finished":
-                results[name] = future.result()
-            else:
-                failed[name] = why_failed(future)
-                echo(f"failed: {name}: {failed[name]}")
-        if waiting and time.monotonic() - told >= 2:
-            told = time.monotonic()
-            executed = sum(result["executed"] for result in results.values())  # reused ones tell nothing of the time
-            left = f"about {duration(len(waiting) * (told - started) / executed)} left" if executed else "time left not yet known"
-            left = left if client.nthreads() else "waiting for a worker"
-            wrong = f", {len(failed)} failed" if failed else ""
-            live(f"{len(futures) - len(waiting)} of {len(futures)} runs{wrong}, {left}")
-        time.sleep(0.5 if waiting else 0)
+    """Wait for the points, telling how many are done; return results and errors by name."""
+    from distributed import as_completed
+
+    names, results, failed = {future: name for name, future in futures.items()}, {}, {}
+    for future in as_completed(names, loop=client.loop):
+        name = names[future]
+        if future.status == "finished":
+            results[name] = future.result()
+        else:
+            failed[name] = why_failed(future)
+            echo(f"failed: {name}: {failed[name]}")
+        live(f"{len(results) + len(failed)} of {len(names)} runs, {len(failed)} failed")
     return results, failed

@@ -45,17 +45,14 @@ def parse_grid(texts: Sequence[str]) -> dict[str, list[str]]:
     >>> parse_grid(["seed"])
     Traceback (most recent call last):
         ...
-    radbook.core.errors.RadbookError: --grid seed: write --grid KEY=VALUE,VALUE
+    radbook.core.errors.RadbookError: --grid seed: write --grid KEY=VALUE,VALUE, once for each KEY
     """
     grid: dict[str, list[str]] = {}
     for text in texts:
         key, equals, values = text.partition("=")
-        key = key.strip()
-        if not equals or not key:
-            raise RadbookError(f"--grid {text}: write --grid KEY=VALUE,VALUE")
-        if key in grid:
-            raise RadbookError(f"--grid {key}: is given twice; write all its values in one")
-        grid[key] = [value.strip() for value in values.split(",")]
+        if not equals or key.strip() in grid:
+            raise RadbookError(f"--grid {text}: write --grid KEY=VALUE,VALUE, once for each KEY")
+        grid[key.strip()] = [value.strip() for value in values.split(",")]
     return grid
 
 
@@ -83,13 +80,12 @@ def load_curves(path: str | Path) -> dict[str, list[Grid]]:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RadbookError(f"the curves {path} cannot be read: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict) or not data.keys() <= {"each", "curves"} or not data.get("curves"):
+    named = data.get("curves") if isinstance(data, dict) else None
+    if not named or not isinstance(named, dict) or not data.keys() <= {"each", "curves"}:
         raise RadbookError(f"{path.name}: write `curves`, a mapping of names to grids, and nothing beside it but `each`")
     each = _as_grid(data.get("each") or {}, f"{path.name}, each")
-    if not isinstance(data["curves"], dict):
-        raise RadbookError(f"{path.name}, curves: write one `name: grid` per line")
     curves: dict[str, list[Grid]] = {}
-    for name, grids in data["curves"].items():
+    for name, grids in named.items():
         where = f"{path.name}, {name}"
         grids = [_as_grid(grid, where) for grid in (grids if isinstance(grids, list) else [grids])]
         twice = next((key for grid in grids for key in grid if key in each), None)
@@ -111,25 +107,9 @@ def make_points(
 ) -> list[Point]:
     """Return one point for each combination of values; what stands in several curves is one point.
 
-    Parameters
-    ----------
-    sweep
-        Name of the sweep: that of every run begins with it.
-    curves
-        Grids by the name of their curve.
-    declared, profile, overrides, source
-        As `radbook.pipeline.parameters.resolve_parameters` takes them; the grids' values come last.
-    used
-        Parameters that can make a difference to a sweep.
+    Values are resolved as `radbook.pipeline.parameters.resolve_parameters` does, those of the grids last; `used` names the
+    parameters that can make a difference to a sweep.
 
-    Raises
-    ------
-    RadbookError
-        For a name that no chapter declares, no chapter of a sweep uses or `overrides` sets too, a value that cannot be
-        meant, or a combination that stands in one curve twice.
-
-    Examples
-    --------
     >>> rank = Parameter("lora_rank", "int", 16, "", ("06_lora_finetuning",))
     >>> points = make_points("s", {"rank": [{"lora_rank": ["4", "16"]}]}, {"lora_rank": rank}, {}, used=["lora_rank"])
     >>> [(point.name, dict(point.values)) for point in points]
@@ -139,7 +119,12 @@ def make_points(
     found: dict[str, Point] = {}
     for curve, grids in curves.items():
         for grid in grids:
-            _check_names(grid, declared, [key for key, _ in overrides], used, curve)
+            for key in grid:
+                if key in dict(overrides):
+                    raise RadbookError(f"grid {curve}, {key}: is set with -p as well; leave one of the two out")
+                if key in declared and key not in used:
+                    others = ", ".join(declared[key].chapters)
+                    raise RadbookError(f"grid {curve}, {key}: only {others} uses it, which a sweep does not execute")
         for chosen in ParameterGrid(list(grids)):
             pairs = [(key, str(value)) for key, value in chosen.items()]
             try:
@@ -150,8 +135,7 @@ def make_points(
             identity = json.dumps(values, sort_keys=True)
             point = found.get(identity) or Point(_folder(sweep, {key: values[key] for key in chosen}), (), values)
             if curve in point.curves:
-                said = ", ".join(f"{key} {_plain(values[key])}" for key in chosen)
-                raise RadbookError(f"grid {curve}: {said} is there twice")
+                raise RadbookError(f"grid {curve}: {point.name} is there twice")
             found[identity] = replace(point, curves=(*point.curves, curve))
     return list(found.values())
 
@@ -160,25 +144,10 @@ def _as_grid(grid: object, where: str) -> Grid:
     if not isinstance(grid, dict):
         raise RadbookError(f"{where}: write a grid, a mapping of parameters to lists of values")
     lists = {str(key): value if isinstance(value, list) else [value] for key, value in grid.items()}
-    bad = next((key for key, values in lists.items() if any(isinstance(v, (dict, list)) for v in values)), None)
+    bad = next((k for k, values in lists.items() if not values or any(isinstance(v, (dict, list)) for v in values)), None)
     if bad is not None:
         raise RadbookError(f"{where}, {bad}: write a list of plain values")
     return lists
-
-
-def _check_names(
-    grid: Grid, declared: Mapping[str, Parameter], fixed: Sequence[str], used: Sequence[str], curve: str
-) -> None:
-    for key, values in grid.items():
-        if not values:
-            raise RadbookError(f"grid {curve}, {key}: there is no value")
-        if key == "run":
-            raise RadbookError(f"grid {curve}, run: every point names its own run; use --name for the sweep")
-        if key in fixed:
-            raise RadbookError(f"grid {curve}, {key}: is set with -p as well; leave one of the two out")
-        if key in declared and key not in used:
-            others = ", ".join(declared[key].chapters)
-            raise RadbookError(f"grid {curve}, {key}: only {others} uses it, which a sweep does not execute")
 
 
 def _check_values(values: Mapping[str, object]) -> None:
@@ -187,7 +156,7 @@ def _check_values(values: Mapping[str, object]) -> None:
     >>> _check_values({"lora_rank": -3})
     Traceback (most recent call last):
         ...
-    radbook.core.errors.RadbookError: lora_rank is -3: give a whole number of at least 1
+    radbook.core.errors.RadbookError: rank is -3: give a whole number of at least 1
     """
     from radbook.student.training.config import Settings  # needs more than what a sweep is read with
 
@@ -198,13 +167,9 @@ def _check_values(values: Mapping[str, object]) -> None:
         check_draws(values["n_bootstrap"])
     if all(values.get(f"{task}_source") == "none" for task in TASKS):
         raise RadbookError(f"{' and '.join(f'{task}_source' for task in TASKS)} are none: name a source for one of them")
-    for field in fields(Settings):
-        for prefix in ("", "lora_"):  # the chapter calls the rank of the adapter lora_rank
-            if prefix + field.name in values:
-                try:
-                    Settings(**{field.name: values[prefix + field.name]})
-                except RadbookError as error:
-                    raise RadbookError(f"{prefix}{error}") from None
+    known = {field.name for field in fields(Settings)}
+    named = {name.removeprefix("lora_"): value for name, value in values.items()}  # what the chapter calls lora_rank
+    Settings(**{name: value for name, value in named.items() if name in known})
 
 
 def _folder(sweep: str, chosen: Mapping[str, object]) -> str:

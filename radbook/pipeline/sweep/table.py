@@ -1,19 +1,98 @@
-"""The table of a sweep, read back: its curves, and what its seeds say together and each within itself."""
+"""The table of a sweep: the scores of a run, the table of all runs, and what its curves and seeds say when it is read back."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from radbook.core.errors import RadbookError
+from radbook.evaluation import paired_difference, score
+from radbook.instructions import taught_by
+from radbook.pipeline.chapters import CHAPTERS, Chapter
+from radbook.pipeline.run import Run
+from radbook.pipeline.sweep.grids import Point
+from radbook.tasks import TASKS
 
-__all__ = ["MEASURED", "ahead", "curve_of", "gains", "over_seeds", "overview", "read_sweep", "seeds_text", "spread"]
+__all__ = [
+    "MEASURED",
+    "chapters_for_scores",
+    "curve_of",
+    "read_sweep",
+    "score_run",
+    "scores_table",
+    "seeds_text",
+    "spread",
+]
 
 INTERVALS = ("f1", "low", "high", "difference", "difference_low", "difference_high", "p")
 _FIGURES = (*INTERVALS, "n_train", "n_test", "seconds")
 # Columns of a sweep's table that no grid sets.
 MEASURED = ("curve", "run", "seed", "task", "source", "teacher", *_FIGURES)
+
+
+def chapters_for_scores(chapters: Sequence[Chapter] = CHAPTERS) -> list[Chapter]:
+    """Return the chapters without which a student cannot be scored, in order.
+
+    >>> [chapter.name for chapter in chapters_for_scores()][-2:]
+    ['05_instructions', '06_lora_finetuning']
+    """
+    wanted, needed = {"reports.parquet", "labels/curated.parquet", "instructions.parquet", "predictions.parquet"}, []
+    for chapter in reversed(chapters):
+        if wanted & set(chapter.writes):
+            wanted |= set(chapter.reads)
+            needed.append(chapter)
+    return needed[::-1]
+
+
+def score_run(run: Run, values: Mapping[str, object]) -> list[dict[str, object]]:
+    """Score student, base and teacher of a run on its test split, and the first two against the teacher.
+
+    Each task and source has a row: micro-F1 (`f1`, `low`, `high`), the paired `difference` to the teacher of the task with
+    its interval and `p`, unknown where nobody taught the task, and `n_train`, rows of the task in the training set.
+    """
+    reports, curated = run.read("reports"), run.read_labels("curated")
+    instructions, predictions = run.read("instructions"), run.read("predictions").drop(columns="reply")
+    test = reports[reports["split"] == "test"]
+    options = {name: values[name] for name in ("policy", "n_bootstrap", "seed") if name in values} | {"reports": test}
+    teachers, rows = taught_by(instructions), []
+    for task in TASKS:
+        mine = predictions[predictions["task"] == task]
+        said = {source.split(":")[0]: part for source, part in mine.groupby("source")}
+        if task in teachers:
+            labels = run.read_labels(teachers[task].split(":")[0])
+            said["teacher"] = labels[labels["report_id"].isin(test["report_id"]) & (labels["task"] == task)]
+        for source, labels in said.items():
+            scores = score(curated, labels, task=task, **options)
+            f1 = scores[(scores["label"] == "micro") & (scores["metric"] == "f1")].iloc[0]
+            gap = {}
+            if source != "teacher" and task in teachers:
+                gap = paired_difference(curated, labels, said["teacher"], task=task, **options)
+            rows.append({
+                "task": task, "source": source, "teacher": teachers.get(task, "nobody"),
+                "f1": f1["value"], "low": f1["low"], "high": f1["high"],
+                "difference": gap.get("value"), "difference_low": gap.get("low"), "difference_high": gap.get("high"),
+                "p": gap.get("p"),
+                "n_train": int((instructions["task"] == task).sum()), "n_test": len(test),
+            })  # fmt: skip
+    return rows
+
+
+def scores_table(points: Sequence[Point], rows: Mapping[str, Sequence[Mapping]], keys: Sequence[str]) -> pd.DataFrame:
+    """Return the table of a sweep: the rows of `score_run`, by the name of the point, for every curve that it stands in.
+
+    `keys` are the parameters that some curve varies; a point that failed has no rows.
+
+    >>> found = scores_table([Point("s.rank-4", ("rank",), {"rank": 4})], {}, ["rank"])
+    >>> len(found), list(found)[:3]
+    (0, ['curve', 'run', 'rank'])
+    """
+    found = []
+    for point in points:
+        for curve in point.curves:
+            found += [{**point.values, "curve": curve, "run": point.name, **row} for row in rows.get(point.name, [])]
+    columns = dict.fromkeys(["curve", "run", *keys, *MEASURED])
+    return pd.DataFrame(found, columns=[*columns]).convert_dtypes().round(dict.fromkeys(INTERVALS, 4))
 
 
 def read_sweep(folder: Path) -> tuple[pd.DataFrame, dict]:
@@ -34,9 +113,6 @@ def read_sweep(folder: Path) -> tuple[pd.DataFrame, dict]:
         told = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RadbookError(f"the sweep in {folder} cannot be read: {error}") from None
-    lacking = [name for name in MEASURED if name not in table and name != "seed"]
-    if lacking:
-        raise RadbookError(f"{folder.name}/sweep.csv lacks the column {lacking[0]}: publish the sweep again")
     curves = told.get("curves", {}).items()
     table.attrs["grids"] = {curve: sorted({key for grid in grids for key in grid}) for curve, grids in curves}
     return table, told
@@ -52,25 +128,6 @@ def curve_of(table: pd.DataFrame, name: str) -> pd.DataFrame:
     part = table[table["curve"] == name].reset_index(drop=True)
     own = table.attrs.get("grids", {}).get(name, ())
     return part[[c for c in part if c in MEASURED or c in own or part[c].nunique() > 1]]
-
-
-def overview(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per curve: the parameters it varies, how many values each has, runs, and seeds per point.
-
-    >>> table = pd.DataFrame({"curve": "rank", "run": ["a", "b"], "seed": [1, 1], "lora_rank": [4, 8]})
-    >>> overview(table).loc["rank"].to_dict()
-    {'varied': 'lora_rank (2)', 'runs': 2, 'seeds per point': '1'}
-    """
-    rows = {}
-    for name, part in table.groupby("curve", sort=False):
-        varied = [c for c in curve_of(table, name) if c not in MEASURED and part[c].nunique() > 1]
-        seeds = part.groupby(varied or "curve", dropna=False)["seed"].nunique()
-        rows[name] = {
-            "varied": ", ".join(f"{c} ({part[c].nunique()})" for c in varied),
-            "runs": part["run"].nunique(),
-            "seeds per point": " to ".join(map(str, sorted({seeds.min(), seeds.max()}))),
-        }
-    return pd.DataFrame(rows, index=["varied", "runs", "seeds per point"]).T
 
 
 def spread(part: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -100,42 +157,6 @@ def spread(part: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     return points.agg(**means, seeds=("seed", "nunique"), n_train=("n_train", "mean")).reset_index()
 
 
-def ahead(part: pd.DataFrame, by: str, *, task: str) -> pd.DataFrame:
-    """Say for each value of a parameter in how many seeds the student is above its teacher, and how surely.
-
-    Returns
-    -------
-    Indexed by the parameter: mean, lowest and highest paired `difference` over the seeds, `seeds`, `above` (seeds with a
-    difference above 0) and `surely` (seeds whose 95% interval lies above 0).
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"task": "open", "source": "student", "seed": [1, 2], "rank": 4, "difference": [0.5, 0.25]})
-    >>> ahead(rows.assign(difference_low=[0.1, -0.1]), "rank", task="open").loc[4].tolist()
-    [0.375, 0.25, 0.5, 2.0, 2.0, 1.0]
-    """
-    rows = part[(part["task"] == task) & (part["source"] == "student")].dropna(subset=["difference"])
-    rows = rows.assign(above=rows["difference"] > 0, surely=rows["difference_low"] > 0)
-    return rows.groupby(by, dropna=False).agg(
-        difference=("difference", "mean"), low=("difference", "min"), high=("difference", "max"),
-        seeds=("seed", "nunique"), above=("above", "sum"), surely=("surely", "sum"),
-    )  # fmt: skip
-
-
-def gains(part: pd.DataFrame, by: str, *, task: str, first: object, last: object) -> pd.Series:
-    """Return by how much the student's F1 changes from one value of a parameter to another, for each seed that has both.
-
-    >>> rows = pd.DataFrame({"task": "open", "source": "student", "seed": [1, 1, 2], "rank": [4, 8, 4], "f1": [0.5, 0.75, 0.5]})
-    >>> gains(rows, "rank", task="open", first=4, last=8).to_dict()
-    {1: 0.25}
-    """
-    if part.empty:  # of a curve that nobody published, without its parameter
-        return pd.Series(dtype=float)
-    rows = part[(part["task"] == task) & (part["source"] == "student")]
-    before, after = (rows[rows[by] == value].groupby("seed")["f1"].mean() for value in (first, last))
-    return (after - before).dropna()
-
-
 def seeds_text(mean: float, low: float, high: float, seeds: int, *, signed: bool = False) -> str:
     """Write a mean over seeds with its range and their number.
 
@@ -145,13 +166,3 @@ def seeds_text(mean: float, low: float, high: float, seeds: int, *, signed: bool
     form = "{:+.3f}" if signed else "{:.3f}"
     span = "1 seed" if seeds == 1 else f"{form.format(low)} to {form.format(high)}, {seeds:.0f} seeds"
     return f"{form.format(mean)} ({span})"
-
-
-def over_seeds(differences: pd.Series) -> str:
-    """Write the mean of differences within seeds, with the lowest and the highest and how many there are.
-
-    >>> over_seeds(pd.Series([0.25, -0.125, 0.25])), over_seeds(pd.Series(dtype=float))
-    ('+0.125 (-0.125 to +0.250, 3 seeds)', 'not known')
-    """
-    d = differences
-    return seeds_text(d.mean(), d.min(), d.max(), len(d), signed=True) if len(d) else "not known"
