@@ -3,7 +3,10 @@
 They are typed here and nowhere else; every figure of ours is measured.
 """
 
-__all__ = ["ALL_EXAMPLES", "FEW_EXAMPLES", "PUBLISHED", "RELEASED", "RELEASED_CODES"]
+import math
+from collections.abc import Mapping
+
+__all__ = ["ALL_EXAMPLES", "FEW_EXAMPLES", "PUBLISHED", "RELEASED", "RELEASED_CODES", "steps_of"]
 
 # "computed by us": from the label columns that the authors released, 100 reports.
 PUBLISHED = {
@@ -35,3 +38,13 @@ RELEASED_CODES = {
     "I50.1": "pulmonary edema",
     "J81.0": "pulmonary edema",
 }
+
+
+def steps_of(rows: int, settings: Mapping[str, float]) -> int:
+    """Return the steps of a training; the last one of an epoch may not be full, and counts.
+
+    >>> steps_of(1000, {"batch_size": 2, "accumulation": 64, "epochs": 1})
+    8
+    """
+    micro_batches = math.ceil(rows / settings["batch_size"])
+    return math.ceil(math.ceil(micro_batches / settings["accumulation"]) * settings["epochs"])

@@ -8,8 +8,8 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
-from radbook.compare.claims import steps_of
 
+from radbook.compare.wei2024 import steps_of
 from radbook.core.errors import RadbookError
 from radbook.pipeline.sweep.table import MEASURED, curve_of, read_sweep, seeds_text, spread
 from radbook.reporting import figures

@@ -14,7 +14,7 @@ import pandas as pd
 
 from radbook.compare.published import PUBLISHED_RUNS, published_record
 from radbook.compare.record import Record
-from radbook.compare.wei2024 import ALL_EXAMPLES, FEW_EXAMPLES, PUBLISHED, RELEASED, RELEASED_CODES
+from radbook.compare.wei2024 import ALL_EXAMPLES, FEW_EXAMPLES, PUBLISHED, RELEASED, RELEASED_CODES, steps_of
 from radbook.core.ontology import CATEGORIES
 from radbook.evaluation import FEW_POSITIVES, has_reference, paired_difference
 from radbook.evaluation.power import paired_power, reports_needed
@@ -23,7 +23,7 @@ from radbook.pipeline.sweep.table import read_sweep, seeds_text, spread
 from radbook.reporting.text import interval, p_value, plain, verdict
 from radbook.tasks import TASKS
 
-__all__ = ["NOT_MEASURED", "paper_figures", "steps_of", "write_claims"]
+__all__ = ["NOT_MEASURED", "paper_figures", "write_claims"]
 
 NOT_MEASURED = "not measured"
 _TEACHERS = {"rules": "the rules", "simulated": "the simulated teacher", "chat": "a language model"}
@@ -181,13 +181,3 @@ def base_name(parameters: Mapping) -> str:
     """
     base = str(parameters["base_model"])
     return "the tiny base" if base == "tiny" else Path(base).name
-
-
-def steps_of(rows: int, settings: Mapping[str, float]) -> int:
-    """Return the steps of a training; the last one of an epoch may not be full, and counts.
-
-    >>> steps_of(1000, {"batch_size": 2, "accumulation": 64, "epochs": 1})
-    8
-    """
-    micro_batches = math.ceil(rows / settings["batch_size"])
-    return math.ceil(math.ceil(micro_batches / settings["accumulation"]) * settings["epochs"])
