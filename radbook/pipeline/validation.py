@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from radbook.core.errors import RadbookError
+from radbook.corpora.openi import packaged_archive
 
 __all__ = ["check_paths", "check_sources"]
 
@@ -28,8 +29,10 @@ def check_paths(values: dict[str, object]) -> None:
         if not path.exists():
             raise RadbookError(f"{name}: there is no file or folder {values[name]}")
         values[name] = str(path)
-    if values.get("corpus_path") == "" and values.get("corpus", "synthetic") != "synthetic":
-        raise RadbookError(f"corpus {values['corpus']} needs its file: add -p corpus_path FILE")
+    if values.get("corpus") == "openi" and not values.get("corpus_path"):
+        packaged_archive()
+    if values.get("corpus") == "table" and not values.get("corpus_path"):
+        raise RadbookError("corpus table needs its file: add -p corpus_path FILE")
     _check_chat(values)
     base = values.get("base_model")
     if base and base != "tiny" and Path(str(base)).expanduser().is_dir():

