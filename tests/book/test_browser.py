@@ -56,7 +56,7 @@ student = pd.DataFrame(said)
 given = {"curated": truth, "student": student, "teacher": truth.assign(source="rules"), "readers": {"student": student}}
 found = examine("choice", **given, reports=reports, train=reports, policy="certain")
 shown = confusion_table(found), case_list(found, shown="always", limit=2)
-display(*shown, sortable(found.rows, reports, linked={"choice": found.linked()}, shown="always"))
+display(*shown, sortable([found], shown="always"))
 """
 
 
