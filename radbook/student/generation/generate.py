@@ -84,11 +84,12 @@ def generate(
     replies: dict[str, str] = {}
     model.eval()
     with quiet(), torch.inference_mode():
-        write, why = _writer(model, tokenizer, [ids[prompt] for prompt in order], max_new_tokens)
+        write, why = _writer(model, tokenizer, [ids[prompt] for prompt in order], max_new_tokens, size)
         if why and progress:
             progress(f"transformers writes the replies: {why}")
-        for first in range(0, len(order), size):
-            part = order[first : first + size]
+        portion = size if why else size * torch.get_num_threads()  # every core writes a batch of its own
+        for first in range(0, len(order), portion):
+            part = order[first : first + portion]
             written = write([ids[prompt].tolist() for prompt in part])
             texts = tokenizer.batch_decode(written, skip_special_tokens=True)
             replies |= {prompt: text.strip() for prompt, text in zip(part, texts, strict=True)}
@@ -132,7 +133,11 @@ def shared_prefix(ids: Sequence[np.ndarray]) -> list[int]:
 
 
 def _writer(
-    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", asked: Sequence[np.ndarray], max_new_tokens: int
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    asked: Sequence[np.ndarray],
+    max_new_tokens: int,
+    batch_size: int,
 ) -> "tuple[Callable[[_Tokens], list[list[int]]], str]":
     """Return what writes the tokens of the replies to a batch of prompts (the longest first), and why not CTranslate2."""
     known = model.generation_config.eos_token_id
@@ -145,6 +150,7 @@ def _writer(
     def by_ctranslate2(rows: "_Tokens") -> list[list[int]]:
         results = engine.generate_batch(
             [tokenizer.convert_ids_to_tokens(row[len(prefix) :]) for row in rows],
+            max_batch_size=batch_size,
             static_prompt=tokenizer.convert_ids_to_tokens(prefix) or None,
             max_length=max_new_tokens,
             end_token=sorted(ends),
@@ -204,6 +210,6 @@ def _convert(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> 
             tokenizer.save_pretrained(folder)
             converted = str(Path(folder, "converted"))
             TransformersConverter(folder).convert(converted, quantization="float32")
-            return Generator(converted, compute_type="float32", intra_threads=torch.get_num_threads())
+            return Generator(converted, compute_type="float32", inter_threads=torch.get_num_threads(), intra_threads=1)
     finally:
         gc.unfreeze()
