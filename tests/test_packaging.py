@@ -19,8 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 IMPORTED_AS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "bs4": "beautifulsoup4"}
 # Installed by the Makefile without its dependencies; the last two come with packages that need exactly them.
 # simple-icd-10-cm makes the packaged edition of ICD-10-CM anew.
-# vLLM writes the replies where it is already there; it needs CUDA.
-APART = {"unsloth", "unsloth-zoo", "packaging", "jupyter-book", "simple-icd-10-cm", "vllm"}
+APART = {"unsloth", "unsloth-zoo", "packaging", "jupyter-book", "simple-icd-10-cm"}
 
 
 def names(requirements) -> set[str]:
