@@ -82,12 +82,14 @@ def generate(
     tell = progress_of(progress, len(prompts), "replies")
     size = min(batch_size, _ON_A_CPU) if model.device.type == "cpu" else batch_size
     replies: dict[str, str] = {}
+    threads = torch.get_num_threads()
     model.eval()
     with quiet(), torch.inference_mode():
         write, why = _writer(model, tokenizer, [ids[prompt] for prompt in order], max_new_tokens, size)
+        torch.set_num_threads(threads)  # CTranslate2 takes all but one away from torch, for good
         if why and progress:
             progress(f"transformers writes the replies: {why}")
-        portion = size if why else size * torch.get_num_threads()  # every core writes a batch of its own
+        portion = size if why else size * threads  # every core writes a batch of its own
         for first in range(0, len(order), portion):
             part = order[first : first + portion]
             written = write([ids[prompt].tolist() for prompt in part])

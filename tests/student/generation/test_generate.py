@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from radbook.core.errors import RadbookError
 from radbook.corpora.sections import report_body
@@ -240,3 +241,13 @@ def test_the_shared_prefix_leaves_each_prompt_a_token_of_its_own():
     assert shared_prefix([np.array([*range(60), 7]), np.array([*range(60), 8, 9])]) == list(range(60))
     assert shared_prefix([np.arange(60)] * 2) == list(range(59))
     assert shared_prefix([np.array([1, 2, 3]), np.array([2, 2, 3])]) == []
+
+
+def test_torch_keeps_its_threads(loaded):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        generate(*loaded, [CHOICE.prompt("No acute disease.")], max_new_tokens=4)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
