@@ -30,10 +30,10 @@ ORDERS = [
     ("it stays below them in both", "openi", "open", "student", "rules", -1),
     ("In the open task it stays below its teacher on both corpora", "default", "open", "student", "simulated", -1),
     ("In the open task it stays below its teacher on both corpora", "openi", "open", "student", "rules", -1),
-    ("On Open-i learning from the rules' labels helps it in both tasks", "openi", "choice", "student", "base", 1),
-    ("On Open-i learning from the rules' labels helps it in both tasks", "openi", "open", "student", "base", 1),
-    ("training adds a little in the choice task", "default", "choice", "student", "base", 1),
-    ("in the open task no difference can be shown", "default", "open", "student", "base", 0),
+    ("On Open-i learning from the rules' labels helps it in the open task", "openi", "open", "student", "base", 1),
+    ("in the choice task, and in both tasks of the synthetic cohort", "openi", "choice", "student", "base", 0),
+    ("in the choice task, and in both tasks of the synthetic cohort", "default", "choice", "student", "base", 0),
+    ("in the choice task, and in both tasks of the synthetic cohort", "default", "open", "student", "base", 0),
 ]
 
 
