@@ -31,6 +31,8 @@ FINDING = pa.struct(
     | {"rule": pa.string()}
 )
 
+_KEYS = frozenset(FINDING.names)
+
 
 def finding(
     code: str,
@@ -64,8 +66,8 @@ def flaw(entry: object) -> str:
     """
     if not isinstance(entry, dict):
         return f"{entry!r:.60}, which is no finding: build it with finding(code, presence)"
-    if not entry.keys() <= set(FINDING.names):
-        unknown = ", ".join(str(key) for key in entry if key not in FINDING.names)
+    if not entry.keys() <= _KEYS:
+        unknown = ", ".join(str(key) for key in entry if key not in _KEYS)
         return f"a finding with the unknown keys {unknown}: its keys are {', '.join(FINDING.names)}"
     if not isinstance(entry.get("code"), str):
         return "a finding without a code"
