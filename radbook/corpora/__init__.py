@@ -6,7 +6,7 @@ import pandas as pd
 
 from radbook.core.errors import RadbookError, choose, did_you_mean
 from radbook.core.schema import LABELS, REPORTS, check
-from radbook.corpora.openi import packaged_archive, read_openi
+from radbook.corpora.openi import packaged_archive, published_test_ids, read_openi
 from radbook.corpora.splits import assign_splits
 from radbook.corpora.synthetic import generate_reports
 from radbook.corpora.table import read_table_corpus
@@ -50,6 +50,7 @@ def load_corpus(
         number that the file does not reach.
     test_fraction, dev_fraction
         Expected shares of the patients; see `assign_splits`.
+        The test split of "openi" is a published list instead, and `dev_fraction` a share of the other records.
     **options
         "synthetic": style ("cohort" or "general").
         "table": the column mapping of `read_table_corpus`.
@@ -99,6 +100,10 @@ def load_corpus(
         if n_reports and n_reports < len(reports):
             reports = reports.sample(n_reports, random_state=seed).sort_index().reset_index(drop=True)
             curated = curated[curated["report_id"].isin(reports["report_id"])].reset_index(drop=True)
+    listed = name == "openi"  # its test split is
+    test_fraction = 0 if listed else test_fraction
     splits = assign_splits(reports["patient_id"], seed=seed, test_fraction=test_fraction, dev_fraction=dev_fraction)
+    if listed:
+        splits = splits.mask(reports["report_id"].isin(published_test_ids()), "test")
     reports = reports.assign(split=splits, corpus=name)
     return check(reports, REPORTS), check(curated, LABELS)

@@ -1,4 +1,6 @@
-"""Read the Indiana University reports of Open-i (U.S. National Library of Medicine) with their human-coded MeSH terms.
+"""Read the Indiana University reports of Open-i (U.S. National Library of Medicine) with their MeSH terms.
+
+People coded the records; a program of the library, its Medical Text Indexer, indexed them, which nobody checked.
 
 The collection comes as the NLM's archive `NLMCXR_reports.tgz`, as a folder of its XML files, or in its widely used CSV
 form.
@@ -13,6 +15,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterator
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -26,7 +29,7 @@ from radbook.corpora.mesh import curate
 from radbook.corpora.sections import compose_text
 from radbook.corpora.tabular import read_columns, row_ids
 
-__all__ = ["ARCHIVE_SHA256", "ARCHIVE_URL", "packaged_archive", "read_openi"]
+__all__ = ["ARCHIVE_SHA256", "ARCHIVE_URL", "automatic_terms", "packaged_archive", "published_test_ids", "read_openi"]
 
 ARCHIVE_URL = "https://openi.nlm.nih.gov/imgs/collections/NLMCXR_reports.tgz"
 ARCHIVE_SHA256 = "8fb6de7eec73d8c3665067ad4bb003ccd57f971ae316d2642e1627ac7268667a"
@@ -75,11 +78,51 @@ def read_openi(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     RadbookError
         For a file that cannot be read, a missing column, broken XML, or a uid that comes twice.
     """
+    frame = _frame(path)
+    ids = frame.index.tolist()
+    reports = pd.DataFrame(
+        {
+            "report_id": ids,
+            "patient_id": ids,
+            "text": [compose_text(**row) for row in frame[list(_COLUMNS[2:])].to_dict("records")],
+            "findings": [text.strip() for text in frame["findings"]],
+            "impression": [text.strip() for text in frame["impression"]],
+        }
+    )
+    return reports, curate(ids, frame["MeSH"].tolist())
+
+
+def automatic_terms(path: str | Path) -> dict[str, list[str]]:
+    """Return the terms that the library's indexing program gave to each record, in its order; often none.
+
+    Raises
+    ------
+    RadbookError
+        As `read_openi`, and for the CSV form, which leaves these terms out.
+    """
+    frame = _frame(path)
+    if "automatic" not in frame:
+        raise RadbookError(f"{path} has no automatic terms: the archive and its XML files have them, the CSV form has not")
+    return {report_id: cell.split(";") if cell else [] for report_id, cell in frame["automatic"].items()}
+
+
+def published_test_ids() -> frozenset[str]:
+    """Return the ids of the records that are the test split: a published list, `resources/openi_test_ids.txt`.
+
+    >>> len(published_test_ids()), "CXR8" in published_test_ids()
+    (771, True)
+    """
+    lines = (files("radbook") / "resources" / "openi_test_ids.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
+
+
+def _frame(path: str | Path) -> pd.DataFrame:
+    """Return the records as they are written, by report id."""
     path = Path(path)
     name = path.name.lower()
     if path.is_dir():
-        files = [file for file in path.rglob("*") if file.suffix.lower() == ".xml" and file.is_file()]
-        frame = pd.DataFrame([_from_xml(file.read_bytes(), str(file)) for file in files])
+        found = [file for file in path.rglob("*") if file.suffix.lower() == ".xml" and file.is_file()]
+        frame = pd.DataFrame([_from_xml(file.read_bytes(), str(file)) for file in found])
     elif not path.exists():
         raise RadbookError(f"{path} does not exist: give Open-i's reports as CSV, folder of XML files, or .tgz")
     elif name.endswith((".tgz", ".tar.gz")):
@@ -93,18 +136,7 @@ def read_openi(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     frame["uid"] = frame["uid"].str.strip().str.upper().str.removeprefix("CXR")
     frame.index = [f"CXR{uid}" for uid in row_ids(path, frame, "uid")]
     # By number, so that folder, archive and CSV give the same order whatever the file system says.
-    frame = frame.loc[sorted(frame.index, key=lambda report_id: [int(n) for n in re.findall(r"\d+", report_id)])]
-    ids = frame.index.tolist()
-    reports = pd.DataFrame(
-        {
-            "report_id": ids,
-            "patient_id": ids,
-            "text": [compose_text(**row) for row in frame[list(_COLUMNS[2:])].to_dict("records")],
-            "findings": [text.strip() for text in frame["findings"]],
-            "impression": [text.strip() for text in frame["impression"]],
-        }
-    )
-    return reports, curate(ids, frame["MeSH"].tolist())
+    return frame.loc[sorted(frame.index, key=lambda report_id: [int(n) for n in re.findall(r"\d+", report_id)])]
 
 
 def _from_archive(path: Path) -> Iterator[dict[str, str]]:
@@ -138,7 +170,8 @@ def _from_xml(raw: bytes, source: str) -> dict[str, str]:
     named = root.find(".//uId")
     uid = named.get("id", "") if named is not None else ""
     row = dict.fromkeys(_COLUMNS, "")
-    row |= {"uid": uid or Path(source).stem, "MeSH": ";".join(_text(e) for e in root.iterfind(".//MeSH/major"))}
+    major, automatic = (";".join(_text(e) for e in root.iterfind(f".//MeSH/{kind}")) for kind in ("major", "automatic"))
+    row |= {"uid": uid or Path(source).stem, "MeSH": major, "automatic": automatic}
     for element in root.iterfind(".//AbstractText"):
         label = element.get("Label", "").strip().lower()
         if label in _COLUMNS[2:]:

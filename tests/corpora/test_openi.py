@@ -12,7 +12,7 @@ from radbook.core.ontology import CATEGORIES, FINDINGS, read_resource
 from radbook.core.schema import LABELS, REPORTS, check
 from radbook.corpora import load_corpus, openi
 from radbook.corpora.mesh import curate
-from radbook.corpora.openi import packaged_archive, read_openi
+from radbook.corpora.openi import automatic_terms, packaged_archive, published_test_ids, read_openi
 
 FIGURES = {
     "Lung Opacity": 455,
@@ -268,3 +268,17 @@ def test_a_missing_or_other_archive_is_refused_with_what_to_do(tmp_path, monkeyp
     monkeypatch.setattr(openi, "find_spec", lambda name: package)
     with pytest.raises(RadbookError, match=r"is not the NLM's archive \(SHA-256 8fb6de7e"):
         packaged_archive()
+
+
+def test_the_published_list_is_the_test_split_whatever_the_seed():
+    one, two = (load_corpus("openi", seed=seed)[0].set_index("report_id")["split"] for seed in (1, 2))
+    assert set(one.index[one == "test"]) == set(two.index[two == "test"]) == published_test_ids()
+    assert not one.equals(two)
+    assert 0.07 < (one == "dev").sum() / (one != "test").sum() < 0.13
+
+
+def test_archive_and_folder_give_the_same_automatic_terms(folder, tmp_path):
+    archive = tmp_path / "reports.tgz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(folder, arcname="ecgen-radiology")
+    assert automatic_terms(folder) == automatic_terms(archive) == {f"CXR{k}": ["machine made"] for k in ("2", "10", "11")}
