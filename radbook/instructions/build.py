@@ -20,7 +20,13 @@ __all__ = ["agreed_reports", "build_instructions", "rival_of", "taught_by"]
 
 CURATED = "curated"  # source of labels that people made
 _LEFT_OUT = ("not_train", "failed_labels", "empty_reports", "disputed", "over_length", "not_drawn")
-_TEACHERS = {"rules": "the rules", "chat": "the language model", "simulated": "the simulated teacher"}
+_TEACHERS = {
+    "indexer": "the indexer",
+    "keywords": "the keywords",
+    "rules": "the rules",
+    "chat": "the language model",
+    "simulated": "the simulated teacher",
+}
 
 
 def build_instructions(
