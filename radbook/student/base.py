@@ -1,4 +1,4 @@
-"""The language model a student starts from: the packaged tiny base, a local folder, or a hub id.
+"""The language model a student starts from: a packaged one, a local folder, or a hub id.
 
 Unsloth loads it for training, on CPU and on CUDA alike; where Unsloth cannot be imported, plain transformers + PEFT take
 over and one warning says so.
@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radbook.core.errors import RadbookError, choose
-from radbook.core.files import read_json
+from radbook.core.files import PACKAGED_BASES, read_json
 from radbook.student.environment import import_unsloth, prepare_environment, quiet, torch, transformers
+from radbook.student.smollm2 import packaged_smollm2
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = [
     "BACKENDS",
-    "TINY",
     "base_commit",
     "base_hash",
     "base_name",
@@ -32,10 +32,15 @@ __all__ = [
     "prepare_training",
     "prompt_style",
     "resolve_base",
+    "what_it_read",
 ]
 
-TINY = str(files("radbook") / "resources" / "tiny")
 BACKENDS = ("auto", "unsloth", "peft")
+_READ = {
+    "tiny": "has read the text of generated reports alone: no answers, no instructions, no report of a patient",
+    "tiny-taught": "has read generated reports with their correct answers to both tasks, so it knows them before any tuning",
+    "smollm2": "(SmolLM2-135M-Instruct) has read general text and conversations, and none of these tasks",
+}
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 
@@ -58,7 +63,7 @@ def resolve_base(base_model: str) -> tuple[str, bool]:
     ('unsloth/Meta-Llama-3.1-8B-Instruct', False)
     """
     base_model = str(base_model)
-    location = Path(TINY if base_model == "tiny" else base_model).expanduser()
+    location = _packaged(base_model) if base_model in PACKAGED_BASES else Path(base_model).expanduser()
     is_path = location.is_absolute() or base_model.startswith((".", "~")) or base_model.count("/") != 1
     if not location.is_dir() and not is_path:
         return base_model, False
@@ -66,19 +71,33 @@ def resolve_base(base_model: str) -> tuple[str, bool]:
     if not (location / "config.json").is_file() or not any((location / w).is_file() for w in _WEIGHTS):
         raise RadbookError(
             f"base_model {base_model!r}: no model in {location} (config.json and model.safetensors are needed); "
-            "give 'tiny', a folder with a model, or a hub id such as owner/name"
+            f"give {', '.join(PACKAGED_BASES)}, a folder with a model, or a hub id such as owner/name"
         )
     return str(location), True
 
 
+def _packaged(base_model: str) -> Path:
+    return packaged_smollm2() if base_model == "smollm2" else Path(str(files("radbook") / "resources" / base_model))
+
+
 def base_name(base_model: str) -> str:
-    """Return the name under which the untuned base appears in tables: "tiny", the folder's name, or the hub id.
+    """Return the name under which the untuned base appears in tables: its own if packaged, the folder's, or the hub id.
 
     >>> base_name("tiny")
     'tiny'
     """
     location, local = resolve_base(base_model)
-    return base_model if base_model == "tiny" or not local else Path(location).name
+    return base_model if base_model in PACKAGED_BASES or not local else Path(location).name
+
+
+def what_it_read(base_model: str) -> str:
+    """Say in one sentence what a base has read before any tuning of ours: nothing it can do untuned comes from nowhere.
+
+    >>> what_it_read("tiny")
+    'The base tiny has read the text of generated reports alone: no answers, no instructions, no report of a patient.'
+    """
+    read = _READ.get(base_model, "has read what its own model card says")
+    return f"The base {base_name(base_model)} {read}."
 
 
 def prompt_style(base_model: str) -> str:
@@ -131,7 +150,7 @@ def load_base(
     Parameters
     ----------
     base_model
-        "tiny" (the packaged base), a folder, or a hub id.
+        A packaged base ("tiny", "tiny-taught", "smollm2"), a folder, or a hub id.
     backend
         "unsloth"; "peft" (plain transformers, to which PEFT adds the adapter); "auto": Unsloth where it can be
         imported, else PEFT, said in one warning.

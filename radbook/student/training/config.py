@@ -23,7 +23,7 @@ class Settings:
     Parameters
     ----------
     base_model
-        "tiny", a folder, or a hub id; see `radbook.student.base.load_base`.
+        A packaged base ("tiny", "tiny-taught", "smollm2"), a folder, or a hub id; see `radbook.student.base.load_base`.
     rank, alpha, targets
         LoRA's rank, its scale, and the layers it adapts: "all-linear", or names separated by commas ("q_proj,v_proj").
     learning_rate, epochs, weight_decay

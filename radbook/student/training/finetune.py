@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from radbook.core.errors import RadbookError
+from radbook.core.files import PACKAGED_BASES
 from radbook.core.schema import INSTRUCTIONS, check, read_table
 from radbook.student.base import base_hash, prepare_training, resolve_base
 from radbook.student.environment import free_memory
@@ -61,7 +62,7 @@ def finetune(
         an `out_dir` with files of others under our names.
     """
     settings = settings or Settings()
-    if settings.base_model != "tiny":  # the packaged base is kept by name: the run's folder then works elsewhere too
+    if settings.base_model not in PACKAGED_BASES:  # a packaged base is kept by name: the run's folder then works elsewhere too
         settings = replace(settings, base_model=resolve_base(settings.base_model)[0])
     settings.per_process(world_size())
     instructions = check(instructions, INSTRUCTIONS)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radbook.core.errors import RadbookError
-from radbook.core.files import read_json, write_json
+from radbook.core.files import PACKAGED_BASES, read_json, write_json
 from radbook.student import Student
 from radbook.student.base import base_name, resolve_base
 from radbook.student.environment import quiet
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["merge", "save_adapter"]
 
 _TITLE = "# A student of radbook, merged"  # of the card, by which its folder is known
+_FOUND = 'from radbook.student.base import resolve_base; base = resolve_base("{}")[0]  # a packaged base'
 _LICENSES = ("LICENSE*", "NOTICE*", "USE_POLICY*")
 
 
@@ -108,14 +109,14 @@ def _card(kind: str, settings: dict[str, Any]) -> str:
     """Return the model card of a student: `resources/cards/KIND.md`, filled from what settings.json holds."""
     base, commit = settings["base_model"], settings.get("base_commit")
     location, local = resolve_base(base)
-    tiny = base == "tiny"
+    ours, packaged = base in ("tiny", "tiny-taught"), base in PACKAGED_BASES
     path = f"PATH/TO/{base_name(base)}" if local else location
     filled = {
         "base": base_name(base),
         "named": "" if local else f"base_model: {location}\n",
-        "where": "from radbook.student.base import TINY as base  # the packaged base" if tiny else f'base = "{path}"',
+        "where": _FOUND.format(base) if packaged else f'base = "{path}"',
         "known": f"Commit of the base on its hub: {commit}" if commit else f"Hash of the base's files: {settings['base_hash']}",
-        "license": "mit" if tiny else "other",
+        "license": "mit" if ours else "apache-2.0" if packaged else "other",
     }
     template = files("radbook") / "resources" / "cards" / f"{kind}.md"
     return template.read_text(encoding="utf-8").format(**settings | filled)
