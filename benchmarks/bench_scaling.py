@@ -85,7 +85,7 @@ def _work(step: str, reports: pd.DataFrame, curated: pd.DataFrame) -> Callable[[
         from radbook.instructions import build_instructions
         from radbook.student.base import load_tokenizer
 
-        tokenizer = load_tokenizer("tiny")
+        tokenizer = load_tokenizer("tiny-taught")
         train = reports[reports["split"] == "train"]
         first = set(train["report_id"].head(1))
         few = curated[curated["report_id"].isin(first)]
@@ -98,8 +98,8 @@ def _work(step: str, reports: pd.DataFrame, curated: pd.DataFrame) -> Callable[[
         from radbook.student.training.config import Settings
         from radbook.student.training.finetune import finetune
 
-        prepare_training("tiny", "auto")  # Unsloth wants to be imported before the tokenizer's library
-        rows, _ = build_instructions(reports, {"choice": curated}, tokenizer=load_tokenizer("tiny"))
+        prepare_training("tiny-taught", "auto")  # Unsloth wants to be imported before the tokenizer's library
+        rows, _ = build_instructions(reports, {"choice": curated}, tokenizer=load_tokenizer("tiny-taught"))
 
         def train(part: pd.DataFrame) -> None:
             own = rows.head(2) if len(part) == 1 else rows[rows["report_id"].isin(part["report_id"])]

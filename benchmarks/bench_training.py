@@ -17,8 +17,10 @@ from work import work_per_token
 from radbook.core.schema import INSTRUCTIONS, write_table
 from radbook.corpora import load_corpus
 from radbook.instructions import build_instructions
-from radbook.student.base import TINY, load_tokenizer
+from radbook.student.base import load_tokenizer, resolve_base
 from radbook.student.environment import cpu_has_bfloat16
+
+TAUGHT = resolve_base("tiny-taught")[0]
 
 SIDES = {
     "radbook": "radbook",
@@ -31,7 +33,7 @@ SIDES = {
 def measure(*, n_reports: int = 400, rounds: int = 3) -> list[tuple[str, float, str]]:
     """Train each side once a round on the same rows; a rate is the median of its rounds in CPU time."""
     reports, curated = load_corpus("synthetic", n_reports=n_reports, seed=1)
-    table, _ = build_instructions(reports, {"choice": curated, "open": curated}, tokenizer=load_tokenizer("tiny"))
+    table, _ = build_instructions(reports, {"choice": curated, "open": curated}, tokenizer=load_tokenizer("tiny-taught"))
     tokens = int(table["prompt_tokens"].sum() + table["completion_tokens"].sum()) + 2 * len(table)
     script = Path(__file__).with_name("train_side.py")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -44,7 +46,7 @@ def measure(*, n_reports: int = 400, rounds: int = 3) -> list[tuple[str, float, 
     what = f"{len(table):,} rows"
     used = "bfloat16" if cpu_has_bfloat16() else "float32"
     work = work_per_token(
-        AutoConfig.from_pretrained(TINY),
+        AutoConfig.from_pretrained(TAUGHT),
         length=tokens / len(table),
         trained=float(table["completion_tokens"].mean() + 1),
         rank=SETTINGS.rank,

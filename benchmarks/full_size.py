@@ -49,7 +49,7 @@ def build_model(folder: Path, *, tiny: bool) -> None:
 
     from radbook.student.base import load_tokenizer
 
-    tokenizer = load_tokenizer("tiny")
+    tokenizer = load_tokenizer("tiny-taught")
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     config = LlamaConfig(**(SMALL if tiny else LLAMA_8B), **ends, pad_token_id=tokenizer.pad_token_id)
     torch.manual_seed(0)
@@ -223,7 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         results = measure(Path(folder) / "model", tiny=options.tiny, **sizes)
     Path(options.out).write_text(
-        json.dumps({"tiny": options.tiny, **sizes, **results, "ratios": ratios(results)}, indent=1),
+        json.dumps({"tiny-taught": options.tiny, **sizes, **results, "ratios": ratios(results)}, indent=1),
         encoding="utf-8",
     )
     for side in SIDES:

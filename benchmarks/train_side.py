@@ -34,7 +34,7 @@ def with_radbook(table: pd.DataFrame) -> tuple[Any, Callable[[], object]]:
     """Prepare what `finetune` trains with."""
     from radbook.student.training.trainer import add_lora, make_trainer, tokenize
 
-    model, tokenizer, backend = load_base("tiny")
+    model, tokenizer, backend = load_base("tiny-taught")
     model = add_lora(model, SETTINGS, backend)
     rows = tokenize(table, tokenizer)
     trainer = make_trainer(model, tokenizer, rows, Path(tempfile.mkdtemp()), SETTINGS, backend=backend)
@@ -47,7 +47,7 @@ def with_trl(table: pd.DataFrame, **changes: object) -> tuple[Any, Callable[[], 
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    model, tokenizer, _ = load_base("tiny", backend="peft")
+    model, tokenizer, _ = load_base("tiny-taught", backend="peft")
     arguments = SFTConfig(
         output_dir=tempfile.mkdtemp(),
         per_device_train_batch_size=SETTINGS.batch_size,
@@ -81,7 +81,7 @@ def with_loop(table: pd.DataFrame) -> tuple[Any, Callable[[], object]]:
 
     from radbook.student.training.trainer import tokenize
 
-    model, tokenizer, _ = load_base("tiny", backend="peft")
+    model, tokenizer, _ = load_base("tiny-taught", backend="peft")
     torch.manual_seed(SETTINGS.seed)
     model = get_peft_model(model, _lora())
     rows = tokenize(table, tokenizer)
@@ -144,7 +144,7 @@ def loss_of(model: Any, table: pd.DataFrame) -> float:
 
     from radbook.student.training.trainer import tokenize
 
-    rows = tokenize(table, load_tokenizer("tiny"))
+    rows = tokenize(table, load_tokenizer("tiny-taught"))
     model.eval()
     total, count = 0.0, 0
     with torch.inference_mode():

@@ -32,10 +32,12 @@ def test_training_takes_four_operations_per_frozen_number_and_six_per_trained_on
     from transformers import AutoConfig
     from work import work_per_token
 
-    from radbook.student.base import TINY, load_base
+    from radbook.student.base import load_base, resolve_base
 
-    config = AutoConfig.from_pretrained(TINY)
-    model, _, _ = load_base("tiny", backend="peft")
+    TAUGHT = resolve_base("tiny-taught")[0]
+
+    config = AutoConfig.from_pretrained(TAUGHT)
+    model, _, _ = load_base("tiny-taught", backend="peft")
     layers = sum(p.numel() for n, p in model.named_parameters() if "layers" in n and p.dim() == 2)
     bare = work_per_token(config, length=100.0, trained=0.0, rank=0)
     assert bare == 4 * layers + 12 * config.num_hidden_layers * config.hidden_size * 100

@@ -14,10 +14,12 @@ from radbook.pipeline.chapters import CHAPTERS, inputs, outputs
 from radbook.pipeline.fingerprints import describe_machine
 from radbook.pipeline.parameters import declared_parameters, load_profile, resolve_parameters
 from radbook.pipeline.run import Run, open_run
-from radbook.student.base import TINY
+from radbook.student.base import resolve_base
 from radbook.tasks import TASKS
 from radbook.teachers.rules import RuleTeacher
 from radbook.teachers.simulated import SimulatedTeacher
+
+TAUGHT = resolve_base("tiny-taught")[0]
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,16 +32,16 @@ def cohort(seed: int = 3) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
 
 def parameters(**changed: object) -> dict[str, object]:
-    """Return the parameters of the default profile, with some changed."""
+    """Return the parameters of the profile of synthetic reports, with some changed."""
     declared = declared_parameters(sorted((ROOT / "notebooks").glob("*.ipynb")))
-    _, values = load_profile("default", ROOT)
+    _, values = load_profile("synthetic", ROOT)
     return resolve_parameters(declared, values) | {"n_bootstrap": 100} | changed
 
 
 @cache
 def tokenizer() -> object:
     """Return the tokenizer of the packaged base."""
-    return AutoTokenizer.from_pretrained(TINY)
+    return AutoTokenizer.from_pretrained(TAUGHT)
 
 
 def make_project(folder: Path) -> Path:
@@ -57,7 +59,7 @@ def make_run(
     run = open_run(name, project=project)
     reports, curated, rules = cohort(seed)
     student = SimulatedTeacher(curated, micro_f1=f1, seed=draw).label(reports).assign(source=f"student:{name}")
-    base = SimulatedTeacher(curated, micro_f1=0.6, seed=9).label(reports).assign(source="base:tiny")
+    base = SimulatedTeacher(curated, micro_f1=0.6, seed=9).label(reports).assign(source="base:tiny-taught")
     simulated = SimulatedTeacher(curated, micro_f1=0.93, seed=7).label(reports)
     test = reports[reports["split"] == "test"]
     predictions = pd.concat([student, base], ignore_index=True)

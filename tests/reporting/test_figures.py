@@ -69,7 +69,6 @@ BUCKET_RATES = pd.DataFrame(
     columns=["task", "role", "label", "tries", "value", "low", "high"],
 )
 FATES = pd.DataFrame({"corrected": [9, 2], "shared": [3, 0], "added": [1, 4]}, index=["Edema", "Fracture"])
-GROWN = pd.DataFrame({"reports": ["general", "cohort"] * 2, "minutes": [1, 1, 2, 2], "f1": [0.1, 0.2, 0.5, 0.4]})
 MICRO_F1 = SCORES[(SCORES["label"] == "micro") & (SCORES["metric"] == "f1")]
 
 FIGURES = {
@@ -78,7 +77,6 @@ FIGURES = {
     "f1_bars": lambda: figures.f1_bars(SCORES),
     "paired_forest": lambda: figures.paired_forest(DIFFERENCES),
     "risk_curve": lambda: figures.risk_curve(RISKS, levels={"rules, all reports": 0.03}),
-    "growth_curve": lambda: figures.growth_curve(GROWN),
     "sensitivity": lambda: figures.sensitivity_specificity(CONFUSIONS),
     "error_shares": lambda: figures.error_shares(SHARES),
     "bucket_shares": lambda: figures.bucket_shares(BUCKET_RATES),
@@ -199,8 +197,6 @@ def test_lengths_are_counted():
 
 
 def test_curves_run_through_their_values():
-    lines = {line.get_label(): line for line in figures.growth_curve(GROWN).axes[0].lines}
-    assert lines["general"].get_ydata().tolist() == [0.1, 0.5] and lines["cohort"].get_xdata().tolist() == [1, 2]
     ax = figures.risk_curve(RISKS, levels={"rules, all reports": 0.03}).axes[0]
     lines = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
     assert lines == {"student:default": [0.005, 0.015, 0.025], "rules": [0.005, 0.015, 0.025], "rules, all reports": [0.03, 0.03]}

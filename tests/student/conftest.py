@@ -23,14 +23,14 @@ SENTENCES = [
 @pytest.fixture(scope="module")
 def loaded():
     """The packaged base and its tokenizer, one pair for each file of tests."""
-    model, tokenizer, _ = load_base("tiny", backend="peft")
+    model, tokenizer, _ = load_base("tiny-taught", backend="peft")
     return model, tokenizer
 
 
 @pytest.fixture(scope="session")
 def instructions() -> pd.DataFrame:
     """64 rows of both tasks over 32 two-sentence reports."""
-    tokenizer, rows = load_tokenizer("tiny"), []
+    tokenizer, rows = load_tokenizer("tiny-taught"), []
     for k in range(32):
         chosen = [SENTENCES[k % 8], SENTENCES[(k // 8 + k + 1) % 8]]
         body = " ".join(s for s, *_ in chosen)

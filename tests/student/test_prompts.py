@@ -29,7 +29,7 @@ def llama_31():
 
 @pytest.fixture(params=[LIKE_LLAMA, WITHOUT_ASKING], ids=["like Llama", "without asking"])
 def dated(request):
-    tokenizer = load_tokenizer("tiny")
+    tokenizer = load_tokenizer("tiny-taught")
     tokenizer.chat_template = request.param
     return tokenizer
 
@@ -59,7 +59,7 @@ def test_a_frozen_template_writes_the_same_words_without_being_told_the_date(dat
 
 
 def test_behind_such_a_template_the_reply_alone_is_learned(instructions):
-    tokenizer = load_tokenizer("tiny")
+    tokenizer = load_tokenizer("tiny-taught")
     tokenizer.chat_template = LIKE_LLAMA
     rows = tokenize(instructions.head(8), tokenizer)
     for row, ids, labels in zip(
@@ -72,7 +72,7 @@ def test_behind_such_a_template_the_reply_alone_is_learned(instructions):
 
 
 def test_the_template_of_llama_31_writes_our_date_and_frozen_the_same_words():
-    tokenizer = load_tokenizer("tiny")
+    tokenizer = load_tokenizer("tiny-taught")
     tokenizer.chat_template = llama_31()
     text = tokenizer.decode(encode_prompts(tokenizer, ["Clear lungs."])[0])
     assert "today date: 26 jul 2024" in text and text.endswith("clear lungs.<|eot_id|>" + ANSWER)
@@ -83,6 +83,6 @@ def test_the_template_of_llama_31_writes_our_date_and_frozen_the_same_words():
 
 
 def test_the_hash_follows_the_template():
-    plain, other = load_tokenizer("tiny"), load_tokenizer("tiny")
+    plain, other = load_tokenizer("tiny-taught"), load_tokenizer("tiny-taught")
     other.chat_template = LIKE_LLAMA
     assert template_hash(plain, "short") != template_hash(other, "short")

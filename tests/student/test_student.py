@@ -9,15 +9,17 @@ from radbook.core.errors import RadbookError
 from radbook.core.schema import PREDICTIONS, check
 from radbook.corpora.synthetic import generate_reports
 from radbook.student import Student
-from radbook.student.base import TINY
+from radbook.student.base import resolve_base
 from radbook.student.training.config import Settings
 from radbook.student.training.finetune import finetune
+
+TAUGHT = resolve_base("tiny-taught")[0]
 
 
 @pytest.fixture(scope="module")
 def run(instructions, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "demo"
-    finetune(instructions, folder / "student", Settings(epochs=1.0, batch_size=8, rank=4, backend="peft"))
+    finetune(instructions, folder / "student", Settings("tiny-taught", epochs=1.0, batch_size=8, rank=4, backend="peft"))
     return folder
 
 
@@ -42,8 +44,25 @@ def test_a_student_labels_both_tasks_and_leaves_no_row_out(run, reports):
 def test_the_student_folder_itself_can_be_given_and_the_base_is_asked_by_its_own_name(run, reports):
     one = Student.load(run / "student").label(reports.head(2), ["choice"])
     assert set(one["source"]) == {"student:demo"} and len(one) == 2
-    untuned = Student.untuned().label(reports.head(2), ["choice"])
-    assert set(untuned["source"]) == {"base:tiny"} and len(untuned) == 2
+    untuned = Student.untuned("tiny-taught").label(reports.head(2), ["choice"])
+    assert set(untuned["source"]) == {"base:tiny-taught"} and len(untuned) == 2
+
+
+def test_a_threshold_names_what_is_probable_enough_and_notes_what_it_changed(run, reports):
+    student = Student.load(run)
+    plain = student.label(reports, ["choice"])
+    stated = student.confidence(reports, plain)
+    low = student.label(reports, ["choice"], threshold=0.01)
+    expected = stated[stated["probability"] >= 0.01].groupby("report_id")["code"].agg(list)
+    named = low.set_index("report_id")["findings"].map(lambda row: [f["code"] for f in row])
+    assert named.to_dict() == {i: expected.get(i, []) for i in named.index}
+    before = plain.set_index("report_id")["findings"].map(lambda row: [f["code"] for f in row])
+    changed = named != before
+    notes = low.set_index("report_id")["note"]
+    assert changed.any() and notes[changed].str.contains("by a threshold of 0.01: [+]").all()
+    assert not notes[~changed].str.contains("threshold").any()
+    with pytest.raises(RadbookError, match=r"threshold is 1\.5: give a probability from 0 to below 1"):
+        student.label(reports, threshold=1.5)
 
 
 def test_a_released_model_leaves_the_memory_and_is_loaded_again(run, reports):
@@ -65,7 +84,7 @@ def test_what_cannot_be_read_is_failed_with_a_note_and_counted(reports):
     odd.loc[odd.index[0], "text"] = ""
     odd.loc[odd.index[1], "text"] = "INDICATION: cough."
     odd.loc[odd.index[2], "text"] = "FINDINGS: " + "small effusion " * 10_000
-    labels = Student.untuned().label(odd, ["choice"]).set_index("report_id")
+    labels = Student.untuned("tiny-taught").label(odd, ["choice"]).set_index("report_id")
     status, note = labels["status"].tolist(), labels["note"].tolist()
     assert status[:3] == ["failed"] * 3
     assert note[:2] == ["empty report"] * 2
@@ -74,25 +93,25 @@ def test_what_cannot_be_read_is_failed_with_a_note_and_counted(reports):
 
 
 def test_an_unreadable_reply_is_failed_and_kept(reports):
-    labels = Student.untuned().label(reports.head(3), ["choice"], max_new_tokens=1)
+    labels = Student.untuned("tiny-taught").label(reports.head(3), ["choice"], max_new_tokens=1)
     assert set(labels["status"]) == {"failed"}
     assert (labels["note"] != "").all()
 
 
 def test_an_unknown_task_is_refused(reports):
     with pytest.raises(RadbookError, match="tasks='closed' is none of choice, open"):
-        Student.untuned().label(reports, ["closed"])
+        Student.untuned("tiny-taught").label(reports, ["closed"])
 
 
 def test_ids_that_are_no_text_are_refused_before_the_model_is_loaded(reports):
-    student = Student.untuned("tiny")
+    student = Student.untuned("tiny-taught")
     with pytest.raises(RadbookError, match="report_id"):
         student.label(reports.assign(report_id=range(len(reports))))
     assert student._loaded is None
 
 
 def test_no_report_gives_no_row(reports):
-    assert Student.untuned().label(reports.head(0)).empty
+    assert Student.untuned("tiny-taught").label(reports.head(0)).empty
 
 
 def test_a_missing_student_is_named(tmp_path):
@@ -137,10 +156,10 @@ def test_a_damaged_student_is_named_and_its_reason_reaches_the_chapter(run, repo
 @pytest.mark.parametrize("tokens", [2048, 3000])
 def test_a_reply_that_would_fill_the_model_is_refused_at_once(reports, tokens):
     with pytest.raises(RadbookError, match=f"max_new_tokens is {tokens}: .* 2048 tokens"):
-        Student.untuned().label(reports.head(2), ["choice"], max_new_tokens=tokens)
+        Student.untuned("tiny-taught").label(reports.head(2), ["choice"], max_new_tokens=tokens)
 
 
 def test_a_folder_base_is_named_after_the_folder(tmp_path):
-    shutil.copytree(TINY, tmp_path / "mine")
+    shutil.copytree(TAUGHT, tmp_path / "mine")
     student = Student.untuned(str(tmp_path / "mine"))
     assert (student.source, student.style) == ("base:mine", "short")

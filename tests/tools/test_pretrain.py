@@ -3,18 +3,18 @@
 import functools
 import json
 import random
+import re
 
 import pytest
 
 from radbook.core.errors import RadbookError
 from radbook.core.findings import finding
-from radbook.corpora.synthetic import generate_reports
 from radbook.student import Student
 from radbook.student.base import load_tokenizer
 from tools.pretrain import data, loop
 from tools.pretrain import pretrain as module
 from tools.pretrain.__main__ import main
-from tools.pretrain.data import CHUNK, REPLY, TEXT, batches, encode, mask_words, tasks
+from tools.pretrain.data import CHUNK, REPLY, TEXT, batches, encode, mask_words, tasks, text
 from tools.pretrain.pretrain import pretrain
 
 SHAPE = {
@@ -56,14 +56,17 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_base(tmp_path, monkeyp
     class Killed(Exception):
         pass
 
-    def train(*args, **kwargs):
-        for spent in loop.train(*args, **kwargs):
-            if spent["step"] >= 8:
-                raise Killed
-            yield spent
+    taken = []
 
+    def step(*args):
+        if len(taken) == 8:
+            raise Killed
+        taken.append(1)
+        return one_step(*args)
+
+    one_step = loop._step
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(module, "train", train)
+        patch.setattr(loop, "_step", step)
         pretrain(tmp_path / "killed", seed=5, **settings)
     assert (tmp_path / "killed" / ".pretraining" / "state.pt").is_file()
     lines = []
@@ -75,17 +78,22 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_base(tmp_path, monkeyp
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_the_scores_grow_over_the_training_and_are_kept(tmp_path):
-    card = pretrain(tmp_path, **{**SMALL, "steps": 10, "n_eval": 4})
-    assert [set(entry) for entry in card["curve"]] == [{"minutes", "tokens", "general", "cohort"}] * 9
-    assert sorted(entry["tokens"] for entry in card["curve"]) == [entry["tokens"] for entry in card["curve"]]
-    assert card["curve"][-1]["tokens"] < card["tokens"]
-    assert set(card["scores"]) == {"general", "cohort"}
-    assert "| general |" in (tmp_path / "README.md").read_text()
+@pytest.mark.parametrize(
+    ("source", "measured", "said"),
+    [
+        (text, {"nats"}, "It has read their text alone: no answers, no instructions, no codes."),
+        (tasks, {"choice", "open"}, "so this base knows the tasks before any tuning"),
+    ],
+)
+def test_the_card_says_what_was_read_and_what_it_brought(tmp_path, source, measured, said):
+    card = pretrain(tmp_path / "mine", source=source, **{**SMALL, "n_eval": 4})
+    assert set(card["scores"]) == {"general", "cohort"} and set(card["scores"]["cohort"]) == measured
+    shown = (tmp_path / "mine" / "README.md").read_text()
+    assert shown.startswith("# The base mine\n") and said in shown and "| general |" in shown
 
 
 def test_each_report_becomes_one_example_that_ends_with_its_reply():
-    tokenizer = load_tokenizer("tiny")
+    tokenizer = load_tokenizer("tiny-taught")
     examples = encode(tokenizer, tasks(50, 1))
     assert 40 <= len(examples) <= 50
     for ids, prompt in examples:
@@ -95,7 +103,7 @@ def test_each_report_becomes_one_example_that_ends_with_its_reply():
 
 
 def test_batches_hold_every_report_once_and_are_narrow():
-    tokenizer = load_tokenizer("tiny")
+    tokenizer = load_tokenizer("tiny-taught")
     made = encode(tokenizer, tasks(CHUNK, 7))
     found = list(batches(tokenizer, tasks, seed=7, n_tokens=6144))
     rows = [tuple(row[row != 0].tolist()) for ids, _ in found for row in ids]
@@ -109,7 +117,7 @@ def test_batches_hold_every_report_once_and_are_narrow():
 
 
 def test_all_of_a_reply_is_learned_and_some_of_the_prompt():
-    tokenizer = load_tokenizer("tiny")
+    tokenizer = load_tokenizer("tiny-taught")
     prompts = {tuple(ids): prompt for ids, prompt in encode(tokenizer, tasks(CHUNK, 7))}
     read = []
     for ids, kind in batches(tokenizer, tasks, seed=7, n_tokens=6144):
@@ -122,21 +130,23 @@ def test_all_of_a_reply_is_learned_and_some_of_the_prompt():
     assert sum(read) / len(read) == pytest.approx(0.3, abs=0.01)
 
 
-def test_bare_text_is_a_source_too(tmp_path):
-    def texts(n_reports, seed):
-        return [("", text) for text in generate_reports(n_reports, style="general", seed=seed)[0]["text"]]
-
-    made = pretrain(tmp_path, source=texts, **SMALL)
-    assert made["tokens"] > 0 and Student.untuned(str(tmp_path)).model()[0].config.hidden_size == 32
+def test_text_alone_holds_no_prompt_no_answer_and_no_code():
+    tokenizer = load_tokenizer("tiny-taught")
+    for ids, prompt in encode(tokenizer, text(50, 1)):
+        written = tokenizer.decode(ids)
+        assert prompt == 1 and written.startswith("<s>") and written.endswith("</s>")
+        assert not re.search(r"findings:\s*\[|\[|choice\n|open\n|\b[a-z]\d\d\.\d", written)
+    ids, kind = next(batches(tokenizer, text, seed=7, n_tokens=6144))
+    assert ((kind == REPLY) == (ids != 0))[:, 1:].all() and (kind[:, 0] == 0).all()
 
 
 def test_masking_spares_phrases_negations_and_hedges():
-    text = "There is possibly no large pleural effusion on the left side today."
+    sentence = "There is possibly no large pleural effusion on the left side today."
     kept = {"possibly", "no", "pleural", "effusion"}
     for seed in range(50):
-        masked = mask_words(text, [finding("J90", phrase="pleural effusion")], random.Random(seed))
+        masked = mask_words(sentence, [finding("J90", phrase="pleural effusion")], random.Random(seed))
         assert kept <= set(masked.split())
-        assert len(masked.split()) == len(text.split())
+        assert len(masked.split()) == len(sentence.split())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""What the tiny base is trained on: generated reports, each as one prompt with its correct reply, in batches of like length.
+"""What a tiny base is trained on: generated reports, as text alone or each as a prompt with its correct reply.
 
-A source is a function that returns (prompt, reply) pairs of so many reports drawn from a seed.
-`tasks` is the one in use; a source of bare text would leave the prompts empty.
+A source is a function that returns (prompt, reply) pairs of so many reports drawn from a seed; text alone has no prompt.
+Batches hold rows of like length.
 """
 
 import random
@@ -16,7 +16,7 @@ from radbook.corpora.synthetic import generate_reports
 from radbook.student.prompts import encode_prompts
 from radbook.tasks import TASKS
 
-__all__ = ["REPLY", "TEXT", "Source", "batches", "encode", "mask_words", "tasks"]
+__all__ = ["REPLY", "SOURCES", "TEXT", "Source", "batches", "encode", "mask_words", "tasks", "text"]
 
 CHUNK = 1536  # reports generated at a time; batches of like length are cut from one chunk
 CHOICE_SHARE = 0.6
@@ -52,6 +52,18 @@ def tasks(n_reports: int, seed: int) -> list[tuple[str, str]]:
             body = mask_words(body, findings, rng)
         pairs.append((task.prompt(body, "short"), " " + task.render(findings)))
     return pairs
+
+
+def text(n_reports: int, seed: int) -> list[tuple[str, str]]:
+    """Return the text of so many new reports without a prompt, words blotted out in some: no answer, no instruction."""
+    rng = random.Random(seed)
+    reports, _ = generate_reports(n_reports, style="general", seed=seed)
+    bodies = map(report_body, reports["text"])
+    return [("", mask_words(body, [], rng) if rng.random() < MASKED_SHARE else body) for body in bodies if body]
+
+
+SOURCES = {"text": text, "tasks": tasks}
+"""By name, as `python -m tools.pretrain --data` takes them."""
 
 
 def mask_words(body: str, findings: list[dict], rng: random.Random) -> str:

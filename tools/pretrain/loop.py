@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,13 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from radbook.core.files import replacing
 from radbook.student.environment import cpu_has_bfloat16
-from tools.pretrain.data import LONGEST, REPLY, TEXT, Source, batches
+from tools.pretrain.data import LONGEST, REPLY, TEXT, Source, batches, tasks
 
 __all__ = ["train"]
 
 LEARNING_RATE = 4e-3  # the highest
 TEXT_WEIGHT = 0.3  # of the loss of the prompt's tokens beside that of the reply's
 BATCH_TOKENS = 6144  # padding included
-POINTS = 10  # of the curve of zero-shot scores over training
 SAVE_SECONDS = 60
 
 
@@ -31,13 +30,13 @@ def train(
     steps: int,
     seed: int,
     say: Callable[[str], None],
-) -> Iterator[dict[str, Any]]:
+) -> dict[str, Any]:
     """Train a model in place, on from `state_path` if that file is there; `say` gets a line of text every ten seconds.
 
-    Yields
-    ------
+    Returns
+    -------
     dict
-        At each tenth of the training, the last one its end: `step`, `tokens`, `seconds` spent so far, and `chunk`.
+        What was spent: `step`, `tokens`, `seconds`, and `chunk`.
     """
     optimizers = _optimizers(model)
     spent = _restored(state_path, model, optimizers) or {"step": 0, "tokens": 0, "seconds": 0.0, "chunk": 0}
@@ -49,7 +48,8 @@ def train(
         if spent["seconds"] - saved >= SAVE_SECONDS:
             saved = spent["seconds"]
             _keep(state_path, model, optimizers, spent)
-        own_seed, longest = seed * 1_000_003 + spent["chunk"], _longest(spent["step"] / steps)
+        own_seed = seed * 1_000_003 + spent["chunk"]
+        longest = _longest(spent["step"] / steps) if source is tasks else LONGEST
         for ids, kind in batches(tokenizer, source, seed=own_seed, n_tokens=BATCH_TOKENS, longest=longest):
             for group in (g for o in optimizers for g in o.param_groups):
                 group["lr"] = LEARNING_RATE * _schedule(spent["step"] / steps)
@@ -61,11 +61,10 @@ def train(
                 told = spent["seconds"]
                 left, rate = told * (steps / spent["step"] - 1) / 60, spent["tokens"] / told
                 say(f"step {spent['step']}, reply loss {loss:.3f}, {rate:,.0f} tokens/s, {left:.1f} min left")
-            if spent["step"] * POINTS // steps > (spent["step"] - 1) * POINTS // steps:
-                yield dict(spent)
             if spent["step"] == steps:
-                return
+                return spent
         spent["chunk"] += 1
+    return spent
 
 
 def _keep(path: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], spent: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
-"""Make a tiny base: the tokenizer, the training, the scores of the finished base and its model card.
+"""Make a tiny base: the tokenizer, the training, what the finished base can do and its model card.
 
-Every batch is new: reports are written in the *general* style while the model trains, and each becomes one prompt of one
-task with its correct reply.
-The loss is that of the reply plus a share of that of the report itself, so the model also learns the language.
+Every batch is new: reports are written in the *general* style while the model trains, and are read as text, or each as one
+prompt of one task with its correct reply (`tools.pretrain.data`).
+There the loss is that of the reply plus a share of that of the report itself, so the model also learns the language.
 Short reports come first: a larger share of their tokens are replies, which teach the tasks.
 """
 
@@ -20,9 +20,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 from radbook.core.errors import RadbookError
 from radbook.core.files import read_json, write_json
 from radbook.student.environment import cpu_has_bfloat16, quiet
-from tools.pretrain.data import Source, tasks
+from tools.pretrain.data import Source, text
 from tools.pretrain.loop import train
-from tools.pretrain.model_card import eval_sets, model_card, score_base
+from tools.pretrain.model_card import eval_sets, measure_base, model_card
 from tools.pretrain.tokenizer import build_tokenizer
 
 __all__ = ["grammar_hash", "pretrain"]
@@ -42,7 +42,7 @@ def grammar_hash() -> str:
 def pretrain(
     out_dir: str | Path,
     *,
-    source: Source = tasks,
+    source: Source = text,
     steps: int = 6000,
     seed: int = 0,
     shape: dict[str, int] = SHAPE,
@@ -70,14 +70,14 @@ def pretrain(
     eval_path
         Open-i reports (CSV, XML folder or archive) to score the finished base on; never trained on.
     n_eval
-        Held-out synthetic reports per style to score on; 0 skips the scores.
+        Held-out synthetic reports per style to measure on; 0 skips that.
     progress
         Called with one line of text now and then.
 
     Returns
     -------
     dict
-        What the model card states: parameters, steps, tokens, minutes, megabytes, scores and their curve over the training.
+        What the model card states: parameters, steps, tokens, minutes, megabytes and scores.
     """
     if steps < 1:
         raise RadbookError(f"steps is {steps}: train for at least one step")
@@ -100,34 +100,24 @@ def pretrain(
     out_dir = Path(out_dir)
     identity = {"grammar": grammar_hash(), "source": source.__name__, "steps": steps, "seed": seed, "shape": shape}
     scratch = _scratch(out_dir, identity)
-    for spent in train(model, tokenizer, source, state_path=scratch / "state.pt", steps=steps, seed=seed, say=say):
-        if n_eval:
-            _save(model, tokenizer, scratch / f"{spent['step']:09}")
-            write_json(spent, scratch / f"{spent['step']:09}" / "spent.json")
+    spent = train(model, tokenizer, source, state_path=scratch / "state.pt", steps=steps, seed=seed, say=say)
     _save(model, tokenizer, out_dir)
     card = {
         "parameters": model.num_parameters(), "layers": config.num_hidden_layers, "hidden_size": config.hidden_size,
-        "vocabulary": len(tokenizer), "grammar": grammar_hash(), "seed": seed, "steps": steps, **_rounded(spent),
+        "vocabulary": len(tokenizer), "grammar": grammar_hash(), "source": source.__name__, "seed": seed,
+        "steps": steps, "minutes": round(spent["seconds"] / 60, 1), "tokens": spent["tokens"],
         "tokens_per_second": round(spent["tokens"] / spent["seconds"]),
         "precision": "bfloat16" if device == "cuda" or cpu_has_bfloat16() else "float32",
         "device": device, "threads": torch.get_num_threads(),
         "megabytes": round(sum(p.stat().st_size for p in out_dir.iterdir() if p.is_file()) / 1e6, 2),
     }  # fmt: skip
     if n_eval:
-        say("scoring the base on held-out reports")
-        card["scores"], card["curve"] = score_base(out_dir, sets), []
-        for path in sorted(scratch.glob("*/spent.json"))[:-1]:  # the last is the base itself
-            scores = score_base(path.parent, sets, tasks=("choice",))
-            choice = {name: values["choice"] for name, values in scores.items()}
-            card["curve"].append({**_rounded(read_json(path)), **choice})
+        say("measuring the base on held-out reports")
+        card["scores"] = measure_base(out_dir, sets, source)
     write_json(card, out_dir / "training.json")
-    (out_dir / "README.md").write_text(model_card(card), encoding="utf-8")
+    (out_dir / "README.md").write_text(model_card(out_dir.name, card), encoding="utf-8")
     shutil.rmtree(scratch)
     return card
-
-
-def _rounded(spent: dict[str, Any]) -> dict[str, Any]:
-    return {"minutes": round(spent["seconds"] / 60, 1), "tokens": spent["tokens"]}
 
 
 def _scratch(out_dir: Path, identity: dict[str, Any]) -> Path:

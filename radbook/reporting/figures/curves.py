@@ -1,4 +1,4 @@
-"""Figures with a line over a scale: minutes of training, certainty, test reports, quality of a teacher, parameter of a sweep."""
+"""Figures with a line over a scale: certainty, test reports, quality of a teacher, parameter of a sweep."""
 
 from collections.abc import Mapping
 
@@ -10,20 +10,7 @@ from matplotlib.ticker import NullLocator, ScalarFormatter
 
 from radbook.reporting.figures.style import MARKERS, PALETTE, about, canvas, legend, nonempty, only_one
 
-__all__ = ["growth_curve", "power_curve", "quality_dial", "risk_curve", "sweep_curve"]
-
-
-def growth_curve(grown: pd.DataFrame) -> Figure:
-    """Micro-F1 of an untuned base over its own training, in minutes; `grown` has the columns reports, minutes and f1."""
-    nonempty(grown, "growth_curve", "training of the base")
-    with canvas(3.6) as (figure, ax):
-        for position, (name, rows) in enumerate(grown.groupby("reports", sort=False)):
-            _curve(ax, rows["minutes"], rows.rename(columns={"f1": "value"}), position, name)
-        ax.set(xlabel="minutes of training", ylabel="micro-F1, choice task", title="What the base can do untuned")
-        ax.set_xlim(left=0)
-        ax.set_ylim(np.floor(10 * grown["f1"].min()) / 10, 1)
-        legend(figure, ax)
-    return figure
+__all__ = ["power_curve", "quality_dial", "risk_curve", "sweep_curve"]
 
 
 def risk_curve(curves: pd.DataFrame, *, levels: Mapping[str, float]) -> Figure:

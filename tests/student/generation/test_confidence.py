@@ -102,7 +102,7 @@ def test_an_answer_that_failed_has_no_probability(corpus):
     assert certainty(stated).iloc[0] == 0.0 and (certainty(stated).iloc[1:] > 0).all()
     only_failed = student.confidence(reports.head(1), labels)
     assert only_failed["probability"].isna().all()
-    with pytest.raises(RadbookError, match=r"1 reports have no choice answer of base:tiny"):
+    with pytest.raises(RadbookError, match=r"1 reports have no choice answer of base:tiny-taught"):
         student.confidence(corpus[0].head(4), labels)
 
 

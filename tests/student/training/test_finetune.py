@@ -11,15 +11,18 @@ import pytest
 
 from radbook.core.errors import RadbookError
 from radbook.core.schema import INSTRUCTIONS, write_table
-from radbook.student.base import TINY, load_base, load_tokenizer
+from radbook.student.base import load_base, load_tokenizer, resolve_base
 from radbook.student.training.checkpoints import newest
 from radbook.student.training.config import Settings
 from radbook.student.training.finetune import finetune
 from radbook.student.training.trainer import length_grouped, make_trainer, tokenize
 
+TAUGHT = resolve_base("tiny-taught")[0]
+
 # Other tests have imported what Unsloth changes, long before a training here imports Unsloth.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Unsloth should be imported before:UserWarning")
 QUICK = {"epochs": 3.0, "batch_size": 8, "rank": 4, "alpha": 8, "checkpoint_steps": 4, "learning_rate": 1e-3}
+QUICK |= {"base_model": "tiny-taught"}
 RUN = """
 import sys, pandas as pd
 from radbook.core.schema import INSTRUCTIONS, read_table
@@ -50,7 +53,7 @@ def test_a_finished_student_is_recognized_without_loading_a_library(trained, ins
 
 
 def test_only_the_reply_and_the_end_token_are_trained(instructions):
-    tokenizer = load_tokenizer("tiny")
+    tokenizer = load_tokenizer("tiny-taught")
     rows = tokenize(instructions, tokenizer)
     for row, ids, labels in zip(instructions.itertuples(), rows["input_ids"], rows["labels"], strict=True):
         learned = [i for i, label in zip(ids, labels, strict=True) if label != -100]
@@ -61,7 +64,7 @@ def test_only_the_reply_and_the_end_token_are_trained(instructions):
 
 
 def test_the_trainer_sees_exactly_these_labels(instructions, tmp_path):
-    model, tokenizer, _ = load_base("tiny", backend="peft")
+    model, tokenizer, _ = load_base("tiny-taught", backend="peft")
     rows = tokenize(instructions, tokenizer)
     trainer = make_trainer(model, tokenizer, rows, tmp_path, Settings(batch_size=4))
     seen = 0
@@ -101,7 +104,7 @@ def test_what_a_finished_student_leaves(trained):
 
 @pytest.mark.parametrize(("warmup", "steps"), [(0.25, 6), (3, 3), (0, 0)])
 def test_warmup_is_a_fraction_below_one_and_steps_from_one_on(instructions, tmp_path, warmup, steps):
-    model, tokenizer, _ = load_base("tiny", backend="peft")
+    model, tokenizer, _ = load_base("tiny-taught", backend="peft")
     rows = tokenize(instructions, tokenizer)
     trainer = make_trainer(model, tokenizer, rows, tmp_path, Settings(warmup=warmup))
     assert trainer.args.get_warmup_steps(24) == steps
@@ -118,9 +121,9 @@ def test_the_adapter_loads_in_plain_peft_onto_the_packaged_base(trained, instruc
     assert (config["r"], config["lora_alpha"]) == (4, 8)
     assert config["target_modules"] == sorted(config["target_modules"])
     card = (folder / "adapter" / "README.md").read_text()
-    assert str(TINY) not in card and result["base_hash"] in card and result["template_hash"] in card
-    base = AutoModelForCausalLM.from_pretrained(TINY, dtype=torch.float32).eval()
-    rows = tokenize(instructions.head(1), load_tokenizer("tiny"))
+    assert TAUGHT not in card and result["base_hash"] in card and result["template_hash"] in card
+    base = AutoModelForCausalLM.from_pretrained(TAUGHT, dtype=torch.float32).eval()
+    rows = tokenize(instructions.head(1), load_tokenizer("tiny-taught"))
     ids, labels = torch.tensor(rows["input_ids"]), torch.tensor(rows["labels"])
     with torch.inference_mode():
         before = base(input_ids=ids, labels=labels).loss
@@ -187,7 +190,7 @@ def test_killed_training_goes_on_and_ends_with_the_same_adapter(trained, instruc
     [
         ({"learning_rate": "fast"}, "^learning_rate is 'fast'"),
         ({"rank": 0}, "^rank is 0"),
-        ({"targets": "q_proj,value"}, "targets names value, which base_model tiny does not have.*q_proj"),
+        ({"targets": "q_proj,value"}, "targets names value, which base_model tiny-taught does not have.*q_proj"),
         ({"base_model": "/nowhere"}, "base_model '/nowhere'"),
         ({"load_in_4bit": "yes"}, "^load_in_4bit is 'yes'"),
     ],
@@ -229,7 +232,7 @@ def test_what_is_refused_leaves_the_finished_student_as_it_was(trained, instruct
     [
         {"checkpoints/thesis.txt": "mine", "adapter/a.txt": "mine", "settings.json": "{}"},
         {"merged/model.safetensors": "mine"},
-        {"training.json": Path(TINY, "training.json").read_text(encoding="utf-8")},  # of `tools.pretrain`
+        {"training.json": Path(TAUGHT, "training.json").read_text(encoding="utf-8")},  # of `tools.pretrain`
     ],
 )
 def test_a_folder_with_files_of_others_under_our_names_is_refused(instructions, tmp_path, files):
@@ -252,7 +255,7 @@ def test_four_bits_are_refused_on_a_cpu(instructions, tmp_path):
 
 
 def test_every_epoch_has_an_order_of_its_own_that_a_restart_finds_again(instructions, tmp_path):
-    model, tokenizer, _ = load_base("tiny", backend="peft")
+    model, tokenizer, _ = load_base("tiny-taught", backend="peft")
     rows = tokenize(instructions, tokenizer)
     orders = []
     for epoch in (0.0, 1.0, 1.75):

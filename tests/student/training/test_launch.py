@@ -16,6 +16,7 @@ from radbook.student.training.config import Settings
 from radbook.student.training.finetune import finetune, main
 
 OPTIONS = {
+    "base_model": "tiny-taught",
     "epochs": 2.0, "batch_size": 16, "rank": 4, "alpha": 8, "learning_rate": 1e-3, "backend": "peft",
     "checkpoint_steps": 3,
 }  # fmt: skip

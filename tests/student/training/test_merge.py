@@ -10,7 +10,7 @@ from serving import LIKE_LLAMA, transformers_serve
 from radbook.core.errors import RadbookError
 from radbook.corpora.synthetic import generate_reports
 from radbook.student import Student
-from radbook.student.base import TINY, load_tokenizer
+from radbook.student.base import load_tokenizer, resolve_base
 from radbook.student.prompts import encode_prompts
 from radbook.student.training.config import Settings
 from radbook.student.training.finetune import finetune
@@ -18,7 +18,9 @@ from radbook.student.training.merge import merge
 from radbook.tasks import CHOICE
 from radbook.teachers.llm import ChatTeacher
 
-QUICK = {"epochs": 1.0, "batch_size": 8, "rank": 4, "alpha": 8, "backend": "peft"}
+TAUGHT = resolve_base("tiny-taught")[0]
+
+QUICK = {"base_model": "tiny-taught", "epochs": 1.0, "batch_size": 8, "rank": 4, "alpha": 8, "backend": "peft"}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_the_folder_is_complete_and_says_what_it_is(merged):
     assert not [n for n in names if n.endswith((".bin", ".pt", ".pkl"))]
     assert merged["dtype"] == "float32" and merged["megabytes"] > 10
     card = (folder / "README.md").read_text()
-    assert "license: mit" in card and "Not a medical device" in card and str(TINY) not in card
+    assert "license: mit" in card and "Not a medical device" in card and TAUGHT not in card
     assert json.loads((folder / "config.json").read_text())["prompt_style"] == "short"
 
 
@@ -59,12 +61,12 @@ def test_plain_transformers_loads_it_and_it_computes_what_base_and_adapter_compu
 
     whole = AutoModelForCausalLM.from_pretrained(merged["path"]).eval()
     assert whole.dtype == torch.float32
-    base = AutoModelForCausalLM.from_pretrained(TINY, dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(TAUGHT, dtype=torch.float32)
     parts = PeftModel.from_pretrained(base, str(run / "student" / "adapter")).eval()
     tokenizer = AutoTokenizer.from_pretrained(merged["path"])
     prompt = CHOICE.prompt("The heart is mildly enlarged.", "short")
     ids = torch.tensor(encode_prompts(tokenizer, [prompt]))
-    assert ids.tolist() == encode_prompts(load_tokenizer("tiny"), [prompt])
+    assert ids.tolist() == encode_prompts(load_tokenizer("tiny-taught"), [prompt])
     with torch.inference_mode():
         assert torch.allclose(whole(ids).logits, parts(ids).logits, atol=1e-3)
         with parts.disable_adapter():
@@ -104,7 +106,7 @@ def test_only_its_own_folder_is_written_over(run, merged, tmp_path):
 
 def test_a_base_that_dates_its_prompts_is_frozen_and_its_license_comes_along(instructions, tmp_path):
     base = tmp_path / "base"
-    shutil.copytree(TINY, base)
+    shutil.copytree(TAUGHT, base)
     (base / "chat_template.jinja").write_text(LIKE_LLAMA)
     (base / "LICENSE.txt").write_text("Terms of somebody else.")
     finetune(instructions.head(8), tmp_path / "student", Settings(base_model=str(base), **QUICK))

@@ -11,6 +11,7 @@ from radbook.student.base import load_tokenizer
 from radbook.student.training.checkpoints import newest
 
 OPTIONS = {
+    "base_model": "tiny-taught",
     "epochs": 3.0, "batch_size": 16, "rank": 4, "alpha": 8, "checkpoint_steps": 3, "learning_rate": 1e-3,
     "backend": "peft",
 }  # fmt: skip
@@ -32,7 +33,7 @@ def options(tmp_path_factory):
     """With a base of random weights that is smaller still than the packaged one."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    folder, tokenizer = tmp_path_factory.mktemp("base"), load_tokenizer("tiny")
+    folder, tokenizer = tmp_path_factory.mktemp("base"), load_tokenizer("tiny-taught")
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
         num_attention_heads=2, max_position_embeddings=512,

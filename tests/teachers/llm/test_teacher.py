@@ -20,9 +20,11 @@ from radbook.core.schema import PREDICTIONS, check
 from radbook.corpora import load_corpus
 from radbook.corpora.sections import report_body
 from radbook.student import Student
-from radbook.student.base import TINY
+from radbook.student.base import resolve_base
 from radbook.tasks import TASKS
 from radbook.teachers.llm import ChatTeacher
+
+TAUGHT = resolve_base("tiny-taught")[0]
 
 FAULTS = [
     "429",
@@ -301,6 +303,7 @@ def test_a_time_limit_ends_with_every_row_and_the_next_run_goes_on(reports, teac
 WORKER = """
 import sys
 import pandas as pd
+from radbook.student.base import resolve_base
 from radbook.teachers.llm import ChatTeacher
 
 url, cache, table, out = sys.argv[1:]
@@ -478,16 +481,16 @@ def test_a_file_that_is_no_cache_is_named(teach, tmp_path):
 @pytest.mark.slow
 def test_a_served_model_labels_as_it_does_here_also_through_the_faulty_proxy(tmp_path):
     reports = load_corpus("synthetic", n_reports=8, style="general", seed=3)[0]
-    expected = Student.untuned("tiny").label(reports)
+    expected = Student.untuned("tiny-taught").label(reports)
     model = {"cache": tmp_path / "chat.sqlite", "style": "short", "max_new_tokens": 150, "concurrency": 2}
-    with transformers_serve(TINY, tmp_path / "serve.log") as url:
+    with transformers_serve(TAUGHT, tmp_path / "serve.log") as url:
         proxy = FaultyProxy(url, ["429", "none", "reset", "500"])
         with listening(proxy) as faulty:
-            labels = ChatTeacher(str(TINY), base_url=faulty, **model).label(reports)
-        full = ChatTeacher(str(TINY), base_url=url, cache=tmp_path / "full.sqlite", max_new_tokens=40).label(
+            labels = ChatTeacher(TAUGHT, base_url=faulty, **model).label(reports)
+        full = ChatTeacher(TAUGHT, base_url=url, cache=tmp_path / "full.sqlite", max_new_tokens=40).label(
             reports.head(2)
         )
-    assert set(labels["source"]) == {"chat:tiny"}
+    assert set(labels["source"]) == {"chat:tiny-taught"}
     assert [r.strip() for r in labels["reply"]] == [r.strip() for r in expected["reply"]]
     assert labels["findings"].tolist() == expected["findings"].tolist()
     assert set(proxy.delivered.values()) <= {0, 1}
