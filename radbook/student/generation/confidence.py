@@ -15,8 +15,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from radbook.core.errors import RadbookError
+from radbook.core.findings import finding
 from radbook.core.ontology import CATEGORIES, NORMAL
 from radbook.student.environment import quiet, torch, transformers
 from radbook.student.generation.generate import progress_of, sees_everything, shared_prefix
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["list_probabilities"]
+__all__ = ["list_probabilities", "named_from"]
 
 _END = "end of the list"
 Path = tuple[int, ...]  # tokens of a reply so far
@@ -49,7 +51,7 @@ def list_probabilities(
 
     >>> from radbook.student.base import load_base
     >>> from radbook.tasks import CHOICE
-    >>> model, tokenizer, _ = load_base("tiny", backend="peft")
+    >>> model, tokenizer, _ = load_base("tiny-taught", backend="peft")
     >>> p = list_probabilities(model, tokenizer, [CHOICE.prompt("No acute disease.")], [[]])
     >>> p.shape, bool((p >= 0).all() and (p <= 1).all())
     ((1, 13), True)
@@ -72,6 +74,33 @@ def list_probabilities(
             before = prompt
             tell(1)
     return np.reshape(found, (-1, len(CATEGORIES)))
+
+
+def named_from(predictions: pd.DataFrame, stated: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """Return predictions that name, in the choice task, every category from this probability on; notes say what changed.
+
+    `stated` is what `Student.confidence` returned for them; answers that failed, and other tasks, stay as they are.
+
+    >>> from radbook.core.findings import label_row
+    >>> row = label_row("r", "student:a", "choice", [finding("Fracture")])
+    >>> stated = pd.DataFrame({"report_id": "r", "code": ["Edema", "Fracture"], "probability": [0.3, 0.9]})
+    >>> found = named_from(pd.DataFrame([row]), stated, 0.25)
+    >>> [f["code"] for f in found["findings"][0]], found["note"][0]
+    (['Edema', 'Fracture'], 'by a threshold of 0.25: +Edema')
+    """
+    names = stated[stated["probability"] >= threshold].groupby("report_id")["code"].agg(list)
+    rows = []
+    for row in predictions.to_dict("records"):
+        if row["task"] == "choice" and row["status"] != "failed":
+            written = {f["code"]: f for f in row["findings"]}
+            named = names.get(row["report_id"], [])
+            changes = [f"+{code}" for code in named if code not in written]
+            changes += [f"-{code}" for code in written if code not in named]
+            note = f"by a threshold of {threshold:g}: {', '.join(changes)}" if changes else ""
+            row |= {"findings": [written.get(code) or finding(code) for code in named]}
+            row |= {"note": "; ".join(filter(None, [row["note"], note]))}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=predictions.columns)
 
 
 class _Plan:

@@ -66,7 +66,7 @@ def generate(
     --------
     >>> from radbook.student.base import load_base
     >>> from radbook.tasks import CHOICE
-    >>> model, tokenizer, _ = load_base("tiny", backend="peft")
+    >>> model, tokenizer, _ = load_base("tiny-taught", backend="peft")
     >>> replies = generate(model, tokenizer, [CHOICE.prompt("No acute disease.")], max_new_tokens=20)
     >>> replies[0].startswith("[")
     True
