@@ -50,7 +50,7 @@ def test_answers_of_another_student_are_not_taken_for_those_of_this_one(methods,
 
     def ask(adapter):
         shutil.copytree(adapter, home, dirs_exist_ok=True)
-        student = Student("tiny", source="student:way", style="short", adapter=home)
+        student = Student("tiny-taught", source="student:way", style="short", adapter=home)
         return bench.answers("way", student), student
 
     (first, _), (second, student) = ask(adapters[0]), ask(adapters[1])
@@ -66,7 +66,7 @@ def random_adapter(folder, seed):
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(seed)
-    model = get_peft_model(load_base("tiny", backend="peft")[0], LoraConfig(r=4, target_modules=["q_proj", "v_proj"]))
+    model = get_peft_model(load_base("tiny-taught", backend="peft")[0], LoraConfig(r=4, target_modules=["q_proj", "v_proj"]))
     for name, weight in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.3)

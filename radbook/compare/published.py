@@ -15,7 +15,7 @@ from radbook.pipeline.run import open_run, project_root
 
 __all__ = ["ANSWERS_FILE", "PUBLISHED_RUNS", "open_record", "published_record", "read_record"]
 
-PUBLISHED_RUNS = {"synthetic": "default", "openi": "openi"}
+PUBLISHED_RUNS = {"synthetic": "synthetic", "openi": "default"}
 """The published run of each corpus that has one, in `results/`."""
 
 ANSWERS_FILE = "answers.parquet"

@@ -22,6 +22,8 @@ __all__ = ["ANSWERS", "ROLES", "Record", "record_of"]
 ROLES = {
     "student": ("student:",),
     "base": ("base:",),
+    "indexer": ("indexer",),
+    "keywords": ("keywords",),
     "rules": ("rules",),
     "language model": ("chat:", "simulated:"),
 }
@@ -76,10 +78,10 @@ class Record:
         return self.answers[["report_id", "patient_id"]].drop_duplicates(ignore_index=True)
 
     def source(self, role: str, task: str) -> str:
-        """Return the source that plays a role of `ROLES` in a task, or "" if none does."""
+        """Return the source that plays a role of `ROLES`, or whose name begins so, in a task, or "" if none does."""
         tables = (self.answers, self.scores)
         names = dict.fromkeys(name for t in tables for name in t.loc[t["task"] == task, "source"])
-        return next((n for n in names if n.startswith(ROLES[role])), "")
+        return next((n for n in names if n.startswith(ROLES.get(role, role))), "")
 
     def labels(self, source: str, task: str) -> pd.DataFrame:
         """Return the answers of a source as a `labels` table, without evidence.

@@ -12,7 +12,7 @@ from pathlib import Path
 from radbook.core.errors import RadbookError
 from radbook.pipeline.fingerprints import file_digest, library_digest, path_digest, tree_digest
 from radbook.pipeline.parameters import public_value
-from radbook.pipeline.run import Run
+from radbook.pipeline.run import LABEL_KINDS, Run
 
 __all__ = ["CHAPTERS", "Chapter", "inputs", "outputs", "require_up_to_date", "stale_chapters", "why_stale"]
 
@@ -31,14 +31,14 @@ class Chapter:
         return f"notebooks/{self.name}.ipynb"
 
 
-_CURATED, _RULES, _CHAT, _SIMULATED = (f"labels/{kind}.parquet" for kind in ("curated", "rules", "chat", "simulated"))
-_LABELS = (_CURATED, _RULES, _CHAT, _SIMULATED)
+_LABELS = tuple(f"labels/{kind}.parquet" for kind in LABEL_KINDS)
+_CURATED, _INDEXER, _KEYWORDS, _RULES, _CHAT, _SIMULATED = _LABELS
 _ADAPTER = "student/adapter/adapter_model.safetensors"
 _TRAINED = ("instructions.parquet", _ADAPTER, "predictions.parquet")
 
 CHAPTERS = (
-    Chapter("01_reports", (), ("reports.parquet", _CURATED)),
-    Chapter("02_rule_labels", ("reports.parquet", _CURATED), (_RULES,)),
+    Chapter("01_reports", (), ("reports.parquet", _CURATED, _INDEXER)),
+    Chapter("02_rule_labels", ("reports.parquet", _CURATED), (_KEYWORDS, _RULES)),
     Chapter("03_llm_labels", ("reports.parquet", _CURATED), (_CHAT, _SIMULATED)),
     Chapter("04_label_quality", ("reports.parquet", *_LABELS), ("scores_teachers.parquet",)),
     Chapter("05_instructions", ("reports.parquet", *_LABELS), ("instructions.parquet",)),

@@ -20,9 +20,10 @@ from radbook.core.errors import RadbookError
 from radbook.core.files import read_json
 from radbook.core.schema import CONTRACTS, Contract, read_table, write_table
 
-__all__ = ["Run", "hold", "open_run", "project_root"]
+__all__ = ["LABEL_KINDS", "Run", "hold", "open_run", "project_root"]
 
-LABEL_KINDS = ("curated", "rules", "chat", "simulated")
+LABEL_KINDS = ("curated", "indexer", "keywords", "rules", "chat", "simulated")
+"""Whose labels a run may hold; `curated` are those of people."""
 
 
 def project_root() -> Path:
@@ -98,11 +99,11 @@ class Run:
         return write_table(frame, self.table_path(table), _contract(table))
 
     def read_labels(self, kind: str) -> pd.DataFrame:
-        """Read the labels of one source: `curated`, `rules`, `chat` or `simulated`."""
+        """Read the labels of one source, one of `LABEL_KINDS`."""
         return self.read(f"labels/{kind}")
 
     def write_labels(self, kind: str, frame: pd.DataFrame) -> Path:
-        """Write the labels of one source: `curated`, `rules`, `chat` or `simulated`."""
+        """Write the labels of one source, one of `LABEL_KINDS`."""
         return self.write(f"labels/{kind}", frame)
 
     def sources(self) -> list[str]:

@@ -483,8 +483,15 @@ def test_a_language_model_that_cannot_be_asked_stops_before_any_kernel(values, m
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([], "open_source simulated needs curated labels of the open task, which a table cannot hold: add -p open_source rules"),
-        ([("open_source", "curated"), ("label_column", "x")], "open_source curated needs curated labels of the open task"),
+        ([], "choice_source indexer: only records of Open-i have terms of the indexer, not the corpus table: add -p"),
+        (
+            [("choice_source", "rules"), ("open_source", "simulated")],
+            "open_source simulated needs curated labels of the open task, which a table cannot hold: add -p open_source rules",
+        ),
+        (
+            [("choice_source", "rules"), ("open_source", "curated"), ("label_column", "x")],
+            "open_source curated needs curated labels of the open task",
+        ),
         (
             [("open_source", "rules"), ("choice_source", "simulated")],
             "choice_source simulated needs curated labels: name their column with -p label_column ...",

@@ -32,7 +32,7 @@ def loaded():
     """The packaged base and its tokenizer."""
     from radbook.student.base import load_base
 
-    return load_base("tiny", backend="peft")[:2]
+    return load_base("tiny-taught", backend="peft")[:2]
 
 
 def table(**columns) -> pd.DataFrame:

@@ -23,7 +23,7 @@ PLACEHOLDERS = set(re.findall(r"{{ (\w+) }}", PAGE))
 def project(tmp_path_factory) -> Path:
     folder = make_project(tmp_path_factory.mktemp("claims") / "project")
     shutil.copytree(ROOT / "pages", folder / "pages")
-    publish(make_run(folder, "default", lora_targets="q_proj,v_proj", lora_rank=8))
+    publish(make_run(folder, "synthetic", lora_targets="q_proj,v_proj", lora_rank=8))
     return folder
 
 
@@ -52,10 +52,10 @@ def test_a_cell_of_the_page_holds_no_bar(figures):
 
 
 def test_scores_and_differences_are_those_of_the_run(project, figures):
-    scores = pd.read_csv(project / "results" / "default" / "scores.csv").set_index(
+    scores = pd.read_csv(project / "results" / "synthetic" / "scores.csv").set_index(
         ["task", "source", "label", "metric"]
     )
-    row = scores.loc[("choice", "student:default", "micro", "f1")]
+    row = scores.loc[("choice", "student:synthetic", "micro", "f1")]
     assert figures["synthetic_choice_student"] == f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
     teacher = scores.loc[("open", "simulated:0.93", "micro", "f1")]
     assert figures["synthetic_open_teacher"].startswith(f"{teacher.value:.3f} (")
@@ -79,14 +79,14 @@ def test_settings_are_read_from_the_manifest(figures):
 
 def test_a_run_published_anew_changes_the_figures(project, figures, tmp_path):
     folder = make_project(tmp_path / "project")
-    publish(make_run(folder, "default", f1=0.7))
+    publish(make_run(folder, "synthetic", f1=0.7))
     assert paper_figures(folder)["synthetic_choice_student"] != figures["synthetic_choice_student"]
 
 
 def test_a_published_run_without_answers_has_scores_but_no_differences(project, figures, tmp_path):
     folder = make_project(tmp_path / "project")
-    publish(make_run(folder, "default"))
-    (folder / "results" / "default" / "answers.parquet").unlink()
+    publish(make_run(folder, "synthetic"))
+    (folder / "results" / "synthetic" / "answers.parquet").unlink()
     found = paper_figures(folder)
     assert found["synthetic_choice_student"] == figures["synthetic_choice_student"]
     assert not found.keys() & {f"synthetic_{name}" for name in ("choice_gap", "choice_verdict", "told", "failed")}
@@ -119,7 +119,7 @@ def test_a_sweep_tells_means_over_its_seeds(tmp_path):
     table = pd.DataFrame(rows)
     table = table.reindex(columns=[*dict.fromkeys([*MEASURED, *table])])
     table.to_csv(folder / "sweep.csv", index=False)
-    told = {"parameters": {"corpus": "synthetic", "base_model": "tiny"}}
+    told = {"parameters": {"corpus": "synthetic", "base_model": "tiny-taught"}}
     (folder / "sweep.json").write_text(json.dumps(told))
     figures = paper_figures(tmp_path)
     assert figures["sweep_together"] == "choice: 0.850 (0.800 to 0.900, 2 seeds) together, 0.700 (1 seed) alone"
@@ -127,7 +127,7 @@ def test_a_sweep_tells_means_over_its_seeds(tmp_path):
     # All rows are one size, whatever number a seed's split gives.
     said = "choice: 0.700 (0.600 to 0.800, 2 seeds) with 104 examples, 0.650 (1 seed) with 30 examples"
     assert figures["sweep_size"] == said
-    assert figures["sweep_on"] == "a sweep on synthetic reports, the tiny base"
+    assert figures["sweep_on"] == "a sweep on synthetic reports, tiny-taught"
     folder.rename(tmp_path / "results" / "aaa")
     assert "sweep_rate" not in paper_figures(tmp_path), "the sweep of the claims goes by its name"
     (tmp_path / "results" / "aaa").rename(folder)

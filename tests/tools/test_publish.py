@@ -120,8 +120,8 @@ def test_a_task_without_a_reference_is_left_out_of_the_differences(tmp_path: Pat
 def test_the_student_is_compared_with_its_own_teacher_and_with_the_untuned_base(tmp_path: Path) -> None:
     run = make_run(make_project(tmp_path / "project"), "mine")
     rows = pd.read_csv(publish(run) / "differences.csv").set_index(["task", "source"])
-    assert rows.loc[("choice", "student:mine"), "reference"].tolist() == ["rules", "base:tiny"]
-    assert rows.loc[("open", "student:mine"), "reference"].tolist() == ["rules", "simulated:0.93", "base:tiny"]
+    assert rows.loc[("choice", "student:mine"), "reference"].tolist() == ["rules", "base:tiny-taught"]
+    assert rows.loc[("open", "student:mine"), "reference"].tolist() == ["rules", "simulated:0.93", "base:tiny-taught"]
     assert set(rows.drop(index="student:mine", level="source")["reference"]) == {"rules"}
     gap = rows.loc[("open", "student:mine")].set_index("reference").loc["simulated:0.93"]
     f1 = run.read("scores").query("task == 'open' and metric == 'f1' and label == 'micro' and policy == 'certain'")
@@ -187,18 +187,18 @@ def test_a_sweep_over_what_is_not_published_is_refused(tmp_path: Path) -> None:
 
 def test_the_command_publishes_and_fills_the_readme(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    make_run(project, "default")
+    make_run(project, "synthetic")
     (project / "pages").mkdir()
     (project / "pages" / "paper.md").write_text("{{ synthetic_choice_student }} and {{ openi_choice_student }}\n")
-    command = [sys.executable, "-m", "tools.publish", "default"]
+    command = [sys.executable, "-m", "tools.publish", "synthetic"]
     home = os.environ | {"RADBOOK_HOME": str(project)}
     done = subprocess.run(command, cwd=PROJECT, env=home, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     claims = (project / "results" / "claims.csv").read_text().splitlines()
     assert claims[1].startswith("synthetic_choice_student,0.") and claims[2] == "openi_choice_student,not measured"
-    names = {p.name for p in (project / "results" / "default").iterdir()}
+    names = {p.name for p in (project / "results" / "synthetic").iterdir()}
     assert names == {"scores.csv", "differences.csv", "manifest.json", "answers.parquet"}
-    assert "| synthetic | choice | student:default | 0." in (project / "README.md").read_text()
+    assert "| synthetic | choice | student:synthetic | 0." in (project / "README.md").read_text()
 
 
 def test_a_stale_run_is_refused_before_anything_is_published(tmp_path: Path, monkeypatch, capsys) -> None:

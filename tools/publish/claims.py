@@ -26,7 +26,13 @@ from radbook.tasks import TASKS
 __all__ = ["NOT_MEASURED", "paper_figures", "write_claims"]
 
 NOT_MEASURED = "not measured"
-_TEACHERS = {"rules": "the rules", "simulated": "the simulated teacher", "chat": "a language model"}
+_TEACHERS = {
+    "indexer": "the indexer",
+    "keywords": "keywords",
+    "rules": "the rules",
+    "simulated": "the simulated teacher",
+    "chat": "a language model",
+}
 _VERDICTS = {"above": "above its teacher", "below": "below its teacher", "tie": "not distinguishable from its teacher"}
 _SWEPT = {"warmup", "learning_rate", "n_choice", "choice_source", "open_source"}
 _MEAN = ["value", "low", "high", "seeds"]
@@ -100,7 +106,7 @@ def _of_a_run(record: Record) -> dict[str, str]:
 
 def _of_a_task(record: Record, scores: pd.DataFrame, task: str) -> dict[str, str]:
     taught = str(record.parameters[f"{task}_source"])
-    teacher = "rules" if taught in ("rules", "none", "curated") else "language model"
+    teacher = "rules" if taught in ("none", "curated") else taught
     roles = {"student": "student", "base": "base", "rules": "rules", "teacher": teacher}
     sources = {name: record.source(role, task) for name, role in roles.items()}
     micro = scores.query("task == @task and label == 'micro' and metric == 'f1'").set_index("source")
@@ -180,4 +186,4 @@ def base_name(parameters: Mapping) -> str:
     ('the tiny base', 'mine')
     """
     base = str(parameters["base_model"])
-    return "the tiny base" if base == "tiny" else Path(base).name
+    return {"tiny": "the tiny base", "smollm2": "SmolLM2-135M-Instruct"}.get(base, Path(base).name)
