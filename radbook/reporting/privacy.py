@@ -73,7 +73,7 @@ def error_shown(error: Mapping, text: str, *, shown: str) -> Highlight:
 def corpus_story(corpus: str, *, full: bool = False) -> str:
     """Return what a figure owes to the way its corpus was made: one line, or in `full` for the chapter that opens the corpus.
 
-    >>> corpus_story("openi", full=True).split(":")[0], corpus_story("openi").split(",")[0]
+    >>> corpus_story("openi", full=True).split(":")[0], corpus_story("openi").split(":")[0]
     ('This corpus is real', 'The corpus is real')
     """
     stories = yaml.safe_load((files("radbook") / "resources" / "corpus_stories.yaml").read_text(encoding="utf-8"))

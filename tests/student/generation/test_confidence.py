@@ -78,7 +78,7 @@ def test_probabilities_do_not_depend_on_the_prompts_before(loaded, corpus):
 
 
 def test_what_the_model_wrote_is_what_it_finds_probable(loaded, corpus):
-    student = Student.untuned()
+    student = Student.untuned("tiny-taught")
     reports = corpus[0]
     labels = student.label(reports, ["choice"])
     lines = []
@@ -92,7 +92,7 @@ def test_what_the_model_wrote_is_what_it_finds_probable(loaded, corpus):
 
 
 def test_an_answer_that_failed_has_no_probability(corpus):
-    student = Student.untuned()
+    student = Student.untuned("tiny-taught")
     reports = corpus[0].head(3).copy()
     reports.loc[reports.index[0], "text"] = ""
     labels = student.label(reports, ["choice"])

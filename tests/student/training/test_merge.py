@@ -109,7 +109,7 @@ def test_a_base_that_dates_its_prompts_is_frozen_and_its_license_comes_along(ins
     shutil.copytree(TAUGHT, base)
     (base / "chat_template.jinja").write_text(LIKE_LLAMA)
     (base / "LICENSE.txt").write_text("Terms of somebody else.")
-    finetune(instructions.head(8), tmp_path / "student", Settings(base_model=str(base), **QUICK))
+    finetune(instructions.head(8), tmp_path / "student", Settings(**QUICK | {"base_model": str(base)}))
     folder = Path(merge(tmp_path / "student", tmp_path / "merged")["path"])
     assert (folder / "LICENSE.txt").read_text() == "Terms of somebody else."
     assert "license: other" in (folder / "README.md").read_text()
