@@ -126,20 +126,9 @@ def compare(
     >>> compare(truth, truth.assign(source="rules", findings=[[]]), task="choice").by_report().astype(int).to_dict("index")
     {'r': {'tp': 0, 'fp': 0, 'fn': 1, 'wrong': 1}}
     """
-    return _align(rows_of(curated, task), rows_of(labels, task), task, policy, reports, level, vocabulary)
-
-
-def _align(
-    reference: pd.DataFrame,
-    answers: pd.DataFrame,
-    task: str,
-    policy: str = "certain",
-    reports: pd.DataFrame | None = None,
-    level: str = "category",
-    vocabulary: Sequence[str] | None = None,
-) -> Comparison:
-    """Align rows of one task that have been checked."""
-    meaning, key = meanings(policy), task_of(task).key(level)
+    meaning = meanings(policy)
+    reference, answers = rows_of(curated, task), rows_of(labels, task)
+    key = task_of(task).key(level)
     codes = _vocabulary(reference, task, key, vocabulary)
     unreferenced = 0
     if reports is not None:
@@ -181,10 +170,9 @@ def compare_all(
     curated: pd.DataFrame, tables: Iterable[pd.DataFrame], *, task: str, **options: object
 ) -> list[Comparison]:
     """Align several sources with one reference; where one of them has no rows of the task, nothing is known of any."""
-    reference, *tables = (rows_of(table, task) for table in (curated, *tables))
-    if any(table.empty for table in tables):
-        reference = reference.iloc[:0]
-    return [_align(reference, table, task, **options) for table in tables]
+    tables = [rows_of(table, task) for table in tables]
+    lacking = any(table.empty for table in tables)
+    return [compare(curated.iloc[:0] if lacking else curated, t, task=task, **options) for t in tables]
 
 
 def has_reference(curated: pd.DataFrame, task: str | None = None, *, reports: pd.DataFrame | None = None) -> bool:
@@ -202,9 +190,8 @@ def has_reference(curated: pd.DataFrame, task: str | None = None, *, reports: pd
 def rows_of(table: pd.DataFrame, task: str) -> pd.DataFrame:
     """The rows of `task`, checked: the labels contract, and at most one source."""
     task_of(task)
-    if "task" in table:  # what is said of other tasks was checked when it was written
-        table = table[table["task"] == task]
     table = check(table[[c for c in LABELS.columns if c in table]], LABELS)
+    table = table[table["task"] == task]
     sources = sorted(table["source"].unique())
     if len(sources) > 1:
         raise RadbookError(f"task {task}: one source at a time is compared, not {', '.join(sources)}")
