@@ -223,7 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         results = measure(Path(folder) / "model", tiny=options.tiny, **sizes)
     Path(options.out).write_text(
-        json.dumps({"tiny-taught": options.tiny, **sizes, **results, "ratios": ratios(results)}, indent=1),
+        json.dumps({"tiny": options.tiny, **sizes, **results, "ratios": ratios(results)}, indent=1),
         encoding="utf-8",
     )
     for side in SIDES:

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from radbook.core.ontology import CATEGORIES
-from radbook.evaluation import calibrate, judge
+from radbook.evaluation import calibrate, compare, disagreements, judge
 from radbook.pipeline.chapters import CHAPTERS
 from radbook.pipeline.run import open_run
 from radbook.pipeline.runner import run_chapters
@@ -90,6 +90,11 @@ def test_errors_are_counted_on_the_test_split_and_opened_on_the_development_spli
     assert len(own) == wrong
     misses, inventions = (int(told[f"choice_{kind}_n"]) for kind in ("miss", "invention"))
     assert misses + inventions == opened
+    labels = [*(run.read_labels(kind) for kind in ("rules", "simulated")), student.drop(columns="reply")]
+    taught = [("choice", labels[0]), ("open", labels[1]), *((task, labels[2]) for task in ("choice", "open"))]
+    coded = curated[curated["report_id"].isin(dev["report_id"])]  # whose codes are the vocabulary of what is opened
+    every = sum(len(disagreements(compare(coded, table, task=task, reports=dev))) for task, table in taught)
+    assert told["n_errors"] == plain(every)
     assert set(errors["report_id"]) <= set(test["report_id"])
 
 

@@ -78,10 +78,18 @@ class Record:
         return self.answers[["report_id", "patient_id"]].drop_duplicates(ignore_index=True)
 
     def source(self, role: str, task: str) -> str:
-        """Return the source that plays a role of `ROLES`, or whose name begins so, in a task, or "" if none does."""
+        """Return the source that plays a role of `ROLES` in a task, or "" if none does."""
+        return self._first(ROLES[role], task)
+
+    def teacher(self, task: str) -> str:
+        """Return the source that taught a task; the rules stand in where nobody did, or curated labels."""
+        taught = str(self.parameters[f"{task}_source"])
+        return self._first("rules" if taught in ("none", "curated") else taught, task)
+
+    def _first(self, beginnings: str | tuple[str, ...], task: str) -> str:
         tables = (self.answers, self.scores)
         names = dict.fromkeys(name for t in tables for name in t.loc[t["task"] == task, "source"])
-        return next((n for n in names if n.startswith(ROLES.get(role, role))), "")
+        return next((n for n in names if n.startswith(beginnings)), "")
 
     def labels(self, source: str, task: str) -> pd.DataFrame:
         """Return the answers of a source as a `labels` table, without evidence.

@@ -9,10 +9,10 @@ from functools import cache
 import pandas as pd
 
 from radbook.core.findings import finding, label_row
-from radbook.core.ontology import FINDINGS, Finding, read_resource
+from radbook.core.ontology import FINDINGS, read_resource
 from radbook.core.schema import LABELS, check, check_reports
 from radbook.corpora.sections import body_spans, report_body
-from radbook.tasks import TASKS
+from radbook.tasks import CHOICE, OPEN
 
 __all__ = ["KeywordTeacher"]
 
@@ -32,12 +32,11 @@ class KeywordTeacher:
     def label(self, reports: pd.DataFrame) -> pd.DataFrame:
         """Return a `labels` table: one row per report and task; an empty report has status "failed"."""
         check_reports(reports)
-        attributes = {name: task.attribute for name, task in TASKS.items() if task.attribute in Finding.__annotations__}
         rows = []
         for report_id, text in zip(reports["report_id"], reports["text"].fillna(""), strict=True):
             empty = {} if report_body(text) else {"status": "failed", "note": "empty report"}
-            for task, attribute in attributes.items():
-                rows.append(label_row(report_id, self.source, task, _found(text, attribute), **empty))
+            for task in (CHOICE, OPEN):
+                rows.append(label_row(report_id, self.source, task.name, _found(text, task.attribute), **empty))
         return check(pd.DataFrame(rows, columns=list(LABELS.columns)), LABELS)
 
 

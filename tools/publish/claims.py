@@ -106,9 +106,8 @@ def _of_a_run(record: Record) -> dict[str, str]:
 
 def _of_a_task(record: Record, scores: pd.DataFrame, task: str) -> dict[str, str]:
     taught = str(record.parameters[f"{task}_source"])
-    teacher = "rules" if taught in ("none", "curated") else taught
-    roles = {"student": "student", "base": "base", "rules": "rules", "teacher": teacher}
-    sources = {name: record.source(role, task) for name, role in roles.items()}
+    sources = {role: record.source(role, task) for role in ("student", "base", "rules")}
+    sources["teacher"] = record.teacher(task)
     micro = scores.query("task == @task and label == 'micro' and metric == 'f1'").set_index("source")
     found = {name: interval(micro.loc[source]) for name, source in sources.items() if source in micro.index}
     found["taught_by"] = _TEACHERS.get(taught, taught)

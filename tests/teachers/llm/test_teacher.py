@@ -303,7 +303,6 @@ def test_a_time_limit_ends_with_every_row_and_the_next_run_goes_on(reports, teac
 WORKER = """
 import sys
 import pandas as pd
-from radbook.student.base import resolve_base
 from radbook.teachers.llm import ChatTeacher
 
 url, cache, table, out = sys.argv[1:]
