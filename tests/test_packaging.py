@@ -28,7 +28,7 @@ def names(requirements) -> set[str]:
 
 EXTRAS = {name: names(listed) for name, listed in PROJECT["optional-dependencies"].items()}
 TEST = EXTRAS["test"]
-RUNTIME = names(PROJECT["dependencies"]).union(*(EXTRAS[name] for name in ("book", "sweep", "llm", "train")))
+RUNTIME = names(PROJECT["dependencies"]).union(*(EXTRAS[name] for name in ("book", "sweep", "llm", "train", "smollm2")))
 
 
 def pins() -> dict[str, str]:

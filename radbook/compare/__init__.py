@@ -2,7 +2,16 @@
 
 from radbook.compare.differences import Changes, compare_records, compare_runs
 from radbook.compare.markdown import as_markdown
-from radbook.compare.published import open_record, published_record
+from radbook.compare.published import asked_record, open_record, published_record
 from radbook.compare.record import Record
 
-__all__ = ["Changes", "Record", "as_markdown", "compare_records", "compare_runs", "open_record", "published_record"]
+__all__ = [
+    "Changes",
+    "Record",
+    "as_markdown",
+    "asked_record",
+    "compare_records",
+    "compare_runs",
+    "open_record",
+    "published_record",
+]

@@ -13,12 +13,13 @@ from radbook.core.errors import RadbookError, did_you_mean
 from radbook.core.schema import SCORES, read_table
 from radbook.pipeline.run import open_run, project_root
 
-__all__ = ["ANSWERS_FILE", "PUBLISHED_RUNS", "open_record", "published_record", "read_record"]
+__all__ = ["ANSWERS_FILE", "ASKED_FILE", "PUBLISHED_RUNS", "asked_record", "open_record", "published_record", "read_record"]
 
 PUBLISHED_RUNS = {"synthetic": "synthetic", "openi": "default"}
 """The published run of each corpus that has one, in `results/`."""
 
 ANSWERS_FILE = "answers.parquet"
+ASKED_FILE = "asked.parquet"
 _AGAIN = "publish it again with python -m tools.publish"
 
 
@@ -33,9 +34,21 @@ def read_record(folder: Path) -> Record:
     if not (folder / ANSWERS_FILE).is_file():
         why = manifest.get("answers", f"{name} holds no answers: {_AGAIN}")
         return Record(name, manifest, scores, missing=why)
-    answers = read_table(folder / ANSWERS_FILE, ANSWERS)
-    answers = answers.assign(**{c: answers[c].map(list) for c in ("present", "uncertain")})
-    return Record(name, manifest, scores, answers)
+    return Record(name, manifest, scores, _read_answers(folder / ANSWERS_FILE))
+
+
+def _read_answers(path: Path) -> pd.DataFrame:
+    answers = read_table(path, ANSWERS)
+    return answers.assign(**{c: answers[c].map(list) for c in ("present", "uncertain")})
+
+
+def asked_record(project: Path) -> Record | None:
+    """Return what a small language model answered on development reports in chapter 3 of a published run, if one asked.
+
+    >>> asked_record(Path())
+    """
+    path = next(iter(sorted((project / "results").glob(f"*/{ASKED_FILE}"))), None)
+    return path and Record(f"results/{path.parent.name}", {}, pd.DataFrame(columns=list(SCORES.columns)), _read_answers(path))
 
 
 def published_record(corpus: str, *, project: Path) -> Record | None:

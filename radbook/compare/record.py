@@ -17,7 +17,7 @@ from radbook.core.findings import Presence, finding, label_row
 from radbook.core.schema import LABELS, SCORES, STATUSES, Contract
 from radbook.pipeline.run import Run
 
-__all__ = ["ANSWERS", "ROLES", "Record", "record_of"]
+__all__ = ["ANSWERS", "ROLES", "Record", "as_answers", "record_of"]
 
 ROLES = {
     "student": ("student:",),
@@ -126,14 +126,15 @@ def record_of(run: Run) -> Record:
     labels = pd.concat(tables) if tables else pd.DataFrame(columns=list(LABELS.columns))
     curated = labels[(labels["source"] == "curated") & (labels["task"] == "open")]
     manifest["vocabulary"] = {"open": sorted({f["code"] for row in curated["findings"] for f in row})}
-    answers = _answers(test, labels)
+    answers = as_answers(test, labels)
     missing = "" if len(answers) else f"{name} holds no answers on test reports"
     return Record(name, manifest, scores, answers, missing)
 
 
-def _answers(test: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    # The order of the reports stays: draws of patients then give the very intervals that the chapters give.
-    rows = labels.merge(test[["report_id", "patient_id"]], on="report_id")
+def as_answers(reports: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Return what labels say of these reports, as codes alone: a table of the contract `ANSWERS`."""
+    # The order of the labels stays: draws of patients then give the very intervals that the chapters give.
+    rows = labels.merge(reports[["report_id", "patient_id"]], on="report_id")
     rows = rows.sort_values(["task", "source"], kind="stable", ignore_index=True)
     for column, presence in (("present", Presence.PRESENT), ("uncertain", Presence.UNCERTAIN)):
         rows[column] = [sorted({f["code"] for f in row if f["presence"] == presence}) for row in rows["findings"]]

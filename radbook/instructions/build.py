@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from radbook.core.errors import RadbookError
+from radbook.core.findings import Presence
 from radbook.core.schema import INSTRUCTIONS, check
 from radbook.corpora.sections import report_body
 from radbook.instructions.expert_checked import draw_checked, place, with_checked
@@ -19,7 +20,7 @@ from radbook.tasks import TASKS, Task, present_codes, task_of
 __all__ = ["agreed_reports", "build_instructions", "rival_of", "taught_by"]
 
 CURATED = "curated"  # source of labels that people made
-_LEFT_OUT = ("not_train", "failed_labels", "empty_reports", "disputed", "over_length", "not_drawn")
+_LEFT_OUT = ("not_train", "failed_labels", "empty_reports", "disputed", "thinned", "over_length", "not_drawn")
 _TEACHERS = {
     "indexer": "the indexer",
     "keywords": "the keywords",
@@ -38,6 +39,7 @@ def build_instructions(
     style: str = "short",
     max_prompt_tokens: int = 900,
     second_opinion: pd.DataFrame | None = None,
+    empty_share: float = 1.0,
     curated: pd.DataFrame | None = None,
     n_checked: int = 0,
     seed: int = 0,
@@ -61,6 +63,9 @@ def build_instructions(
     second_opinion
         A `labels` table of somebody else, such as the untuned base: rows on which it says something else is present are
         left out and counted under `disputed`. The open task is compared at ICD-10 category level.
+    empty_share
+        Share of the labels without a present finding that is kept, drawn by lot; the others are counted under `thinned`.
+        A teacher that overlooks much leaves labels empty that should not be, and teaches its student to be silent.
     curated, n_checked
         A `labels` table of people, and how many training reports take their labels from it, in all tasks: as if
         somebody had checked so many. They are drawn first of all, are not disputed, and name their own source.
@@ -74,8 +79,8 @@ def build_instructions(
         adds the end-of-sequence token.
     counts
         `label_rows` (rows that came in), then where they went: each task by its name (rows of the table),
-        `not_train`, `failed_labels`, `empty_reports`, `disputed`, `over_length`, `not_drawn`; these add up to
-        `label_rows`.
+        `not_train`, `failed_labels`, `empty_reports`, `disputed`, `thinned`, `over_length`, `not_drawn`; these add up
+        to `label_rows`.
         Beside them `repaired_labels` (used, though the parser had to repair them), `unlabeled` (train
         reports without a label row, all tasks together) and `checked` (rows whose label was checked).
 
@@ -90,6 +95,8 @@ def build_instructions(
         task_of(name)
         if wanted < 0:
             raise RadbookError(f"n_{name} is {wanted}: give the number of rows, or 0 for all")
+    if not 0 <= empty_share <= 1:
+        raise RadbookError(f"empty_share is {empty_share}: give a share from 0 to 1")
     by_id = reports.set_index("report_id", drop=False)
     _check_patients(by_id)
     train = by_id[by_id["split"] == "train"]
@@ -103,7 +110,8 @@ def build_instructions(
         _check_labels(own, by_id, name)
         agreed = None if second_opinion is None else agreed_reports(own, second_opinion, task)
         own, sure = with_checked(own, curated, checked, name)
-        reasons = [_left_out(label, bodies, agreed, sure) for label in own.itertuples()]
+        thin = {i for i in _empty(own) - sure if _lot(task, i, seed) >= empty_share}
+        reasons = [_left_out(label, bodies, agreed, thin, sure) for label in own.itertuples()]
         counts["label_rows"] += len(own)
         counts["unlabeled"] += len(texts.keys() - set(own["report_id"]))
         for reason in filter(None, reasons):
@@ -170,7 +178,9 @@ def rival_of(taught: Mapping[str, str], task: str) -> tuple[str, str]:
     return "rules", f"the rules ({who} taught this task, they stand in)"
 
 
-def _left_out(label: Any, bodies: Mapping[str, str], agreed: set[str] | None, sure: set[str]) -> str:
+def _left_out(
+    label: Any, bodies: Mapping[str, str], agreed: set[str] | None, thin: set[str], sure: set[str]
+) -> str:
     """Return why a label becomes no row, as `counts` names it; "" where it may."""
     if label.report_id not in bodies:
         return "not_train"
@@ -178,7 +188,20 @@ def _left_out(label: Any, bodies: Mapping[str, str], agreed: set[str] | None, su
         return "empty_reports"
     if label.status == "failed":
         return "failed_labels"
-    return "" if agreed is None or label.report_id in agreed or label.report_id in sure else "disputed"
+    if agreed is not None and label.report_id not in agreed | sure:
+        return "disputed"
+    return "thinned" if label.report_id in thin else ""
+
+
+def _empty(labels: pd.DataFrame) -> set[str]:
+    """Return the reports whose label names nothing as present."""
+    present = labels["findings"].map(lambda row: any(f["presence"] == Presence.PRESENT for f in row)).astype(bool)
+    return set(labels.loc[~present, "report_id"])
+
+
+def _lot(task: Task, report_id: str, seed: int) -> float:
+    """Draw a number from 0 to 1 by which an empty label is kept or not: a larger share keeps what a smaller one kept."""
+    return int.from_bytes(place(f"{task.name}, empty", report_id, seed), "big") / 2**64
 
 
 def _row(label: Any, texts: Mapping[str, str], bodies: Mapping[str, str], task: Task, style: str) -> dict:

@@ -67,6 +67,8 @@ def packaged_smollm2() -> Path:
 
 def _convert(path: Path, folder: Path) -> None:
     prepare_environment(True)
+    from tokenizers import decoders
+
     with quiet():
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
         read = transformers.AutoModelForCausalLM.from_pretrained(
@@ -83,6 +85,8 @@ def _convert(path: Path, folder: Path) -> None:
         # The file names the start of a turn as its end, too.
         tokenizer.eos_token, tokenizer.pad_token = _END, _PAD
         tokenizer.clean_up_tokenization_spaces = False
+        # The file's decoder is a mixture of two kinds; its tokens are bytes, and what masks tokens has to know that.
+        tokenizer.backend_tokenizer.decoder = decoders.ByteLevel()
         tokenizer.chat_template = _TEMPLATE
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

@@ -71,10 +71,11 @@ def test_every_label_row_is_accounted_for():
     ]  # fmt: skip
     assert counts == {
         "label_rows": 8, "choice": 2, "open": 1, "not_train": 2, "failed_labels": 1, "empty_reports": 1,
-        "disputed": 0, "over_length": 1, "not_drawn": 0, "repaired_labels": 1, "unlabeled": 4, "checked": 0,
+        "disputed": 0, "thinned": 0, "over_length": 1, "not_drawn": 0, "repaired_labels": 1, "unlabeled": 4, "checked": 0,
     }  # fmt: skip
     gone = (
-        "choice", "open", "not_train", "failed_labels", "empty_reports", "disputed", "over_length", "not_drawn",
+        "choice", "open", "not_train", "failed_labels", "empty_reports", "disputed", "thinned", "over_length",
+        "not_drawn",
     )  # fmt: skip
     assert sum(counts[k] for k in gone) == counts["label_rows"]
 
@@ -189,6 +190,27 @@ def test_checked_reports_take_their_labels_from_people_in_both_tasks_and_are_dra
     assert rival_of(taught_by(frame), "choice") == ("rules", "the rules")
     more, _ = checked(reports, n_checked=6, n={"choice": 8})
     assert set(own["report_id"]) < set(more.loc[more["source"] == "curated", "report_id"])
+
+
+def test_a_share_of_the_labels_that_name_nothing_is_kept_by_lot_and_the_rest_counted():
+    reports = make_reports([f"Report {k}." for k in range(200)])
+    labels = make_labels(reports, "choice")
+    labels["findings"] = [row if k % 2 else [] for k, row in enumerate(labels["findings"])]
+    full, counts = build(reports, labels)
+    assert len(full) == 200 and counts["thinned"] == 0
+    kept = {}
+    for share in (0.0, 0.3, 0.6):
+        frame, counts = build(reports, labels, empty_share=share)
+        assert counts["choice"] + counts["thinned"] == counts["label_rows"] == 200
+        empty = frame[frame["completion"] == " [Normal]"]
+        assert len(frame) - len(empty) == 100, "no label that names something is left out"
+        kept[share] = set(empty["report_id"])
+    assert not kept[0.0] and 15 < len(kept[0.3]) < 45 and kept[0.3] < kept[0.6]
+    denied = labels.assign(findings=[[finding("Edema", "absent")]] * 200)
+    with pytest.raises(RadbookError, match="no instruction row is left"):
+        build(reports, denied, empty_share=0.0)
+    with pytest.raises(RadbookError, match=r"empty_share is 1\.5: give a share from 0 to 1"):
+        build(reports, labels, empty_share=1.5)
 
 
 def test_a_checked_label_is_not_disputed():

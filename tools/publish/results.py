@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from radbook.compare.published import ANSWERS_FILE
-from radbook.compare.record import ANSWERS, Record, record_of
+from radbook.compare.published import ANSWERS_FILE, ASKED_FILE
+from radbook.compare.record import ANSWERS, Record, as_answers, record_of
 from radbook.core.errors import RadbookError
 from radbook.core.files import read_json, write_json
 from radbook.core.schema import write_table
@@ -19,6 +19,7 @@ from radbook.pipeline.run import Run
 __all__ = ["publish", "publish_sweep"]
 
 _FLOATS = "%.6f"  # what is shown has three places; with four here it would be rounded twice
+_WORTH_A_SCORE = 100  # answers; fewer were asked to be read
 _MANIFEST = (
     *("run", "profile", "parameters", "radbook", "code", "python", "packages", "hardware"),
     *("seconds", "files", "notebooks", "instructions", "backend_used"),
@@ -55,6 +56,7 @@ def publish(run: Run) -> Path:
     folder = run.project / "results" / run.name
     folder.mkdir(parents=True, exist_ok=True)
     why = _write_answers(record, folder)
+    _write_asked(run, folder, closed=bool(why))
     kept = {k: manifest[k] for k in (*_MANIFEST, *(() if why else ("texts", "vocabulary"))) if k in manifest}
     write_json(kept | ({"answers": why} if why else {}), folder / "manifest.json")
     differences.to_csv(folder / "differences.csv", index=False, float_format=_FLOATS)
@@ -102,6 +104,18 @@ def _write_answers(record: Record, folder: Path) -> str:
     if not why:
         write_table(record.answers, folder / ANSWERS_FILE, ANSWERS)
     return why
+
+
+def _write_asked(run: Run, folder: Path, *, closed: bool) -> None:
+    """Write what a small language model answered in chapter 3, as codes, if it was asked enough to be scored."""
+    (folder / ASKED_FILE).unlink(missing_ok=True)
+    asked = run.read("predictions_asked") if run.has("predictions_asked") else ()
+    if closed or len(asked) < _WORTH_A_SCORE:
+        return
+    truth = run.read_labels("curated")
+    truth = truth[truth["report_id"].isin(asked["report_id"]) & truth["task"].isin(asked["task"])]
+    labels = pd.concat([truth, asked.drop(columns="reply")])
+    write_table(as_answers(run.read("reports"), labels), folder / ASKED_FILE, ANSWERS)
 
 
 def _differences(record: Record, taught: dict[str, str]) -> pd.DataFrame:
