@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from toyruns import edit_manifest, make_project, make_run
 
-from radbook.compare.published import read_record
+from radbook.compare.published import asked_record, read_record
 from radbook.core.errors import RadbookError
 from radbook.core.ontology import CATEGORIES
 from radbook.corpora import SHARING
@@ -43,7 +43,7 @@ def test_published_tables_hold_figures_and_no_text() -> None:
             "scores.csv",
             "differences.csv",
             "manifest.json",
-        } | answers
+        } | answers | ({"asked.parquet"} if answers and (home / "asked.parquet").exists() else set())
         words = pd.read_csv(home / "scores.csv", dtype=str)[
             ["task", "source", "reference", "policy", "label", "metric"]
         ]
@@ -51,7 +51,8 @@ def test_published_tables_hold_figures_and_no_text() -> None:
 
 
 def test_published_answers_hold_codes_of_test_reports_and_no_text() -> None:
-    for file in sorted((PROJECT / "results").glob("*/answers.parquet")):
+    published = [*(PROJECT / "results").glob("*/answers.parquet"), *(PROJECT / "results").glob("*/asked.parquet")]
+    for file in sorted(published):
         assert file.stat().st_size < 100_000
         answers = pd.read_parquet(file)
         assert set(answers) == {"report_id", "patient_id", "task", "source", "status", "present", "uncertain"}
@@ -71,6 +72,22 @@ def test_answers_are_published_of_the_test_reports_only_and_without_replies(tmp_
     assert set(answers["report_id"]) == set(test["report_id"]) and len(answers) == 2 * 5 * len(test)
     said = (folder / "answers.parquet").read_bytes() + (folder / "manifest.json").read_bytes()
     assert b"must not be published" not in said and test["text"].iloc[0].split(".")[0].encode() not in said
+
+
+def test_what_a_small_model_was_asked_is_published_as_codes_if_it_is_worth_a_score(tmp_path: Path) -> None:
+    run = make_run(make_project(tmp_path), "default")
+    curated = run.read_labels("curated")
+    row = curated[curated["task"] == "choice"].iloc[[0]].assign(source="smollm2, plain", reply="Small effusion")
+    asked = pd.concat([row] * 100).assign(source=[f"smollm2, {k}" for k in range(100)])
+    run.write("predictions_asked", asked.head(99))
+    assert not (publish(run) / "asked.parquet").exists()
+    run.write("predictions_asked", asked)
+    published = pd.read_parquet(publish(run) / "asked.parquet")
+    assert set(published["source"]) == {*asked["source"], "curated"} and len(published) == 101
+    assert set(published["report_id"]) == set(row["report_id"])
+    assert "effusion" not in (run.project / "results" / "default" / "asked.parquet").read_bytes().decode("latin-1")
+    record = asked_record(run.project)
+    assert len(record.labels("smollm2, 7", "choice")) == len(record.reports) == 1
 
 
 def test_answers_of_private_reports_are_never_published(tmp_path: Path) -> None:
