@@ -26,8 +26,8 @@ _CODED = re.compile(
 )
 # What is said of a name, behind it: "Edema (possible)", "Edema: yes". Doubt comes first: "not excluded" denies nothing.
 _DOUBT = re.compile(
-    r"\b(?:(?:can(?:not|'t|\u2019t| not)|not)(?: be)? (?:fully |entirely )?(?:excluded?|ruled? out)|possibl[ey]|probabl[ey]|likely|"
-    r"suspected|suspicious|questionable|uncertain|unclear|unsure|equivocal|indeterminate|maybe|may be|might be|perhaps)\b|\?", re.I
+    r"\b(?:(?:can(?:not|'t|\u2019t| not)|not)(?: be)? (?:fully |entirely )?(?:excluded?|ruled? out)|possibl[ey]|probabl[ey]|"
+    r"likely|suspected|suspicious|questionable|uncertain|unclear|equivocal|indeterminate|maybe|may be|might be)\b|\?", re.I
 )  # fmt: skip
 _DENIAL = re.compile(r"\b(?:no|not|none|null|absent|negative|false|without|excluded|resolved|ruled out|unlikely)\b|^0$", re.I)
 _AFFIRMED = re.compile(r"(?:yes|true|present|positive|confirmed|1)", re.I)

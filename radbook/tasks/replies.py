@@ -134,7 +134,7 @@ def _from_lines(task: "Task", answer: str, bracketed: bool) -> tuple[list[Item],
         read = _pieces(task, _CUE.sub("", line).strip("[] "), strict=True, said=said)
         known = any(item.code or item.nothing or item.denied for item in read)
         head = _HEAD.search(line) if line.rstrip("*_ ").endswith(":") and not known else None
-        if code and code not in quotes and not any(item.denied or item.presence != Presence.PRESENT for item in read):
+        if code and code not in quotes and (bracketed or not known or len(read) > 1):
             quotes[code] = match["quote"].strip(" \"'")
         elif head:
             said, prose = verdict(head[1]), prose or bracketed
@@ -148,7 +148,7 @@ def _from_lines(task: "Task", answer: str, bracketed: bool) -> tuple[list[Item],
         elif bracketed:
             notes += [f"{short(line.strip())} left out beside the list"] if known else []
             prose = prose or bool(re.search(r"\w", line))
-        elif known or _BULLET.match(line):
+        elif known or _BULLET.match(line) or (len(line.split()) < 5 and line.rstrip()[-1] not in ".!?:"):
             items += read
         else:
             prose = prose or bool(re.search(r"\w", line))
