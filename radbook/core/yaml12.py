@@ -22,21 +22,17 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _number(loader: yaml.Loader, node: yaml.ScalarNode) -> int | float:
-    text = node.value.lower().replace(".inf", "inf").replace(".nan", "nan")
-    return float(text) if node.tag.endswith("float") else int(text, 0 if text[:2] in ("0o", "0x") else 10)
-
-
-# The core schema of YAML 1.2; of two that fit, the first is taken.
-for _kind, _pattern, _first in (
-    ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("int", r"[-+]?\d+|0o[0-7]+|0x[\da-fA-F]+", "-+0123456789"),
-    ("float", r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"(?a:{_pattern})$"), list(_first))
-for _kind in ("int", "float"):
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _number)
+for _kind, _pattern, _read in (  # the core schema; of two that fit, the first is taken
+    ("bool", "true|True|TRUE|false|False|FALSE", lambda text: text.lower() == "true"),
+    ("null", "~|null|Null|NULL|", lambda text: None),
+    ("int", r"[-+]?\d+|0o[0-7]+|0x[\da-fA-F]+", lambda text: int(text, 0 if text[:2] in ("0o", "0x") else 10)),
+    (
+        "float", r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        lambda text: float(re.sub(r"\.(?=[a-z])", "", text.lower())),
+    ),
+):  # fmt: skip
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"(?a:{_pattern})$"), None)
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", lambda loader, node, read=_read: read(node.value))
 
 
 def read_yaml(path: Path, refused: str) -> Any:

@@ -140,7 +140,7 @@ def _read_csv(path: Path, raw: bytes, wanted: Mapping[str, str]) -> pd.DataFrame
     if said:
         separator, text = said[1], text[said.end() :]
     else:
-        heads = {separator: _head(text, separator) for separator in _SEPARATORS}
+        heads = {s: next(csv.reader(io.StringIO(text, newline=""), delimiter=s), []) for s in _SEPARATORS}
         fitting = [s for s, head in heads.items() if {*wanted.values()} <= {*head}]
         separator = fitting[0] if fitting else max(heads, key=lambda s: len(heads[s]))
     rows: list[list[str]] = []
@@ -154,13 +154,6 @@ def _read_csv(path: Path, raw: bytes, wanted: Mapping[str, str]) -> pd.DataFrame
     return _with_header(path, rows, wanted, _SEPARATORS.get(separator, "separator"))
 
 
-def _head(text: str, separator: str) -> list[str]:
-    try:
-        return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), [])
-    except csv.Error:
-        return []
-
-
 def _read_excel(path: Path, raw: bytes, wanted: Mapping[str, str]) -> pd.DataFrame:
     need("excel", "openpyxl")
     try:
@@ -172,11 +165,10 @@ def _read_excel(path: Path, raw: bytes, wanted: Mapping[str, str]) -> pd.DataFra
         raise error if isinstance(error, RadbookError) else RadbookError(
             f"{path} cannot be read as an Excel workbook ({type(error).__name__}): save the sheet as CSV (UTF-8)"
         ) from None
-    full = [sheet for sheet in sheets.values() if not sheet.empty]
+    full = [[list(map(_text, row)) for row in sheet.itertuples(index=False)] for sheet in sheets.values() if not sheet.empty]
     if len(full) > 1:
         raise RadbookError(f"{path} has {len(full)} sheets with cells: save the one with the reports as a file of its own")
-    rows = [[_text(value) for value in row] for sheet in full for row in sheet.itertuples(index=False)]
-    return _with_header(path, [row if any(row) else [] for row in rows], wanted, "cell")
+    return _with_header(path, [row if any(row) else [] for rows in full for row in rows], wanted, "cell")
 
 
 def _with_header(path: Path, rows: list[list[str]], wanted: Mapping[str, str], boundary: str) -> pd.DataFrame:
