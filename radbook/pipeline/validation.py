@@ -12,7 +12,6 @@ from radbook.core.errors import RadbookError
 from radbook.core.files import PACKAGED_BASES
 from radbook.corpora.openi import packaged_archive
 from radbook.corpora.splits import assign_splits
-from radbook.teachers.llm.privacy import check_address
 
 __all__ = ["check_sources", "check_values"]
 
@@ -87,6 +86,8 @@ def _check_chat(values: dict[str, object]) -> None:
     if asked and lacking:
         raise RadbookError(f"llm_teacher chat needs to know whom to ask: add {' '.join(lacking)}")
     if values.get("chat_url"):
+        from radbook.teachers.llm.privacy import check_address  # only who asks a model needs its libraries
+
         check_address(str(values["chat_url"]))
     if not re.fullmatch(r"[A-Za-z_]\w*", str(values.get("chat_key_variable", "_"))):  # whose value may be a key: not shown
         raise RadbookError("chat_key_variable: give the name of the environment variable that holds the key, not the key")
