@@ -1,5 +1,6 @@
 """The `radbook` command: thin wrappers that parse, call the library and print."""
 
+import errno
 import sys
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from radbook.core.errors import ChapterError, RadbookError
 from radbook.core.files import shown_path
 
 __all__ = ["main", "radbook"]
+
+# Errors of the machine that a user can mend: no room, no permission, a file system that is read-only.
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def _refuse_glued(context: click.Context, option: click.Option, pairs: tuple) -> tuple:
@@ -119,6 +123,12 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"radbook: {error}", file=sys.stderr)
         # A chapter that stopped is 1; a mistake found before anything ran is 2.
         sys.exit(1 if isinstance(error, ChapterError) else 2)
+    except OSError as error:
+        if error.errno not in _MACHINE:
+            raise
+        where = f" ({shown_path(error.filename)})" if error.filename else ""
+        print(f"radbook: {error.strerror}{where}: free or open that place; the same command goes on from here", file=sys.stderr)
+        sys.exit(2)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)

@@ -1,5 +1,7 @@
 """The command line: light to start, and one line for what a user can mend."""
 
+import errno
+import os
 import subprocess
 import sys
 import time
@@ -51,6 +53,21 @@ def test_exit_codes(error, code, monkeypatch, capsys):
         cli.main(["run"])
     assert caught.value.code == code
     assert capsys.readouterr().err.lstrip().startswith("radbook: ")  # after ^C a new line begins
+
+
+def test_a_full_disk_is_one_line_and_a_mistake_of_ours_is_none(monkeypatch, capsys):
+    def fail(*arguments, **options):
+        raise OSError(number, os.strerror(number), "/there/manifest.json")
+
+    monkeypatch.setattr("radbook.pipeline.runner.run_chapters", fail)
+    for number in (errno.ENOSPC, errno.EROFS, errno.EACCES):
+        with pytest.raises(SystemExit, match="2"):
+            cli.main(["run"])
+        said = capsys.readouterr().err
+        assert said.startswith(f"radbook: {os.strerror(number)} (/there/manifest.json): ") and said.count("\n") == 1
+    number = errno.EBADF
+    with pytest.raises(OSError, match="Bad file"):
+        cli.main(["run"])
 
 
 def test_parameters_reach_the_chain(monkeypatch, tmp_path, capsys):

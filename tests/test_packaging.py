@@ -28,7 +28,7 @@ def names(requirements) -> set[str]:
 
 EXTRAS = {name: names(listed) for name, listed in PROJECT["optional-dependencies"].items()}
 TEST = EXTRAS["test"]
-RUNTIME = names(PROJECT["dependencies"]).union(*(EXTRAS[name] for name in ("book", "sweep", "llm", "train", "smollm2")))
+RUNTIME = names(PROJECT["dependencies"]).union(*(EXTRAS[name] for name in ("book", "sweep", "excel", "llm", "train", "smollm2")))
 
 
 def pins() -> dict[str, str]:
@@ -82,7 +82,7 @@ def test_the_library_imports_what_is_declared():
 
 
 def test_labels_and_scores_need_no_extra_and_what_does_names_it():
-    lacking = [name.replace("-", "_") for extra in ("book", "sweep", "llm", "train") for name in EXTRAS[extra]]
+    lacking = [name.replace("-", "_") for extra in ("book", "sweep", "excel", "llm", "train") for name in EXTRAS[extra]]
     lacking = sorted({*lacking} - {"torch", "dask"})  # SciPy looks into these two if they are there
     program = f"""if True:
         import sys

@@ -49,7 +49,7 @@ def describe_run(manifest: Mapping, chapters: Sequence, *, hidden: Mapping[str, 
             "(about-this-run)=",
             "# About this run",
             "",
-            run_line(manifest),
+            run_line({**manifest, "profile": inline_code(manifest["profile"])}),
             "The numbers in these pages come from it, except where chapter 8 and the page of the paper's claims show "
             "published runs.",
             "What was already done is reused, such as a trained student or the small grid of chapter 8: a time below can be "

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PACKAGED_BASES", "read_json", "replacing", "shown_path", "write_json", "write_text"]
+__all__ = ["PACKAGED_BASES", "encodable", "read_json", "replacing", "shown_path", "write_json", "write_text"]
 
 PACKAGED_BASES = ("tiny", "tiny-taught", "smollm2")
 """Base models that packages bring: names, and no folders. Here, since what only reads parameters needs no model library."""
@@ -54,6 +54,15 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def encodable(text: str) -> str:
+    """Return `text` with half characters, which no file can hold, replaced by U+FFFD; two halves are joined.
+
+    >>> encodable("lungs \\ud83d clear") == "lungs \\ufffd clear"
+    True
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def shown_path(path: str | Path) -> str:

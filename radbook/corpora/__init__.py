@@ -16,6 +16,8 @@ __all__ = ["SHARING", "load_corpus"]
 SHARING = {"synthetic": "open", "openi": "open", "table": "private"}
 """The sharing class of each corpus: "open" text may be shown, "private" text never leaves the machine."""
 
+_MOST = 10_000_000  # reports
+
 _OPTIONS = {
     "synthetic": ["style"],
     "openi": [],
@@ -38,8 +40,8 @@ def load_corpus(
     Parameters
     ----------
     name
-        "synthetic" (the built-in generator), "openi" (the NLM's Indiana University reports) or "table" (any CSV or
-        Parquet file).
+        "synthetic" (the built-in generator), "openi" (the NLM's Indiana University reports) or "table" (any CSV,
+        Parquet or Excel file).
     path
         The file or folder to read; not for "synthetic", and for "openi" only where it is not the archive that the installed
         package torchxrayvision carries.
@@ -81,8 +83,8 @@ def load_corpus(
             raise RadbookError(
                 f"corpus {name} has no option {option!r}; it has: {', '.join(known) or 'none'}{did_you_mean(option, known)}"
             )
-    if n_reports is not None and n_reports < 0:
-        raise RadbookError(f"n_reports is {n_reports}: give a number of reports, or 0 for all")
+    if n_reports is not None and not 0 <= n_reports <= _MOST:
+        raise RadbookError(f"n_reports is {n_reports}: give a number of reports up to {_MOST:,}, or 0 for all")
     if name == "synthetic":
         if path:
             raise RadbookError(f"corpus synthetic is generated and reads no file: leave path {str(path)!r} out")
@@ -95,7 +97,7 @@ def load_corpus(
         elif path:
             reports, curated = read_table_corpus(path, **options)
         else:
-            raise RadbookError("corpus table needs a path: the CSV or Parquet file with your reports")
+            raise RadbookError("corpus table needs a path: the CSV, Parquet or Excel file with your reports")
         reports.attrs["n_available"] = len(reports)
         if n_reports and n_reports < len(reports):
             reports = reports.sample(n_reports, random_state=seed).sort_index().reset_index(drop=True)

@@ -144,12 +144,12 @@ def read_label_columns(
     id_column: str | None = None,
     patient_column: str | None = None,
 ) -> LabelColumns:
-    """Read a CSV or Parquet file with a column of category names per source.
+    """Read a table with a column of category names per source.
 
     Parameters
     ----------
     path
-        The file; its ending says which kind it is.
+        A file that `radbook.corpora.tabular.read_columns` reads.
     columns
         Source -> the column that holds its labels, such as {"reader 1": "human_label1"}.
         A cell names categories between commas, semicolons or bars, in any case; "Normal", "No Finding" or nothing means none.
@@ -196,9 +196,10 @@ def read_label_columns(
             for name in names:
                 if name.category is None:
                     shown = name.written if len(name.written) <= _SHOWN else f"{name.written[:_SHOWN]}..."
+                    shown = repr(shown) if len(shown.split()) < 3 else "what stands there"  # a report, perhaps
                     nearest = process.extractOne(name.written.lower(), CATEGORIES, processor=str.lower, scorer=fuzz.ratio)
                     raise RadbookError(
-                        f"{path}, row {row}, column {column}: {shown!r} is no category and none is near enough to repair it "
+                        f"{path}, row {row}, column {column}: {shown} is no category and none is near enough to repair it "
                         f"(the nearest is {nearest[0]}); correct the cell, or read another column"
                     )
                 if name.repair:

@@ -1,4 +1,4 @@
-"""Read the user's own reports: a CSV or Parquet table with a column mapping."""
+"""Read the user's own reports: a CSV, Parquet or Excel table with a column mapping."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from radbook.core.findings import label_row
 from radbook.core.schema import LABELS
 from radbook.corpora.label_names import named_row, read_names
 from radbook.corpora.sections import compose_text, split_sections
-from radbook.corpora.tabular import patient_ids, read_columns, row_ids
+from radbook.corpora.tabular import no_value, patient_ids, read_columns, row_ids
 
 __all__ = ["read_table_corpus"]
 
@@ -24,15 +24,15 @@ def read_table_corpus(
     impression_column: str | None = None,
     label_column: str | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read reports from a CSV (UTF-8) or Parquet file; `load_corpus` adds the split.
+    """Read reports from a file that `read_columns` reads; `load_corpus` adds the split.
 
-    Every row becomes a report, also one without text.
+    Every row becomes a report, also one without text: a cell such as `NA`, `None`, `nan` or `null` is none.
     An optional column that is None or "" is not used.
 
     Parameters
     ----------
     path
-        The file; its ending says which kind it is.
+        The file.
     text_column
         Column with the report text.
         Where it is "" and `findings_column` or `impression_column` is given, the text is put together from these.
@@ -59,8 +59,8 @@ def read_table_corpus(
     Raises
     ------
     RadbookError
-        For a file that cannot be read (see `read_columns`), a column that is not there, a table without rows, or an id
-        that comes twice.
+        For a file that cannot be read (see `read_columns`), a column that is not there, a table without rows or without
+        any text, an id that comes twice, or a label column that no row can be read in.
 
     Examples
     --------
@@ -79,18 +79,27 @@ def read_table_corpus(
     columns = {f"{name}_column": column for name, column in sections.items()}
     columns |= {"id_column": id_column, "patient_column": patient_column, "label_column": label_column}
     frame = read_columns(path, {"text_column": text_column, **columns})
-    parts = {name: frame[column].tolist() for name, column in sections.items() if column}
+    parts = {name: _reports(frame[column]) for name, column in sections.items() if column}
     if text_column:
-        texts = frame[text_column].tolist()
+        texts = _reports(frame[text_column])
     else:
         texts = [compose_text(**dict(zip(parts, cells, strict=True))) for cells in zip(*parts.values(), strict=True)]
+    if not any(texts):
+        named = text_column or " or ".join(filter(None, sections.values()))
+        raise RadbookError(f"{path}: no row has a text in {named}: name the column that holds the reports")
     parts = {name: parts.get(name) or [_section(text, name) for text in texts] for name in sections}
     ids = row_ids(path, frame, id_column)
     patients = patient_ids(frame, patient_column, ids)
     reports = pd.DataFrame({"report_id": ids, "patient_id": patients, "text": texts, **parts})
     cells = frame[label_column] if label_column else []
     rows = [_label_row(i, cell, row, label_column) for row, (i, cell) in enumerate(zip(ids, cells, strict=False), start=1)]
+    if label_column and (all(map(no_value, cells)) or all(row["status"] == "failed" for row in rows)):
+        raise RadbookError(f"{path}: no row of column {label_column} names a category: name another column, or none")
     return reports, pd.DataFrame(rows, columns=list(LABELS.columns))
+
+
+def _reports(cells: pd.Series) -> list[str]:
+    return ["" if no_value(cell) else cell for cell in cells]
 
 
 def _section(text: str, name: str) -> str:

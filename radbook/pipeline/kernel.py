@@ -34,6 +34,8 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colors of a terminal
+
 
 def execute(
     source: Path,
@@ -49,7 +51,7 @@ def execute(
 
     The kernel runs in `cwd`, with `environment` added to its own; what the cells print and what its process writes goes
     to `log`, and each line that a cell prints to `on_line`.
-    A cell that raises, or a kernel that dies, is a ChapterError.
+    A cell that raises (its traceback goes to `log`, too), or a kernel that dies, is a ChapterError.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as stream:
@@ -75,6 +77,7 @@ def execute(
                 },
             )
         except PapermillExecutionError as error:
+            stream.write("".join(f"{_ESCAPES.sub('', line)}\n" for line in error.traceback))
             line = next((s.strip() for s in (error.source or "").splitlines() if s.strip()), "")
             why = error.evalue if error.ename in ("RadbookError", "ChapterError") else f"{error.ename}: {error.evalue}"
             raise ChapterError(f"cell {error.cell_index + 1} ({line[:60]}) stopped: {_plain(why)}") from None
@@ -136,4 +139,4 @@ class _Feed:
 
 def _plain(text: str) -> str:
     """Return `text` on one line without the escape codes of terminals."""
-    return " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).split())
+    return " ".join(_ESCAPES.sub("", text).split())

@@ -1,6 +1,8 @@
 """Parameters of the chapters: what the notebooks declare, what a profile sets, and every check before a kernel starts.
 
 A chapter declares its parameters in the one cell tagged `parameters`, one `name: type = literal  # help` per line.
+The help ends with the values that can be meant: `in [1, 64]`, `in (0, inf)` (a bracket of this kind leaves its end out), or
+`{all, agreed}`. Where it says nothing, any value of the type may stand.
 A profile (`notebooks/profiles/*.yaml`) is a flat mapping of those names; `-p NAME VALUE` overrides it.
 """
 
@@ -13,15 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
-from radbook.core.errors import RadbookError, did_you_mean
-from radbook.pipeline.validation import check_paths
+from radbook.core.errors import RadbookError, choose, did_you_mean
+from radbook.core.yaml12 import read_yaml
+from radbook.pipeline.validation import check_values
 
 __all__ = [
     "UNPUBLISHED",
     "Parameter",
-    "UniqueKeys",
     "declared_parameters",
     "load_profile",
     "public_parameters",
@@ -32,6 +32,7 @@ __all__ = [
 UNPUBLISHED = ("corpus_path", "chat_url")
 """Parameters that say more of a machine than of a run."""
 
+_CHOICES, _LIMITS = r"\{(.*)\}$", r" in ([\[(])(\S+), (\S+)([\])])$"  # at the end of a parameter's help
 KINDS = {"str": str, "int": int, "float": float, "bool": bool}
 
 
@@ -54,10 +55,10 @@ def declared_parameters(notebooks: Iterable[Path]) -> dict[str, Parameter]:
             known = union.setdefault(parameter.name, parameter)
             if known is parameter:
                 continue
-            if (known.kind, known.default) != (parameter.kind, parameter.default):
+            if _declared(known) != _declared(parameter):
                 raise RadbookError(
-                    f"{path.name} declares {parameter.name}: {parameter.kind} = {parameter.default!r}, "
-                    f"but {known.chapters[0]} declares {known.kind} = {known.default!r}: make them the same"
+                    f"{path.name} declares {parameter.name}: {parameter.kind} = {parameter.default!r}, but {known.chapters[0]} "
+                    f"declares {known.kind} = {known.default!r}: make them the same, and the values that their comments allow"
                 )
             union[parameter.name] = replace(known, chapters=(*known.chapters, path.stem))
     return union
@@ -72,10 +73,8 @@ def load_profile(profile: str | Path, project: Path) -> tuple[str, dict]:
     if not path.is_file():
         names = sorted(p.stem for p in folder.glob("*.yaml"))
         raise RadbookError(f"there is no profile {profile}{did_you_mean(str(profile), names)}; profiles here: {', '.join(names)}")
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys) or {}
-    except (yaml.YAMLError, ValueError) as error:  # such as of a date that no calendar has, or a number of 5,000 digits
-        raise RadbookError(f"profile {path.name} is not readable YAML: {' '.join(str(error).split())}") from None
+    values = read_yaml(path, f"profile {path.name} is not readable YAML")
+    values = {} if values is None else values
     if not isinstance(values, dict) or any(isinstance(v, (dict, list)) for v in values.values()):
         raise RadbookError(f"profile {path.name} is not a flat mapping: write one `name: value` per line")
     return path.stem, values
@@ -83,15 +82,15 @@ def load_profile(profile: str | Path, project: Path) -> tuple[str, dict]:
 
 def resolve_parameters(
     declared: Mapping[str, Parameter],
-    profile: Mapping[str, object],
+    profile: Mapping[str, object] | None,
     overrides: Sequence[tuple[str, str]] = (),
     *,
     source: str = "the profile",
 ) -> dict[str, object]:
     """Return the value of every declared parameter: its default, then the profile's, then that of the overrides.
 
-    The profile holds values as YAML gives them, the overrides are pairs of name and text, as typed on a command line;
-    messages call the profile `source`.
+    The profile holds values as YAML gives them (None: it is empty), the overrides are pairs of name and text, as typed on a
+    command line; messages call the profile `source`. Refused is what is of another type or outside what the help allows.
 
     >>> rate = Parameter("learning_rate", "float", 2e-3, "", ("06_lora_finetuning",))
     >>> resolve_parameters({"learning_rate": rate}, {"learning_rate": "1e-4"})
@@ -102,15 +101,15 @@ def resolve_parameters(
     radbook.core.errors.RadbookError: -p learning_rat: no chapter declares this parameter; did you mean learning_rate?
     """
     values = {name: p.default for name, p in declared.items() if name != "run"}
-    given = [(source, name, value) for name, value in profile.items()] + [("-p", n, v) for n, v in overrides]
+    given = [(source, name, value) for name, value in (profile or {}).items()] + [("-p", n, v) for n, v in overrides]
     for where, name, value in given:
         if name == "run":
             raise RadbookError(f"{where}: run is not set as a parameter; use --run NAME, or --name of a sweep")
         if name not in values:
             hint = did_you_mean(str(name), values) or f"; parameters are {', '.join(sorted(values))}"
             raise RadbookError(f"{where} {name}: no chapter declares this parameter{hint}")
-        values[name] = _convert(value, declared[name], where)
-    check_paths(values)
+        values[name] = _allowed(_convert(value, declared[name], where), declared[name], where)
+    check_values(values)
     return values
 
 
@@ -164,7 +163,7 @@ def _convert(value: object, parameter: Parameter, where: str) -> object:
             return value
         if where == "-p" and value.strip().lower() in ("true", "false"):
             return value.strip().lower() == "true"
-    # YAML reads 1e-4 as text, so text that is a number counts as one for a float wherever it comes from.
+    # Text that is a number counts as one for a float, also where a profile has it in quotes.
     elif not isinstance(value, bool) and (kind == "float" or (kind == "int" and (isinstance(value, int) or where == "-p"))):
         with suppress(TypeError, ValueError, OverflowError):
             number = KINDS[kind](value)
@@ -173,12 +172,25 @@ def _convert(value: object, parameter: Parameter, where: str) -> object:
     raise RadbookError(f"{where} {parameter.name}: {value!r} is not of type {kind} (default {parameter.default!r})")
 
 
-class UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses a key written twice instead of silently keeping the last."""
+def _declared(parameter: Parameter) -> tuple:
+    return parameter.kind, parameter.default, re.findall(f"{_CHOICES}|{_LIMITS}", parameter.help)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [k.value for k, _ in node.value]
-        twice = next((k for k in keys if keys.count(k) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(problem=f"{twice} is set twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
+
+def _allowed(value: object, parameter: Parameter, where: str) -> object:
+    """Return `value` if it is one that the help of the parameter allows.
+
+    >>> _allowed(1.5, Parameter("threshold", "float", 0.0, "probability in [0, 1]", ()), "-p")
+    Traceback (most recent call last):
+        ...
+    radbook.core.errors.RadbookError: -p threshold is 1.5: give a number in [0, 1] (default 0.0)
+    """
+    if choices := re.search(_CHOICES, parameter.help):
+        return choose(value, choices[1].split(", "), f"{where} {parameter.name}")
+    if limits := re.search(_LIMITS, parameter.help):
+        low, high = float(limits[2]), float(limits[3])
+        if not low <= value <= high or (limits[1] == "(" and value == low) or (limits[4] == ")" and value == high):
+            number = "a whole number" if parameter.kind == "int" else "a number"
+            raise RadbookError(
+                f"{where} {parameter.name} is {value}: give {number}{limits[0]} (default {parameter.default!r})"
+            )
+    return value

@@ -82,6 +82,10 @@ class Run:
         """The folder of the trained student: adapter, losses, settings, checkpoints."""
         return self.path / "student"
 
+    def make(self) -> None:
+        """Make the folder if need be, for its owner alone: reports, labels and the student that learned from them are private."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     def table_path(self, table: str) -> Path:
         """Where a table lives, for example `labels/rules` in `labels/rules.parquet`."""
         return self.path / f"{table}.parquet"
@@ -96,6 +100,7 @@ class Run:
 
     def write(self, table: str, frame: pd.DataFrame) -> Path:
         """Check `frame` against its contract and write it; returns the file's path."""
+        self.make()
         return write_table(frame, self.table_path(table), _contract(table))
 
     def read_labels(self, kind: str) -> pd.DataFrame:
@@ -138,17 +143,17 @@ def open_run(name: str = "default", *, project: str | Path | None = None) -> Run
     >>> open_run("../elsewhere")
     Traceback (most recent call last):
         ...
-    radbook.core.errors.RadbookError: '../elsewhere' cannot name a run: use letters, digits, dot, dash and underscore
+    radbook.core.errors.RadbookError: '../elsewhere' cannot name a run: use up to 120 letters, digits, dots, dashes, underscores
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise RadbookError(f"{name!r} cannot name a run: use letters, digits, dot, dash and underscore")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}", name):
+        raise RadbookError(f"{name[:130]!r} cannot name a run: use up to 120 letters, digits, dots, dashes, underscores")
     return Run(name, Path(project).resolve() if project else project_root())
 
 
 @contextmanager
 def hold(run: Run) -> Iterator[None]:
     """Keep every other process from working on this run; the lock of a process that died counts for nothing."""
-    run.path.mkdir(parents=True, exist_ok=True)
+    run.make()
     owner = run.path / ".owner"
     lock = FileLock(run.path / ".lock")
     try:

@@ -73,7 +73,7 @@ def run_chapters(
     chosen = _chosen(chapters, only, names)
     declared = declared_parameters(project / chapter.notebook for chapter in chapters)
     profile_name, values = load_profile(profile, project)
-    run = open_run(name or profile_name, project=project)
+    run = open_run(profile_name if name is None else name, project=project)
     if only is not None:  # what the one chapter does not declare stays as the run has it
         kept = run.manifest().get("parameters", {})
         values |= {n: v for n, v in kept.items() if n in declared and chosen[0].name not in declared[n].chapters}
@@ -165,10 +165,12 @@ def _execute(run: Run, chapter: Chapter, own: Mapping[str, object], live: Echo) 
     source, target = run.project / chapter.notebook, run.path / chapter.notebook
     try:
         execute(source, partial, parameters=parameters, cwd=run.project, log=log, environment=environment, on_line=live)
+        absent = [f for f in chapter.writes if not (run.path / f).is_file()]
+        if absent:
+            raise ChapterError(f"finished without writing {', '.join(absent)}")
     except ChapterError as error:
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(f"{chapter.name}: {error}\n")
         raise ChapterError(f"{chapter.name}: {error}{files}") from None
-    absent = [f for f in chapter.writes if not (run.path / f).is_file()]
-    if absent:
-        raise ChapterError(f"{chapter.name}: finished without writing {', '.join(absent)}{files}")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(partial, target)

@@ -1,26 +1,29 @@
 """Which values of parameters cannot be meant: what is refused before a kernel starts, not four chapters later.
 
-`radbook.pipeline.parameters` sees to it that each value is of its type; here they are held against each other and the machine.
+`radbook.pipeline.parameters` sees to it that each value is of its type and range; here they are held against each other and
+the machine.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from radbook.core.errors import RadbookError
 from radbook.core.files import PACKAGED_BASES
 from radbook.corpora.openi import packaged_archive
+from radbook.corpora.splits import assign_splits
 
-__all__ = ["check_paths", "check_sources"]
+__all__ = ["check_sources", "check_values"]
 
 _CURATED = ("curated", "simulated")  # sources that are curated labels, or made from them
 
 
-def check_paths(values: dict[str, object]) -> None:
-    """Refuse a path that does not exist, a corpus without its file and a language model without address.
+def check_values(values: dict[str, object]) -> None:
+    """Refuse a path that does not exist, a corpus without its file, splits that leave nothing, a language model without address.
 
     Paths, and a base model that is a folder, become absolute in `values`; relative ones are read against the current folder.
 
-    >>> check_paths({"corpus": "table", "corpus_path": ""})
+    >>> check_values({"corpus": "table", "corpus_path": ""})
     Traceback (most recent call last):
         ...
     radbook.core.errors.RadbookError: corpus table needs its file: add -p corpus_path FILE
@@ -35,6 +38,12 @@ def check_paths(values: dict[str, object]) -> None:
     if values.get("corpus") == "table" and not values.get("corpus_path"):
         raise RadbookError("corpus table needs its file: add -p corpus_path FILE")
     _check_chat(values)
+    if "test_fraction" in values:
+        listed = values.get("corpus") == "openi"
+        shares = {name: values.get(name, 0) for name in ("test_fraction", "dev_fraction")}
+        assign_splits([], seed=0, **shares | ({"test_fraction": 0} if listed else {}))
+    if values.get("warmup", 0) > 1 and values["warmup"] != int(values["warmup"]):
+        raise RadbookError(f"warmup is {values['warmup']}: give a fraction of the steps below 1, or a whole number of steps")
     base = values.get("base_model")
     if base and base not in PACKAGED_BASES and Path(str(base)).expanduser().is_dir():
         # A relative folder would be taken for the name of a model on a hub.
@@ -42,13 +51,15 @@ def check_paths(values: dict[str, object]) -> None:
 
 
 def check_sources(values: Mapping[str, object]) -> None:
-    """Refuse a source of training labels that the corpus cannot have: terms of Open-i's indexer, or curated labels.
+    """Refuse sources of training labels that are none at all, or that the corpus cannot have: Open-i's indexer, curated labels.
 
     >>> check_sources({"corpus": "table", "open_source": "simulated"})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     radbook.core.errors.RadbookError: open_source simulated needs curated labels of the open task, which a table cannot hold: ...
     """
+    if values.get("choice_source") == values.get("open_source") == "none":
+        raise RadbookError("choice_source and open_source are none: name a source for one of them")
     for name in ("choice_source", "open_source"):
         if values.get(name) == "indexer" and values.get("corpus", "openi") != "openi":
             raise RadbookError(
@@ -74,6 +85,12 @@ def _check_chat(values: dict[str, object]) -> None:
     lacking = [f"-p {name} ..." for name in ("chat_model", "chat_url") if not values.get(name)]
     if asked and lacking:
         raise RadbookError(f"llm_teacher chat needs to know whom to ask: add {' '.join(lacking)}")
+    if values.get("chat_url"):
+        from radbook.teachers.llm.privacy import check_address  # only who asks a model needs its libraries
+
+        check_address(str(values["chat_url"]))
+    if not re.fullmatch(r"[A-Za-z_]\w*", str(values.get("chat_key_variable", "_"))):  # whose value may be a key: not shown
+        raise RadbookError("chat_key_variable: give the name of the environment variable that holds the key, not the key")
     for name in ("choice_source", "open_source"):
         if values.get(name) == "chat" and not asked:
             raise RadbookError(f"{name} chat needs labels of a language model: add -p llm_teacher chat")

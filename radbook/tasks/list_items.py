@@ -16,51 +16,80 @@ from radbook.icd10 import descriptor, is_leaf, map_phrase, normalize_code
 if TYPE_CHECKING:
     from radbook.tasks.task import Task
 
-__all__ = ["EDGES", "Item", "Read", "read_choice", "read_item", "read_open", "short", "write_open"]
+__all__ = ["EDGES", "Item", "Read", "read_choice", "read_item", "read_open", "short", "verdict", "write_open"]
 
-EDGES = " \t\"'`*.:-\u2022\u2013"  # quotes, bullets and stops around an item
+EDGES = " \t\"'`*.:|{}-\u2022\u2013\u201c\u201d\u201e\u2018\u2019\xab\xbb"  # quotes, bullets and stops around an item
 MAX_WORDS = 8  # evidence longer than this is no "shortest phrase": the standard name is written instead
 _CODE = r"[A-Za-z]\s*\d\s*[0-9A-Za-z](?:\s*\.?\s*[0-9A-Za-z]){0,4}"
 _CODED = re.compile(
     rf"(?:^|(?P<phrase>.*?)(?:\s*\(|\s*[:=]\s*|\s+[-\u2013]\s+))\s*(?P<code>{_CODE})\s*\)?", re.S
 )
-# Words in brackets behind a category that turn it around or doubt it: "Edema (absent)".
-_TURNS = re.compile(
-    r"\b(no|not|none|absent|negative|excluded|resolved|ruled|possibl[ey]|probabl[ey]|likely|suspected|questionable)\b|\?", re.I
-)
+# What is said of a name, behind it: "Edema (possible)", "Edema: yes". Doubt comes first: "not excluded" denies nothing.
+_DOUBT = re.compile(
+    r"\b(?:(?:can(?:not|'t|\u2019t| not)|not)(?: be)? (?:fully |entirely )?(?:excluded?|ruled? out)|possibl[ey]|probabl[ey]|"
+    r"likely|suspected|suspicious|questionable|uncertain|unclear|equivocal|indeterminate|maybe|may be|might be)\b|\?", re.I
+)  # fmt: skip
+_DENIAL = re.compile(r"\b(?:no|not|none|null|absent|negative|false|without|excluded|resolved|ruled out|unlikely)\b|^0$", re.I)
+_AFFIRMED = re.compile(r"(?:yes|true|present|positive|confirmed|1)", re.I)
+_SAID = re.compile(r"(?P<name>.+?)[\"'\s]*(?::|=|\||\s[-\u2013])[\"'\s]*(?P<said>[^\s()]+(?: [^\s()]+){0,3})")
+_NUMBER = re.compile(r"^\W*(?:\d{1,3}|[A-Za-z])[.):]\s+")
 
 # Reads the name in an item, told whether it stood outside brackets: (code or None, phrase, remark if it was repaired).
 Read = Callable[[str, bool], tuple[str | None, str | None, str]]
 
 
 class Item(NamedTuple):
-    """What one item says: a finding (`code`), that there is none (`nothing`), or neither; and notes on what was changed."""
+    """What one item says: a finding (`code`), that there is none (`nothing`), or neither; and notes on what was changed.
+
+    `denied` is an answer, too: the item says "no" to a name it was asked about, as `Edema: false` does.
+    """
 
     code: str | None = None
     phrase: str | None = None
     presence: Presence = Presence.PRESENT
     nothing: bool = False
+    denied: bool = False
     notes: tuple[str, ...] = ()
 
 
-def read_item(text: str, task: "Task", *, strict: bool = False) -> Item:
-    """Read one item; a denied or unknown one is left out, and its note says so.
+def verdict(words: str) -> Presence | None:
+    """Say what words about a finding make of it: doubtful, absent, or nothing that is known here.
+
+    >>> [str(verdict(words)) for words in ("cannot be excluded", "Not present:", "mild")]
+    ['uncertain', 'absent', 'None']
+    """
+    return Presence.UNCERTAIN if _DOUBT.search(words) else Presence.ABSENT if _DENIAL.search(words) else None
+
+
+def read_item(text: str, task: "Task", *, strict: bool = False, said: Presence | None = None) -> Item:
+    """Read one item, of a list that is headed by what `said` stands for; a denied or unknown one is left out and noted.
 
     >>> from radbook.tasks import CHOICE
-    >>> read_item("possible edema", CHOICE).presence, read_item("no edema", CHOICE).notes
+    >>> read_item("Edema (possible)", CHOICE).presence, read_item("no edema", CHOICE).notes
     (<Presence.UNCERTAIN: 'uncertain'>, ("negated item 'no edema' left out",))
     """
-    item = re.sub(r"\s+", " ", text).strip(EDGES)
-    presence, bare = sense(item)
-    if presence is None or folded(item) == task.empty.lower():
+    item = re.sub(r"\s+", " ", _NUMBER.sub("", text)).strip(EDGES)
+    bare, answer = item, _SAID.fullmatch(item)
+    if answer and ((told := verdict(answer["said"])) or _AFFIRMED.fullmatch(answer["said"].strip(EDGES))):
+        bare, said = answer["name"].strip(EDGES), told or said
+    denied = said == Presence.ABSENT
+    asides = re.findall(r"\(([^()]*)\)", bare)
+    if Presence.UNCERTAIN in map(verdict, asides):
+        said = said or Presence.UNCERTAIN
+        bare = re.sub(r"\s*\(\W*\)", "", re.sub(r"\([^()]*\)", lambda m: re.sub(r"[\s,;]+\)", ")", _DOUBT.sub("", m[0])), bare))
+    if task.codes and _DOUBT.search(bare):
+        bare, said = _DOUBT.sub("", bare).strip(EDGES), said or Presence.UNCERTAIN
+    presence, bare = sense(bare)
+    if presence is None or folded(bare) == task.empty.lower():
         return Item(nothing=True)
-    if presence == Presence.ABSENT:
-        return Item(notes=(f"negated item {short(item)} left out",))
+    said = max(presence, said or presence, key=list(Presence).index)
+    if said == Presence.ABSENT or Presence.ABSENT in map(verdict, asides):
+        return Item(denied=denied, notes=(f"negated item {short(item)} left out",))
     code, phrase, remark = task.read(bare, strict)
     if code is None:
         return Item(notes=(f"unknown item {short(item)} left out",))
-    hedge = f"hedged item {short(item)} read as uncertain" if presence == Presence.UNCERTAIN else ""
-    return Item(code, phrase, presence, notes=tuple(filter(None, (remark, hedge))))
+    hedge = f"hedged item {short(item)} read as uncertain" if said == Presence.UNCERTAIN else ""
+    return Item(code, phrase, said, notes=tuple(filter(None, (remark, hedge))))
 
 
 def short(item: str) -> str:
@@ -70,8 +99,7 @@ def short(item: str) -> str:
 
 def read_choice(item: str, strict: bool) -> tuple[str | None, str | None, str]:
     """Read one item of the choice task as (category, None, remark); in prose (`strict`) no otherwise than in brackets."""
-    name, _, aside = item.partition("(")
-    category = None if _TURNS.search(aside) else category_of(name)
+    category = category_of(item.partition("(")[0])
     if category is None or folded(item) == category.lower():
         return category, None, ""
     return category, None, f"{short(item)} read as {category}"

@@ -9,6 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from toyproject import CHAPTERS, ROOT, SECOND, toy_book_project
 
 from radbook.book import build_book
+from radbook.book.about_page import describe_run
 from radbook.book.sanitize import clean_notebook, machine_paths, scrub, unsafe_html
 from radbook.core.errors import RadbookError
 from radbook.pipeline.run import open_run
@@ -136,6 +137,15 @@ def test_paths_inside_the_project_stay_readable_and_others_whole(text, shown):
 
 def test_a_root_folder_is_not_taken_out_of_every_path():
     assert scrub("a/b", machine_paths({"agreement": "/"}, Path("/srv/radbook"))) == "a/b"
+
+
+def test_the_name_of_a_profile_file_is_text_in_the_page_of_the_run():
+    machine = {"system": "x", "machine": "x", "cores": 1, "memory_gib": 1.0, "gpus": []}
+    record = {"finished": "2026-05-04T10:00:00+00:00", "seconds": 1.0, "parameters": {}}
+    known = {"run": "r", "profile": "<img src=x onerror=alert(1)>", "python": "3", "radbook": "0"}
+    known |= {"parameters": {}, "packages": {}}
+    page = describe_run({**known, "hardware": machine, "chapters": {"01_first": record}}, [CHAPTERS[0]], hidden={})
+    assert "profile `<img src=x onerror=alert(1)>`, executed" in page
 
 
 @pytest.mark.notebook

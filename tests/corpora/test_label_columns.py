@@ -134,3 +134,10 @@ def test_any_text_is_read_or_refused(text):
     for name, category, presence in read_names(text):
         assert name.strip() and (category is None or category in CATEGORIES)
         assert presence in ("present", "uncertain", "absent") and (presence != "absent" or category is None)
+
+
+def test_a_report_in_the_place_of_a_label_is_not_shown(write):
+    path = write("first\nSmall left effusion with edema\n")
+    with pytest.raises(RadbookError, match="row 1, column first: what stands there is no category") as caught:
+        read_label_columns(path, {"reader": "first"})
+    assert "left" not in str(caught.value)

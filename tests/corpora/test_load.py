@@ -76,3 +76,9 @@ def test_wrong_requests_are_refused_in_one_line(name, options, message):
 
 def test_every_corpus_has_a_sharing_class():
     assert SHARING == {"synthetic": "open", "openi": "open", "table": "private"}
+
+
+@pytest.mark.parametrize("n_reports", [-1, 10**26])
+def test_a_number_of_reports_that_cannot_be_meant_is_refused(n_reports):
+    with pytest.raises(RadbookError, match=rf"n_reports is {n_reports}: give a number of reports up to 10,000,000"):
+        load_corpus("synthetic", n_reports=n_reports)

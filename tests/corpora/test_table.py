@@ -96,7 +96,7 @@ def test_missing_columns_are_named_with_the_ones_there(write):
 
 def test_duplicate_and_empty_ids_are_named(write):
     path = write({"text": list("xyz"), "id": ["7", "7", "8"], "half": ["1", "", "2"]})
-    with pytest.raises(RadbookError, match=r"1 ids of column id come more than once \(7\)"):
+    with pytest.raises(RadbookError, match=r"1 ids of column id come more than once \(row 2 has that of row 1\)"):
         read_table_corpus(path, id_column="id")
     with pytest.raises(RadbookError, match="row 2: column half is empty"):
         read_table_corpus(path, id_column="half")

@@ -139,7 +139,9 @@ def test_paths_are_read_from_the_callers_folder_and_must_exist(tmp_path, monkeyp
         ("- a", "not a flat mapping"),
         ("a: 1\na: 2", "a is set twice"),
         ("a: {", "not readable YAML"),
-        ("a: 2026-02-30", "not readable YAML"),
+        ("a: " + "9" * 5000, "not readable YAML"),
+        ("a: " + "[" * 5000, "not readable YAML"),
+        ("false", "not a flat mapping"),
     ],
 )
 def test_a_profile_that_is_no_flat_mapping_is_refused(tmp_path, text, message):
@@ -180,7 +182,111 @@ def test_we_read_declarations_as_papermill_does(tmp_path):
     }
 
 
+BOOK = declared_parameters(sorted((Path(__file__).parents[2] / "notebooks").glob("0*.ipynb")))
+FREE = {"base_model", "lora_targets", "chat_model", "chat_url", "chat_key_variable", "agreement", "run", "sweep", "real_sweep"}
+
+
+def test_every_parameter_of_the_book_says_what_it_may_be_and_its_default_is_that():
+    for name, parameter in BOOK.items():
+        said = re.search(r"\{[\w, -]+\}$| in [\[(]\S+, \S+[\])]$", parameter.help)
+        free = parameter.kind == "bool" or name in FREE or name.endswith(("_column", "_path"))
+        assert bool(said) != free, f"{name}: {parameter.help}"
+        if not free:
+            resolve_parameters({name: parameter}, {name: parameter.default})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("policy", "u-two", r"policy='u-two' is none of certain, u-one, ignore; did you mean u-one\?"),
+        ("corpus", "synthtic", r"corpus='synthtic' is none of .*; did you mean synthetic\?"),
+        ("choice_source", "ruels", r"choice_source='ruels' is none of .*; did you mean rules\?"),
+        ("open_source", "", "open_source='' is none of"),
+        ("show_text", "Never", "did you mean never"),
+        ("teacher_f1", 93.0, r"teacher_f1 is 93.0: give a number in \(0, 1\] \(default 0.93\)"),
+        ("teacher_f1", 0, r"teacher_f1 is 0.0: give a number in \(0, 1\]"),
+        ("lora_rank", 0, r"lora_rank is 0: give a whole number in \[1, 4096\]"),
+        ("learning_rate", -1e-3, r"learning_rate is -0.001: give a number in \(0, 1\]"),
+        ("test_fraction", 1, r"test_fraction is 1.0: give a number in \[0, 1\)"),
+        ("batch_size", 0, "batch_size is 0"),
+        ("accumulation", 0, "accumulation is 0"),
+        ("seed", -1, "seed is -1"),
+        ("seed", 10**26, "seed is 1"),
+        ("n_reports", 10**26, "n_reports is 1"),
+        ("n_process", 0, "n_process is 0"),
+        ("threshold", 1.5, "threshold is 1.5"),
+        ("warmup", 1.5, "warmup is 1.5: give a fraction of the steps below 1, or a whole number of steps"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused_alike_in_a_profile_and_typed(name, value, message):
+    for given in ({"profile": {name: value}}, {"profile": {}, "overrides": [(name, str(value))]}):
+        with pytest.raises(RadbookError, match=message):
+            resolve_parameters(BOOK, **given)
+
+
+def test_splits_that_leave_nothing_to_train_on_are_refused_unless_a_list_decides():
+    shares = {"test_fraction": 0.8, "dev_fraction": 0.4, "n_reports": 20}
+    with pytest.raises(RadbookError, match="leave nothing to train on"):
+        resolve_parameters(BOOK, shares | {"corpus": "synthetic"})
+    resolve_parameters(BOOK, shares | {"corpus": "openi"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:hunter2@api.example.com/v1",
+        "https://hunter2@api.example.com/v1",
+        "https://api.example.com/v1?api-key=hunter2",
+        "https://api.example.com/v1#hunter2",
+        "me:hunter2@api.example.com",
+        "http://[hunter2",
+    ],
+)
+def test_an_address_with_a_secret_in_it_is_refused_and_not_repeated(url):
+    values = {"llm_teacher": "chat", "chat_model": "m"}
+    with pytest.raises(RadbookError, match="chat_url") as caught:
+        resolve_parameters(BOOK, values | {"chat_url": url})
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(RadbookError, match="chat_key_variable: give the name") as caught:
+        resolve_parameters(BOOK, values | {"chat_url": "http://localhost:1/v1", "chat_key_variable": "sk-hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1:30", "1:30"), ("1e-4", 1e-4), ("1E3", 1000.0), ("010", 10), ("0o10", 8), ("0x1f", 31), ("+.5", 0.5), ("1_0", "1_0"),
+        ("on", "on"), ("yes", "yes"), ("No", "No"), ("True", True), ("false", False), ("2026-02-30", "2026-02-30"), ("~", None),
+        ("'1e-4'", "1e-4"), ("7", 7), ("-3", -3), ("0b11", "0b11"), ("1.", 1.0),
+    ],
+)  # fmt: skip
+def test_profiles_are_yaml_1_2(tmp_path, text, value):
+    (tmp_path / "mine.yaml").write_text(f"a: {text}\n")
+    got = load_profile(tmp_path / "mine.yaml", tmp_path)[1]["a"]
+    assert (got, type(got)) == (value, type(value))
+
+
+@pytest.mark.parametrize("text", ["learning_rate: 1:30", "learning_rate: !!float 1:30", "allow_remote: yes", "seed: 1e3"])
+def test_what_yaml_1_1_took_for_a_number_or_a_truth_is_refused(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(RadbookError, match=r"is not of type|not readable YAML"):
+        resolve_parameters(BOOK, load_profile(tmp_path / "mine.yaml", tmp_path)[1])
+
+
+def test_an_empty_profile_sets_nothing(tmp_path):
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    assert load_profile(tmp_path / "empty.yaml", tmp_path) == ("empty", {})
+    assert resolve_parameters(DECLARED, None) == resolve_parameters(DECLARED, {})
+
+
 # Runs
+
+
+@pytest.mark.parametrize("name", ["", "x" * 300, "a b", "-x"])
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path, name):
+    with pytest.raises(RadbookError, match="cannot name a run: use up to 120 letters"):
+        chain(toy_project(tmp_path), name=name, names=[])
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_run_is_found_from_inside_the_project(tmp_path, monkeypatch):
@@ -392,6 +498,9 @@ def test_a_failing_chapter_says_where_and_why_and_leaves_the_earlier_ones(tmp_pa
 def test_other_ways_to_fail(tmp_path, first, message):
     with pytest.raises(ChapterError, match=message):
         chain(toy_project(tmp_path, first=first))
+    log = (tmp_path / "runs" / "default" / "logs" / "01_first.log").read_text()
+    assert re.search(message, log) and ("Traceback" in log) == (first == "1 / 0") and "\x1b" not in log
+    assert (tmp_path / "runs" / "default").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.notebook

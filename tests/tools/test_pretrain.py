@@ -163,6 +163,13 @@ def test_bad_parameters_are_refused_before_anything_is_written(tmp_path, change,
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_with_files_of_others_is_left_as_it_is(tmp_path, capsys):
+    (tmp_path / "README.md").write_text("my thesis")
+    assert main(["--out", str(tmp_path)]) == 2
+    assert "holds files that no pretraining has written: name another folder" in capsys.readouterr().err
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["my thesis"]
+
+
 def test_the_command_says_in_one_line_what_is_wrong(tmp_path, capsys):
     assert main(["--out", str(tmp_path), "--openi", "nowhere.csv"]) == 2
     said = capsys.readouterr().err

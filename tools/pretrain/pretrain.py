@@ -83,6 +83,10 @@ def pretrain(
         raise RadbookError(f"steps is {steps}: train for at least one step")
     if n_eval < 0:
         raise RadbookError(f"n_eval is {n_eval}: give a number of reports, or 0 for no scores")
+    out_dir = Path(out_dir)
+    ours = (read_json(out_dir / name) or {} for name in ("training.json", ".pretraining/identity.json"))
+    if out_dir.exists() and any(out_dir.iterdir()) and not any("grammar" in record for record in ours):
+        raise RadbookError(f"out {out_dir} holds files that no pretraining has written: name another folder")
     sets = eval_sets(n_eval, openi_path=eval_path) if n_eval else {}  # before the training, which a file that fails would waste
     say = progress or (lambda line: None)
     say("building the tokenizer")
@@ -97,7 +101,6 @@ def pretrain(
         attn_implementation="sdpa" if device == "cuda" else "eager",
     )  # fmt: skip
     model = LlamaForCausalLM(config).to(device).train()
-    out_dir = Path(out_dir)
     identity = {"grammar": grammar_hash(), "source": source.__name__, "steps": steps, "seed": seed, "shape": shape}
     scratch = _scratch(out_dir, identity)
     spent = train(model, tokenizer, source, state_path=scratch / "state.pt", steps=steps, seed=seed, say=say)

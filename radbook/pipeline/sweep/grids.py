@@ -8,18 +8,15 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
 from sklearn.model_selection import ParameterGrid
 
-from radbook.core.errors import RadbookError, choose
-from radbook.evaluation import POLICIES
-from radbook.evaluation.bootstrap import check_draws
-from radbook.pipeline.parameters import Parameter, UniqueKeys, public_value, resolve_parameters
+from radbook.core.errors import RadbookError
+from radbook.core.yaml12 import read_yaml
+from radbook.pipeline.parameters import Parameter, public_value, resolve_parameters
 from radbook.pipeline.validation import check_sources
-from radbook.tasks import TASKS
 
 __all__ = ["Point", "load_curves", "make_points", "parse_grid"]
 
@@ -76,10 +73,7 @@ def load_curves(path: str | Path) -> dict[str, list[Grid]]:
     [{'lora_rank': [4, 8], 'seed': [1, 2]}]
     """
     path = Path(path)
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RadbookError(f"the curves {path} cannot be read: {' '.join(str(error).split())}") from None
+    data = read_yaml(path, f"the curves {path} cannot be read")
     named = data.get("curves") if isinstance(data, dict) else None
     if not named or not isinstance(named, dict) or not data.keys() <= {"each", "curves"}:
         raise RadbookError(f"{path.name}: write `curves`, a mapping of names to grids, and nothing beside it but `each`")
@@ -129,7 +123,7 @@ def make_points(
             pairs = [(key, str(value)) for key, value in chosen.items()]
             try:
                 values = resolve_parameters(declared, profile, [*overrides, *pairs], source=source)
-                _check_values(values)
+                check_sources(values)
             except RadbookError as error:
                 raise RadbookError(f"grid {curve}: {str(error).removeprefix('-p ')}") from None
             identity = json.dumps(values, sort_keys=True)
@@ -148,28 +142,6 @@ def _as_grid(grid: object, where: str) -> Grid:
     if bad is not None:
         raise RadbookError(f"{where}, {bad}: write a list of plain values")
     return lists
-
-
-def _check_values(values: Mapping[str, object]) -> None:
-    """Refuse what a chapter or the scoring would refuse, only hours later.
-
-    >>> _check_values({"lora_rank": -3})
-    Traceback (most recent call last):
-        ...
-    radbook.core.errors.RadbookError: rank is -3: give a whole number of at least 1
-    """
-    from radbook.student.training.config import Settings  # needs more than what a sweep is read with
-
-    check_sources(values)
-    if "policy" in values:
-        choose(values["policy"], POLICIES, "policy")
-    if "n_bootstrap" in values:
-        check_draws(values["n_bootstrap"])
-    if all(values.get(f"{task}_source") == "none" for task in TASKS):
-        raise RadbookError(f"{' and '.join(f'{task}_source' for task in TASKS)} are none: name a source for one of them")
-    known = {field.name for field in fields(Settings)}
-    named = {name.removeprefix("lora_"): value for name, value in values.items()}  # what the chapter calls lora_rank
-    Settings(**{name: value for name, value in named.items() if name in known})
 
 
 def _folder(sweep: str, chosen: Mapping[str, object]) -> str:

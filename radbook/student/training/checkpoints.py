@@ -6,11 +6,12 @@ from pathlib import Path
 from radbook.core.errors import RadbookError
 from radbook.core.files import read_json, write_json
 
-__all__ = ["begin", "check_home", "finished", "newest"]
+__all__ = ["begin", "check_home", "finished", "make_room", "newest"]
 
-# What a training writes into its folder, and the next one removes. The settings go first: without them nothing of what is
-# left counts as finished. The file that says whose the rest is stays until it is replaced.
-_OURS = ("settings.json", "losses.parquet", "adapter", "checkpoints", "merged", "training.json")
+# What a training writes into its folder: the student, whose settings go first, since without them nothing of what is left
+# counts as finished, and what is there while it trains; training.json says whose the checkpoints are.
+_STUDENT = ("settings.json", "losses.parquet", "adapter", "merged")
+_OURS = (*_STUDENT, "checkpoints", "training.json")
 
 
 def newest(folder: Path, *, processes: int = 1) -> Path | None:
@@ -46,14 +47,21 @@ def check_home(out_dir: Path) -> None:
 
 
 def begin(out_dir: Path, identity: dict) -> bool:
-    """Keep the checkpoints of an interrupted training of the same identity; say whether another training's files went."""
-    if read_json(out_dir / "training.json") == identity and not (out_dir / "settings.json").is_file():
-        return False
-    left = [out_dir / name for name in _OURS if (out_dir / name).exists()]
-    for path in left:
+    """Keep the checkpoints of an interrupted training of the same identity, no others; say whether a student is there.
+
+    That one stays until the new one is trained.
+    """
+    if read_json(out_dir / "training.json") != identity:
+        if (out_dir / "checkpoints").exists():
+            shutil.rmtree(out_dir / "checkpoints", ignore_errors=True)
+        write_json(identity, out_dir / "training.json")
+    return (out_dir / "settings.json").is_file()
+
+
+def make_room(out_dir: Path) -> None:
+    """Remove the student that was there before; killed from here on, the next one is finished from its last checkpoint."""
+    for path in (out_dir / name for name in _STUDENT):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name != "training.json":
-            path.unlink()
-    write_json(identity, out_dir / "training.json")
-    return bool(left)
+        else:
+            path.unlink(missing_ok=True)

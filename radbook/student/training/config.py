@@ -1,14 +1,12 @@
 """The parameters of a training: their names, types, defaults, meaning and checks stand here, once."""
 
-import contextlib
 import math
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import yaml
-
 from radbook.core.errors import RadbookError, choose
+from radbook.core.yaml12 import read_yaml
 from radbook.student.base import BACKENDS
 
 __all__ = ["Settings", "read_config", "world_size"]
@@ -121,11 +119,7 @@ def world_size() -> int:
 def read_config(path: str | Path) -> tuple[str, str, Settings]:
     """Read the YAML (or JSON) file of a training: the paths of instructions and student, and the settings."""
     path = Path(path)
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise RadbookError(f"the configuration {path} cannot be read: {reason}") from None
+    config = read_yaml(path, f"the configuration {path} cannot be read")
     if not isinstance(config, dict):
         raise RadbookError(f"the configuration {path} is not a mapping: write one `name: value` per line")
     kinds = {"instructions": str, "out_dir": str, **{field.name: field.type for field in fields(Settings)}}
@@ -134,8 +128,4 @@ def read_config(path: str | Path) -> tuple[str, str, Settings]:
     for key in ("instructions", "out_dir"):
         if not isinstance(config.get(key), str) or not config[key]:
             raise RadbookError(f"{path.name} {key}: give a path, it is {config.get(key)!r}")
-    for key, value in config.items():  # YAML reads 1e-4 as text
-        if kinds[key] is float and isinstance(value, str):
-            with contextlib.suppress(ValueError):
-                config[key] = float(value)
     return config.pop("instructions"), config.pop("out_dir"), Settings(**config)

@@ -44,7 +44,7 @@ def finetune(
         The `instructions` table; every row is trained on.
     out_dir
         Folder of the student: adapter/, losses.parquet, settings.json, and checkpoints/ while it trains.
-        An earlier student in it, of other settings or data, is replaced once nothing speaks against the new one.
+        An earlier student in it, of other settings or data, stays until the new one is trained, and is then replaced.
     settings
         What to train and how; the defaults of `Settings` if left out.
     progress

@@ -23,7 +23,7 @@ from radbook.core.files import write_json
 from radbook.student.base import base_commit, load_base
 from radbook.student.environment import cpu_has_bfloat16, import_unsloth, quiet
 from radbook.student.prompts import encode_prompts, template_hash
-from radbook.student.training.checkpoints import begin, newest
+from radbook.student.training.checkpoints import begin, make_room, newest
 from radbook.student.training.config import Settings, world_size
 from radbook.student.training.merge import save_adapter
 
@@ -60,10 +60,10 @@ def train(
             f"{settings.base_model} reads: lower max_prompt_tokens when the instructions are built"
         )
     model = add_lora(model, settings, backend)
-    # Nothing is removed before all that can be refused has been accepted.
+    # Nothing is removed before all that can be refused has been accepted, and no student before the next one is trained.
     with state.main_process_first():
         if begin(out_dir, identity):
-            say(f"replacing the earlier student in {out_dir}")
+            say(f"replacing the earlier student in {out_dir}, once this one is trained")
     trainer = make_trainer(model, tokenizer, rows, out_dir, settings, backend=backend)
     trainer.add_callback(Watcher(say, sum(lengths) * settings.epochs))
     checkpoint = newest(out_dir / "checkpoints", processes=world_size())
@@ -88,6 +88,7 @@ def train(
         "tokens_per_second": round(sum(lengths) * settings.epochs / seconds),
     }
     if trainer.is_world_process_zero():  # the settings last: they say that all of it is there
+        make_room(out_dir)
         with quiet():
             save_adapter(trainer.accelerator.unwrap_model(trainer.model), out_dir / "adapter", result)
         losses.to_parquet(out_dir / "losses.parquet", index=False)

@@ -16,8 +16,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from radbook.core.errors import RadbookError
+from radbook.core.files import encodable
 
-__all__ = ["Reply", "ReplyCache", "encodable", "request_key"]
+__all__ = ["Reply", "ReplyCache", "request_key"]
 
 _TABLE = """
 create table if not exists replies (
@@ -39,15 +40,6 @@ class Reply:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", encodable(self.text))
-
-
-def encodable(text: str) -> str:
-    """Return `text` with half characters, which no file can hold, replaced by U+FFFD; two halves are joined.
-
-    >>> encodable("lungs \\ud83d clear") == "lungs \\ufffd clear"
-    True
-    """
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def request_key(request: Mapping[str, object]) -> str:

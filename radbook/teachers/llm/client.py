@@ -17,7 +17,7 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpe
 
 from radbook.core.errors import RadbookError
 from radbook.teachers.llm.cache import Reply
-from radbook.teachers.llm.privacy import is_local
+from radbook.teachers.llm.privacy import check_address, is_local
 
 __all__ = ["CallFailed", "Endpoint", "SchemaRefused"]
 
@@ -40,17 +40,15 @@ class Endpoint:
     """Where requests go; an address that is none, or a missing key, is refused. `timeout` is in seconds without a byte."""
 
     def __init__(self, base_url: str, *, key_variable: str = "OPENAI_API_KEY", timeout: float = 60.0) -> None:
+        check_address(base_url)
         parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise RadbookError(
-                f"chat_url {base_url!r} is no address of an API: write it like http://127.0.0.1:11434/v1"
-            )
         self._key = os.environ.get(key_variable, "").strip()
         if not self._key and not is_local(base_url):
             raise RadbookError(f"{parts.hostname} needs a key: set the environment variable {key_variable}")
         # Text that may only go to this machine must not take a detour over a proxy, nor follow a redirect elsewhere.
         http = DefaultAsyncHttpxClient(
-            follow_redirects=False, trust_env=not is_local(base_url), event_hooks={"response": [self._check]}
+            follow_redirects=False, trust_env=not is_local(base_url), event_hooks={"response": [self._check]},
+            headers={"Accept-Encoding": "identity"},
         )
         self._client = AsyncOpenAI(
             base_url=base_url, api_key=self._key or "none", timeout=timeout, max_retries=_RETRIES, http_client=http
@@ -94,6 +92,8 @@ class Endpoint:
     async def _check(self, response: httpx2.Response) -> None:
         """Read an answer while it may still be asked for again: the client repeats what fails here."""
         self._reached = True
+        if response.headers.get("content-encoding", "identity") != "identity":  # a few bytes may unpack to gigabytes
+            raise httpx2.RemoteProtocolError("it is packed, which nobody asked for")
         response.stream = _Bounded(response.stream, _LONGEST * self.timeout)
         await response.aread()
         if response.is_success:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from radbook.core.errors import RadbookError
 from radbook.corpora import SHARING
 
-__all__ = ["check_destination", "is_local"]
+__all__ = ["check_address", "check_destination", "is_local"]
 
 
 def is_local(base_url: str) -> bool:
@@ -27,6 +27,22 @@ def is_local(base_url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_address(base_url: str) -> None:
+    """Refuse an address that is none, or that holds what must not be written down; the message does not repeat it."""
+    try:
+        parts = urlsplit(base_url)
+        found = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        found = False
+    if not found:
+        raise RadbookError("chat_url is no address of an API: write it like http://127.0.0.1:11434/v1")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise RadbookError(
+            "chat_url holds a user, a password or a query, which may be secret and would be written into the run: leave them "
+            "out, and put the key into the environment variable that chat_key_variable names"
+        )
 
 
 def check_destination(

@@ -1,6 +1,6 @@
 """What a language model is asked about a report, and what its reply says: messages, JSON schema, quotes looked up.
 
-Two forms of answer are read: the JSON object of `response_schema`, and the bracketed list that `radbook.tasks` parses.
+`radbook.tasks` parses the answer, the JSON object of `response_schema` as well as a list.
 A model can make up evidence, so every quote is looked up in the report; one that is not there makes the reply unusable.
 """
 
@@ -8,15 +8,11 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Iterator
 
-from radbook.core.findings import Presence
+from radbook.core.files import encodable
 from radbook.icd10 import check_code, map_phrase
 from radbook.tasks import Task
 from radbook.tasks.grounding import grounded
-from radbook.tasks.list_items import Item, read_item
-from radbook.tasks.replies import gather
-from radbook.teachers.llm.cache import encodable
 
 __all__ = ["build_messages", "read_reply", "response_schema"]
 
@@ -101,17 +97,10 @@ def read_reply(task: Task, reply: str, text: str, *, quoted: bool = True) -> tup
     >>> read_reply(OPEN, "[pneumothorax (J93.9)]", "Left effusion.")[1:]
     ('failed', "the report does not say 'pneumothorax'")
     """
-    reply = encodable(reply)
-    items = _json_items(reply)
-    if isinstance(items, str):
-        return [], "failed", items
-    if items is None:
-        findings, status, note = task.parse(reply, text)
-        if status == "failed" or not quoted:
-            return findings, status, note
-        notes = [note] if note else []
-    else:
-        findings, notes = gather(task, _read_items(task, items), text)
+    findings, status, note = task.parse(encodable(reply), text)
+    if status == "failed" or not quoted:
+        return findings, status, note
+    notes = [note] if note else []
     findings, more, invented = grounded(findings, text)
     notes += more
     if invented:
@@ -120,8 +109,6 @@ def read_reply(task: Task, reply: str, text: str, *, quoted: bool = True) -> tup
     if not task.codes:
         findings, more = _through_gate(findings)
         notes += more
-    if items and not findings and notes and all(note.startswith(("unknown item", "negated item")) for note in notes):
-        return [], "failed", "; ".join(notes)
     return sorted(findings, key=task.order), "repaired" if notes else "ok", "; ".join(notes)
 
 
@@ -140,40 +127,6 @@ def _draw(task: Task, body: str, seed: int) -> list[tuple[str, list[dict]]]:
 def _as_json(task: Task, findings: list[dict]) -> str:
     items = [_fields(task, f["code"], f["phrase"]) for f in sorted(findings, key=task.order)]
     return json.dumps({"findings": items}, ensure_ascii=False)
-
-
-def _json_items(reply: str) -> list | str | None:
-    """Return the items of a JSON answer, None where the reply is none, or what is wrong with it."""
-    first = re.search(r"[{\[]", reply)
-    if first is None or not re.match(r"\{|\[\s*\{", reply[first.start() :]):
-        return None
-    try:
-        found, _ = json.JSONDecoder().raw_decode(reply[first.start() :])
-        # An escape such as "\ud83d" becomes half a character only here.
-        found = json.loads(encodable(json.dumps(found, ensure_ascii=False)))
-    except (ValueError, RecursionError):
-        return "the reply is not valid JSON"
-    items = found.get("findings") if isinstance(found, dict) else found
-    return items if isinstance(items, list) else "the JSON of the reply has no list 'findings'"
-
-
-def _read_items(task: Task, items: list) -> Iterator[Item]:
-    read: dict[str, Item] = {}
-    for item in items:
-        fields = item.items() if isinstance(item, dict) else ()
-        texts = {key: value.strip() for key, value in fields if isinstance(value, str)}
-        quote, code = texts.get("quote", ""), texts.get(task.attribute, "")
-        written = code if task.codes else f"{quote} ({code})" if code else quote
-        if not written:
-            yield Item(notes=(f"unknown item {json.dumps(item, ensure_ascii=False)[:60]} left out",))
-            continue
-        said = read_item(written, task)
-        if said.code not in read:
-            # A hedge is no part of the phrase that its code has to name.
-            yield said._replace(phrase=quote if said.presence == Presence.PRESENT else said.phrase or quote)
-        if said.code:
-            # Two phrases may share a code; the first one stands.
-            read[said.code] = said
 
 
 def _through_gate(findings: list[dict]) -> tuple[list[dict], list[str]]:

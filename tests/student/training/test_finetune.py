@@ -144,7 +144,7 @@ def test_other_settings_or_data_start_afresh(trained, instructions, tmp_path):
     options = {**QUICK, "epochs": 0.25, "backend": "peft"}
     lines = []
     first = finetune(instructions, tmp_path, Settings(**options), progress=lines.append)
-    said = f"replacing the earlier student in {tmp_path}"
+    said = f"replacing the earlier student in {tmp_path}, once this one is trained"
     assert said not in lines
     (tmp_path / "checkpoints" / "checkpoint-99").mkdir(parents=True)
     second = finetune(instructions, tmp_path, Settings(**options | {"seed": 1}), progress=lines.append)

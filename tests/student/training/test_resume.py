@@ -74,6 +74,22 @@ def test_killed_at_any_point_it_ends_with_the_same_adapter(table, options, whole
     assert left == ["adapter", "losses.parquet", "said.txt", "settings.json", "training.json"]
 
 
+def test_an_earlier_student_stays_until_the_new_one_is_trained(table, options, whole, tmp_path):
+    home = tmp_path / "student"
+    earlier = {"settings.json": '{"data_hash": "another"}', "adapter/a.txt": "a", "losses.parquet": "b"}
+    for name, text in earlier.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    for point in ("in the second step, before any checkpoint", "between two checkpoints"):
+        assert killing.train(table, home, options, point=point)[0] == -signal.SIGKILL
+        assert {name: (home / name).read_text() for name in earlier} == earlier
+    code, said = killing.train(table, home, options)
+    assert code == 0 and "continuing from step" in said
+    adapter, losses = result_of(home)
+    assert adapter == whole[0]
+    pd.testing.assert_frame_equal(losses, whole[1])
+
+
 def test_killed_twice_it_ends_with_the_same_adapter(table, options, whole, tmp_path):
     home = tmp_path / "student"
     home.mkdir()

@@ -1,6 +1,7 @@
 """The chat teacher against servers of the test's own: nothing lost, nothing paid twice, nothing sent where it must not go."""
 
 import asyncio
+import gzip
 import json
 import math
 import signal
@@ -171,6 +172,32 @@ def test_an_answer_without_end_fails_its_row_and_is_not_waited_for(drip, reports
         labels = teach(url, timeout=0.2).label(reports.head(1), tasks=("choice",))
     assert time.monotonic() - started < 15 and len(server.requests) == 2
     assert labels["note"].str.match(r"no reply: no answer \(no end after [\d,]+ bytes\)").all()
+
+
+def test_a_small_answer_that_unpacks_to_a_large_one_is_not_unpacked(reports, teach, monkeypatch):
+    packed = gzip.compress(b" " * (16 << 20))
+
+    class Bomb(Server):
+        def answer(self, handler, request):
+            self.headers.append({name.lower(): value for name, value in handler.headers.items()})
+            handler.send_response(200)
+            handler.send_header("Content-Encoding", "gzip")
+            handler.send_header("Content-Length", str(len(packed)))
+            handler.end_headers()
+            handler.wfile.write(packed)
+
+    monkeypatch.setattr("radbook.teachers.llm.client._RETRIES_TO_REACH", 1)
+    with listening(server := Bomb()) as url:
+        labels = teach(url).label(reports.head(1), tasks=("choice",))
+    assert labels["note"].tolist() == ["no reply: no answer (it is packed, which nobody asked for)"]
+    assert server.headers[0]["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("url", ["https://me:hunter2@localhost/v1", "http://127.0.0.1:1/v1?key=hunter2"])
+def test_an_address_with_a_secret_is_refused_and_not_repeated(url, reports, teach):
+    with pytest.raises(RadbookError, match="chat_url holds a user, a password or a query") as caught:
+        teach(url).label(reports)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_notebook_in_which_a_loop_runs_already_can_ask(reports, teach):
