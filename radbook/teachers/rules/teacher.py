@@ -20,12 +20,13 @@ from radbook.core.errors import RadbookError
 from radbook.core.findings import Presence, finding, label_row, strongest
 from radbook.core.ontology import FINDINGS, Finding
 from radbook.core.schema import LABELS, check, check_reports
+from radbook.corpora.marks import unmarked
 from radbook.corpora.sections import body_spans, correction_spans, report_body
 from radbook.tasks import TASKS
 from radbook.teachers.rules.lexicon import Speller, load_lexicon
 from radbook.teachers.rules.matcher import MentionFinder
 from radbook.teachers.rules.negation import Judge
-from radbook.teachers.rules.sentences import normalize, split_sentences
+from radbook.teachers.rules.sentences import statements
 
 __all__ = ["RuleTeacher", "find_mentions"]
 
@@ -118,13 +119,9 @@ def find_mentions(texts: Iterable[str]) -> list[list[dict]]:
     >>> [(m["id"], str(m["presence"])) for m in find_mentions(["Blunted costophrenic angle. No edema."])[0]]
     [('blunted_angle', 'present'), ('pulmonary_edema', 'absent')]
     """
-    texts = list(texts)
+    texts = [unmarked(text) for text in texts]
     placed = [
-        [
-            (a, *normalize(text[a:b]))
-            for start, end in body_spans(text)
-            for a, b in split_sentences(text, start, end)
-        ]
+        [statement for start, end in body_spans(text) for statement in statements(text, start, end)]
         for text in texts
     ]
     distinct = dict.fromkeys(sentence for report in placed for _, sentence, _ in report)
