@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 __all__ = ["unmarked"]
 
-_MARKED = re.compile(r"[<>&*_`\[|=~]|\( \)|\.[ .]{3}|[^\x00-\x7f]")
+_MARKED = re.compile(r"[<>&*_`\[|=~]|\( \)|\( ?-|\.[ .]{3}|\? |[^\x00-\x7f]")
 _ANSWER = r"(?=[ \t]*(?:[a-z(]|(?i:none|no|absent|negative|yes|present|small|mild|moderate|large|trace|normal)\b))"
 
 
@@ -25,10 +25,12 @@ _RULES = [
         (r"&lt;|&gt;|&(?:quot|apos|#39|[lr][sd]quo);|&amp;", ""),
         # A box that is not ticked denies.
         (r"\[ ?\](?=\s*[A-Za-z])|\( \)(?=\s*[A-Za-z])", "no"),
+        (r"\( ?-{1,2} ?\)", ": n"),
         (r"(?m)^[ \t]*>+(?=[ \t]*[A-Za-z])", "-"),
         (r"\*{2,}|(?<=[\w.,:])\*+|`+|~~|(?<!\w)_(?=[A-Za-z])|(?<=[A-Za-z])_(?=[A-Za-z])|(?<=[A-Za-z.,])_(?!\w)", ""),
         # "Effusion ........ none", "Effusion | none", "Effusion -> none"
         (rf"(?<=\w)[ \t]?(?:\.[ \t]?){{4,}}+{_ANSWER}|(?<=\w)[ \t]?_{{5,}}+{_ANSWER}|(?<=\w)[ \t](?:[|=]|[-=]>)(?=[ \t])", ":"),
+        (r"\?(?=[ \t]*(?i:no|none|yes|absent|negative|mild|small|moderate|large|present)[ \t]*(?:[.,;\n]|\Z))", ":"),
         ("[\u2018\u2019\u02bc]", "'"),
         ("[\u201c\u201d\u201e\u00ab\u00bb]", '"'),
         ("[\u2010\u2011\u2212]", "-"),

@@ -16,7 +16,7 @@ from rapidfuzz.distance import OSA
 
 from radbook.corpora.marks import unmarked
 
-__all__ = ["Section", "body_note", "body_spans", "compose_text", "correction_spans", "report_body", "split_sections"]
+__all__ = ["Section", "body_spans", "compose_text", "correction_spans", "find_body", "report_body", "split_sections"]
 
 _HEADERS = yaml.load(
     (files("radbook") / "resources" / "section_headers.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader
@@ -35,8 +35,9 @@ _SMALL = re.compile(r"\s{0,40}[a-z]")
 _LINE_END = re.compile(rf"\n[ \t\r]*\n|\.[ \t\r]*\n(?=[ \t]*[A-Z])|{_RULED}")
 _NEXT_LINE = re.compile(r"\n[ \t]*(?=[A-Z0-9*-])")
 _NEXT_SENTENCE = re.compile(r"[.!]\s+(?=[A-Z])")
-# What may be a header that is not listed: it names the views, lacks a letter, or says whose addendum it is.
-_ODD = re.compile(r"(?:^|[.!?;]\s)[ \t]*(?P<odd>[A-Za-z](?:[^\n:.;]|Dr\.|(?<=\d)[:.](?=\d)){1,60}?)[ \t]*:(?!\d)", re.MULTILINE)
+_COLON = re.compile(r"[ \t]*:(?!\d)")
+# Before a colon, what may be a header that is not listed: it names the views, lacks a letter, or says whose addendum it is.
+_ODD = re.compile(r"(?:^|\n|(?<!Dr)[.!?;][ \n])[ \t]*([A-Za-z](?:[^\n.;]|\.(?! )|Dr\. ){1,60})$")
 _WORD = re.compile(r"[a-z/?]+")
 _READ = re.compile(r"[A-Za-z]{3}")  # a date behind the views is no reading
 REMAINDER = "no section of findings: what follows the other sections was read"
@@ -96,9 +97,11 @@ def _headers(text: str) -> Iterator[tuple[int, int, str]]:
         # "Findings" alone on a line before one in lower case is the first word of a wrapped sentence.
         if not (header.lastgroup == "alone" and not wording.isupper() and _SMALL.match(text, header.end())):
             yield header.start(header.lastgroup), header.end(), wording
-    for header in _ODD.finditer(text):
-        if _section_of(header["odd"]) is not None:
-            yield header.start("odd"), header.end(), header["odd"]
+    for colon in _COLON.finditer(text):
+        start = max(0, colon.start() - 62)
+        odd = _ODD.search("\n" * (not start) + text[start : colon.start()])
+        if odd and _section_of(odd[1]) is not None:
+            yield colon.start() - len(odd[1]), colon.end(), odd[1]
 
 
 @lru_cache(maxsize=1 << 14)
@@ -179,20 +182,15 @@ def body_spans(text: str) -> list[tuple[int, int]]:
     >>> body_spans("Clear lungs.")
     [(0, 12)]
     """
-    return _body(text)[0]
+    return find_body(text)[0]
 
 
-def body_note(text: str) -> str:
-    """Say what was done to find a body where no header named it; "" where nothing was.
+def find_body(text: str) -> tuple[list[tuple[int, int]], str]:
+    """Return the `body_spans` of a report, and what was done to find them where no header named any; "" where nothing was.
 
-    >>> body_note("Indication: fall" + chr(10) + "Left rib fracture."), body_note("Left rib fracture.")
-    ('no section of findings: what follows the other sections was read', '')
+    >>> find_body("Indication: fall" + chr(10) + "Left rib fracture.")
+    ([(17, 35)], 'no section of findings: what follows the other sections was read')
     """
-    return _body(text)[1]
-
-
-@lru_cache(maxsize=1)  # the spans and the note of one report are asked for in turn
-def _body(text: str) -> tuple[list[tuple[int, int]], str]:
     sections = split_sections(text)
     named = [s for s in sections if s.name in ("findings", "impression")]
     unnamed = [s for s in sections if not s.name]

@@ -41,7 +41,7 @@ _CASED = re.compile(r" (?=(?:The|There|No|This|These|Heart|Lungs)\s[a-z])")
 _LABELS = re.compile(rf"\s(?=(?:{_ANY['sites']}|{_ANY['sites'].upper()}):)|(?<=[a-z)])\s(?=[A-Z][a-z]+(?: [a-z]+)?:\s)")
 _LINE = re.compile(r"\n\s*(?=\S)")
 _LABEL = re.compile(r"[A-Za-z][^\n:.]{0,40}:")
-_UNFINISHED = re.compile(rf"(?:\b(?:{_ANY['unfinished']})|[_,:(/-])\s*$", re.IGNORECASE)
+_UNFINISHED = re.compile(rf"(?:(?<!: )\b(?:{_ANY['unfinished']})|[_,:(/-])\s*$", re.IGNORECASE)
 _LOWERED = {kind: frozenset(w.lower() for w in WORDS[kind]) for kind in ("openings", "complete", "ended_by", "degrees", "places")}
 _NEXT = _LOWERED["degrees"] | _LOWERED["places"] | _LOWERED["openings"]
 
@@ -59,7 +59,8 @@ def _breaks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     for match in _THERE.finditer(text, start, end):
         if not _JOINED.search(text, max(start, match.start() - 12), match.start()):
             yield match.start(), match.start() + 1
-    for pattern in (_CASED, _LABELS, _LINE) if lines else (_CASED, _LABELS):
+    labels = (_LABELS,) if text.find(":", start, end) >= 0 else ()
+    for pattern in (_CASED, *labels, _LINE) if lines else (_CASED, *labels):
         for match in pattern.finditer(text, start, end):
             left = text[max(start, match.start() - 40) : match.start()].rstrip()
             if left and not _UNFINISHED.search(left, len(left) - 12 if len(left) > 12 else 0):
