@@ -4,14 +4,24 @@ Reports chain clauses by commas and by "and" ("no effusion, heart is enlarged");
 Each function looks at the words of a sentence and returns the places where a clause begins.
 """
 
-from radbook.teachers.rules.lexicon import WORDS
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
-__all__ = ["JOINTS", "Trigger", "asides", "complete", "conjunctions", "new_degrees", "resumes", "splices"]
+from radbook.teachers.rules.lexicon import GAPPED, WORDS
+
+__all__ = ["JOINTS", "Trigger", "asides", "complete", "conjunctions", "gapped", "new_degrees", "resumes", "runs_on", "splices"]
 
 _ADJECTIVES, _VERBS, _DEGREES, _PLACES = (WORDS[k] for k in ("adjectives", "verbs", "degrees", "places"))
 _LISTS, _DENIALS, _SIGHT, _GENERIC = (WORDS[k] for k in ("lists", "denials", "sight", "generic"))
 _POSSIBLE, _MEASURED = WORDS["possible"], WORDS["measured"]
+_OPENERS = WORDS["degrees"] | WORDS["places"]
+_PARTING, _ANSWERS = WORDS["parting"] | {";", ","}, WORDS["degrees"] | WORDS["negative"] | {"no", "present", "normal"}
 JOINTS = frozenset((",", "and", "or"))
+# Each pair of words with a gap: kind, most words between, first ones, and the last word of the last ones with what stands before it.
+_GAPS = [
+    (g["kind"], int(g["gap"]), *({phrase.split()[-1]: {p for p in g[k] if p.endswith(phrase.split()[-1])} for phrase in g[k]} for k in ("first", "last")))
+    for g in GAPPED
+]
 
 Trigger = tuple[int, int]  # the first word of a phrase that denies or doubts, and the word behind its last
 
@@ -29,6 +39,10 @@ def splices(words: list[str]) -> list[int]:
         clause = words[i + 1 : stop]
         before = words[max((j + 1 for j in found if j < i), default=0) : i]
         denies, states = not _DENIALS.isdisjoint(before), not _VERBS.isdisjoint(before)
+        # "pneumothorax none, effusion small": a template in one line.
+        if len(before) > 1 and len(clause) > 1 and before[-1] in _ANSWERS and clause[-1] in _ANSWERS and not denies:
+            found.append(i)
+            continue
         if words[i - 1] in _ADJECTIVES:
             continue
         # "no pneumothorax, small effusion": a degree opens a claim, unless the list of things denied goes on.
@@ -41,6 +55,9 @@ def splices(words: list[str]) -> list[int]:
             continue
         verb = next((k for k, word in enumerate(clause) if word in _VERBS), None)
         if not verb or clause[0] in _LISTS or "which" in clause[:3]:
+            continue
+        if denies and n and not states and not _SIGHT.isdisjoint(clause[verb + 1 : verb + 2]) and _SIGHT.isdisjoint(before):
+            # "no effusion, edema, fracture is seen"
             continue
         if states and not denies:
             # "the heart is enlarged, effusion and pneumothorax are absent": a statement was complete.
@@ -139,3 +156,42 @@ def complete(words: list[str]) -> bool:
     (True, True, False)
     """
     return not (_DENIALS.isdisjoint(words) and _VERBS.isdisjoint(words))
+
+
+def gapped(words: list[str]) -> Iterator[tuple[str, int, int]]:
+    """Find the pairs of words that decide together with others between them: kind, first word, behind the last one.
+
+    >>> list(gapped("this does not allow pneumonia to be excluded".split()))
+    [('refused', 2, 8), ('refused', 5, 8)]
+    """
+    for kind, gap, firsts, lasts in _GAPS:
+        if lasts.keys().isdisjoint(words):
+            continue
+        for j, word in enumerate(words):
+            size = _ends_with(words, j, lasts.get(word, ()))
+            for i in range(j - size, max(-1, j - size - gap - 1), -1) if size else ():
+                if words[i] in _PARTING and words[i + 1] not in ("which", "that"):
+                    break
+                if first := _ends_with(words, i, firsts.get(words[i], ())):
+                    yield kind, i + 1 - first, j + 1 + (words[j + 1 : j + 2] == ["of"])
+                    break
+
+
+def _ends_with(words: list[str], at: int, phrases: Iterable[str]) -> int:
+    # How many words the phrase has that ends at a place; 0 for none.
+    pair = " ".join(words[max(0, at - 1) : at + 1])
+    return 2 if pair in phrases else int(words[at] in phrases)
+
+
+def runs_on(words: list[str], places: list[Trigger]) -> list[int]:
+    """Find where a finding of a degree or side of its own follows another without a stop; `places` are those of the findings.
+
+    >>> runs_on("no pneumothorax small left effusion".split(), [(1, 2), (4, 5)])
+    [2]
+    """
+    found = []
+    for (_, end), (start, _) in pairwise(places):
+        between = words[end:start]
+        if between and _OPENERS.issuperset(between) and _LISTS.isdisjoint(words[end : start + 8]):
+            found.append(end)
+    return found

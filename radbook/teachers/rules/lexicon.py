@@ -20,7 +20,7 @@ from rapidfuzz.distance import OSA
 
 from radbook.core.errors import RadbookError
 
-__all__ = ["WORDS", "Lexicon", "Rule", "Speller", "expand", "load_lexicon", "load_triggers"]
+__all__ = ["GAPPED", "WORDS", "Lexicon", "Rule", "Speller", "expand", "load_lexicon", "load_triggers"]
 
 _RESOURCES = files("radbook") / "resources"
 
@@ -113,6 +113,8 @@ def load_lexicon() -> Lexicon:
 
 # BaseLoader builds strings only: YAML would otherwise read the trigger "no" as false.
 _TRIGGERS = yaml.load((_RESOURCES / "triggers.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+# Pairs of words that decide with others between them.
+GAPPED = _TRIGGERS.pop("gapped")
 # Classes of words that tell where a clause or a sentence ends, and what goes on.
 WORDS = {name: frozenset(words) for name, words in _TRIGGERS.pop("words").items()}
 

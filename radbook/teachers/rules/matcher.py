@@ -10,6 +10,7 @@ from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc
 from spacy.util import filter_spans
 
+from radbook.core.ontology import FINDINGS
 from radbook.teachers.rules.lexicon import WORDS, load_lexicon
 
 __all__ = ["Mention", "MentionFinder"]
@@ -18,6 +19,7 @@ _BARRIERS, _ELLIPSES, _VERBS, _PLACES = (
     WORDS[k] for k in ("barriers", "ellipses", "copulas", "prepositions")
 )
 _DEGREES = WORDS["degrees"] | WORDS["adjectives"]
+_LEAVING, _LEFT, _ORGANS, _BROKEN, _BETWEEN = (WORDS[k] for k in ("leaving", "left", "organs", "broken", "between"))
 
 
 @dataclass(slots=True)
@@ -77,16 +79,38 @@ class MentionFinder:
         for i, chunk in enumerate(chunks):
             if chunk.states:
                 mentions += self._joined(chunks, i, words)
+        mentions = [m for m in mentions if not self._elsewhere(m, words)]
         mentions.sort(key=lambda m: (m.start, m.end))
-        return mentions + self._ones(mentions, words) if mentions and "one" in words else mentions
+        return mentions + self._again(mentions, words) if mentions else mentions
 
-    def _ones(self, mentions: list[Mention], words: list[str]) -> list[Mention]:
-        # "No pneumothorax, but a tiny one cannot be excluded": the finding named last, once more.
+    def _elsewhere(self, mention: Mention, words: list[str]) -> bool:
+        # "Edema of the chest wall", "pancreatic mass", "fracture of the sternal wire" are no findings of lungs or bones.
+        category = FINDINGS[self.lexicon.rules[mention.rule].finding].category
+        organs = _BROKEN if category == "Fracture" else _ORGANS
+        if category in (None, "Support Devices") or organs.isdisjoint(words):
+            return False
+        before = words[max(0, mention.first - 2) : mention.first]
+        if before and (before[-1] in organs or (before[0] in organs and before[-1] in _BETWEEN)):
+            return True
+        place = next((k for k in range(mention.last, len(words)) if words[k] not in _BETWEEN or words[k] in organs), mention.last)
+        return place > mention.last and words[place] in organs and not _PLACES.isdisjoint(words[mention.last : place])
+
+    def _again(self, mentions: list[Mention], words: list[str]) -> list[Mention]:
+        # The finding named last, once more: "no pneumothorax, but a tiny one cannot be excluded"; "no effusion except at the base".
         found = []
         for i, word in enumerate(words):
+            if word == "one" and i and words[i - 1] in _DEGREES:
+                place, first = i, i - 1
+            elif word in _LEAVING or " ".join(words[i : i + 2]) in _LEAVING:
+                first = i + 1 + (word not in _LEAVING)
+                place = next((k for k in range(first, len(words)) if words[k] not in _LEFT), len(words))
+                if place == first or (place < len(words) and words[place] not in (",", ";", ".")):
+                    continue
+                place -= 1
+            else:
+                continue
             before = [m for m in mentions if m.end <= i]
-            if word == "one" and before and i and words[i - 1] in _DEGREES:
-                found += [Mention(m.rule, i, i + 1, i - 1, i + 1) for m in before if m.end == before[-1].end]
+            found += [Mention(m.rule, place, place + 1, first, place + 1) for m in before if m.end == before[-1].end]
         return found
 
     def _joined(self, chunks: list[_Chunk], i: int, words: list[str]) -> list[Mention]:

@@ -22,8 +22,10 @@ from radbook.teachers.rules.clauses import (
     asides,
     complete,
     conjunctions,
+    gapped,
     new_degrees,
     resumes,
+    runs_on,
     splices,
 )
 from radbook.teachers.rules.lexicon import WORDS, load_lexicon, load_triggers
@@ -52,13 +54,15 @@ class Judge:
         """Return each mention with its presence and the trigger that decided ("" for none)."""
         rules = load_lexicon().rules
         triggers = self._triggers(doc, words, {m.start for m in mentions})
-        clauses = _clauses(words, triggers)
+        clauses = _clauses(words, triggers, sorted({(m.start, m.end) for m in mentions}))
         judged = []
         for mention in mentions:
             rule = rules[mention.rule]
             i = bisect_right(clauses, mention.start) - 1
             context = _Context(doc, words, mentions, triggers, mention, clauses[i], clauses[i + 1])
             presence, why = Presence(rule.presence), ""
+            if context.dismissed():
+                continue
             if mention.end <= context.end and (why := context.first("neg", "negation_before", "negation_after")):
                 presence = Presence.ABSENT
             elif why := (
@@ -74,8 +78,15 @@ class Judge:
 
     def _triggers(self, doc: Doc, words: list[str], firsts: set[int]) -> dict[str, list[Trigger]]:
         """Sort the triggers of a sentence by kind; the longest at a place wins over those inside it."""
-        by_kind: dict[str, list[Trigger]] = {kind: [] for kind in self.kinds}
+        by_kind: dict[str, list[Trigger]] = {kind: [] for kind in (*self.kinds, "refused", "supposed", "former")}
         covered: list[Trigger] = []
+        for kind, start, end in gapped(words):
+            # "The previous effusion had ..." speaks of the effusion, "the previous film had ..." of that film.
+            if kind != "former" or firsts.isdisjoint(range(start, end)):
+                by_kind[kind].append((start, end))
+        for kind in ("hedge_before", "hedge_after"):
+            by_kind[kind] += by_kind["refused"]
+        covered += by_kind["refused"]
         for key, start, end in sorted(self.matcher(doc), key=lambda m: (m[1] - m[2], m[1])):
             kind = doc.vocab.strings[key]
             if any(a <= start and end <= b and (a, b) != (start, end) for a, b in covered):
@@ -83,12 +94,13 @@ class Judge:
             if kind != "pseudo" and any(start < b and a < end for a, b in by_kind["pseudo"]):
                 continue
             answers = words[end - 1] in _ANSWERS or words[start] == "absent"
-            if kind == "negation_after" and end < len(words) and answers:
+            if kind == "negation_after" and answers and words[end : end + 1] not in ([], [","]):
                 # "Effusion: no" is an answer, "Lungs: no effusion" is not; so with "... I do not see" and "- absent".
                 continue
             if kind != "termination":
                 covered.append((start, end))
             by_kind[kind].append((start, end))
+        by_kind["negation_after"] += [t for t in by_kind["mistaken"] if firsts.isdisjoint(range(t[1], len(words)))]
         for kind in ("negation_after", "hedge_after"):
             by_kind[kind] = [t for t in by_kind[kind] if _of_the_whole(t, by_kind["part"], words)]
         if by_kind["negation_after"]:
@@ -98,10 +110,10 @@ class Judge:
         return by_kind
 
 
-def _clauses(words: list[str], triggers: dict[str, list[Trigger]]) -> list[int]:
+def _clauses(words: list[str], triggers: dict[str, list[Trigger]], places: list[Trigger]) -> list[int]:
     """Return where the clauses begin, and the end of the last."""
     denied = triggers["negation_after"]
-    breaks = {0, len(words), *splices(words), *asides(words, denied)}
+    breaks = {0, len(words), *splices(words), *asides(words, denied), *runs_on(words, places)}
     for start, end in sorted(triggers["termination"], key=itemgetter(0)):
         left = words[max(b for b in breaks if b <= start) : start]
         # "the line and the drain have been removed": one list, one verb.
@@ -144,6 +156,16 @@ class _Context:
     mention: Mention
     start: int
     end: int
+
+    def dismissed(self) -> bool:
+        # Said of somebody else, of an earlier film, or of what may come.
+        place = self.mention.start
+        before = self.triggers["dismissed_before"] + [(end - 1, end) for _, end in self.triggers["former"]]
+        return (
+            any(start <= place for start, _ in self.triggers["supposed"])
+            or any(self.start <= start and end <= place for start, end in before)
+            or any(self.mention.end <= start < self.end for start, _ in self.triggers["dismissed_after"])
+        )
 
     def first(self, name: str, *kinds: str) -> str:
         for kind in kinds:

@@ -20,12 +20,14 @@ from radbook.core.errors import RadbookError
 from radbook.core.findings import Presence, finding, label_row, strongest
 from radbook.core.ontology import FINDINGS, Finding
 from radbook.core.schema import LABELS, check, check_reports
-from radbook.corpora.sections import body_spans, correction_spans, report_body
+from radbook.corpora.marks import unmarked
+from radbook.corpora.sections import correction_spans, find_body
 from radbook.tasks import TASKS
+from radbook.teachers.rules.damage import MENDED, mend, odd_words, verdict
 from radbook.teachers.rules.lexicon import Speller, load_lexicon
 from radbook.teachers.rules.matcher import MentionFinder
 from radbook.teachers.rules.negation import Judge
-from radbook.teachers.rules.sentences import normalize, split_sentences
+from radbook.teachers.rules.sentences import statements
 
 __all__ = ["RuleTeacher", "find_mentions"]
 
@@ -40,6 +42,8 @@ _PARTIAL = re.compile(
 
 # One mention of a sentence: start and end of the evidence in the sentence as matched, and the other fields of a mention.
 Reading = tuple[int, int, dict[str, object]]
+# What a sentence says: its mentions, how many words it has, those that are not known, and whether it was mended.
+Sentence = tuple[list[Reading], int, list[str], bool]
 
 
 @cache
@@ -49,10 +53,16 @@ def _engine() -> tuple[Tokenizer, MentionFinder, Judge]:
     return nlp.tokenizer, MentionFinder(nlp), Judge(nlp)
 
 
-def _read(sentence: str) -> list[Reading]:
+def _read(sentence: str) -> Sentence:
     tokenizer, finder, judge = _engine()
     doc = tokenizer(sentence)
     words = [token.norm_ for token in doc]
+    odd = odd_words(words)
+    mended = mend(sentence, odd) if odd else None
+    if mended:
+        doc = tokenizer(mended[0])
+        words = [token.norm_ for token in doc]
+        odd = odd_words(words)
     mentions = finder.find(doc, words)
     readings = []
     for mention, presence, why in judge.judge(doc, words, mentions) if mentions else ():
@@ -60,8 +70,9 @@ def _read(sentence: str) -> list[Reading]:
         evidence = doc[mention.first : mention.last]
         name = f"{rule.finding}/{rule.id}" + (f"|{why}" if why else "")
         about = {"id": rule.finding, "choice": rule.choice, "presence": presence, "rule": name}
-        readings.append((evidence.start_char, evidence.end_char, about))
-    return readings
+        start, end = evidence.start_char, evidence.end_char
+        readings.append((mended[1][start], mended[1][end - 1] + 1, about) if mended else (start, end, about))
+    return readings, sum(map(str.isalpha, words)), odd, bool(mended)
 
 
 class RuleTeacher:
@@ -90,7 +101,7 @@ class RuleTeacher:
     def label(self, reports: pd.DataFrame) -> pd.DataFrame:
         """Return a `labels` table with one row per report and task; a task whose codes the ontology lacks is left out.
 
-        A report with nothing to label (an empty `report_body`) gets status "failed" and the note
+        A report with nothing to label (no `body_spans`) gets status "failed" and the note
         "empty report".
         """
         check_reports(reports)
@@ -118,33 +129,43 @@ def find_mentions(texts: Iterable[str]) -> list[list[dict]]:
     >>> [(m["id"], str(m["presence"])) for m in find_mentions(["Blunted costophrenic angle. No edema."])[0]]
     [('blunted_angle', 'present'), ('pulmonary_edema', 'absent')]
     """
-    texts = list(texts)
+    return [mentions for mentions, _, _ in _read_all(texts)]
+
+
+def _read_all(texts: Iterable[str]) -> Iterator[tuple[list[dict], str, str]]:
+    """Yield the mentions of each text, with the status in which it was read and the note to it."""
+    texts = [unmarked(text) for text in texts]
+    bodies = [find_body(text) for text in texts]
     placed = [
-        [
-            (a, *normalize(text[a:b]))
-            for start, end in body_spans(text)
-            for a, b in split_sentences(text, start, end)
-        ]
-        for text in texts
+        [s for start, end in spans for s in statements(text, start, end)]
+        for text, (spans, _) in zip(texts, bodies, strict=True)
     ]
     distinct = dict.fromkeys(sentence for report in placed for _, sentence, _ in report)
-    readings = {sentence: _read(sentence) for sentence in distinct}
-    return [
-        _corrected(text, list(_found(text, sentences, readings)))
-        for text, sentences in zip(texts, placed, strict=True)
-    ]
+    read = {sentence: _read(sentence) for sentence in distinct}
+    readings = {sentence: found for sentence, (found, *_) in read.items()}
+    for text, sentences, (spans, found_where) in zip(texts, placed, bodies, strict=True):
+        mentions = _corrected(text, list(_found(text, sentences, readings)))
+        if not spans:
+            yield [], "failed", "empty report"
+            continue
+        said = [read[sentence] for _, sentence, _ in sentences]
+        status, note = verdict(text, sum(n for _, n, _, _ in said), [word for _, _, odd, _ in said for word in odd])
+        if status == "failed":
+            mentions = []
+        else:
+            notes = [note, MENDED if any(mended for *_, mended in said) else "", found_where]
+            note = "; ".join(filter(None, notes))
+        yield mentions, "repaired" if note and status == "ok" else status, note
 
 
 def _label_part(reports: list[tuple[str, str]]) -> list[dict]:
     rows = []
     # What the ontology, and so the lexicon, does not know of a finding is no task for rules.
     attributes = {name: task.attribute for name, task in TASKS.items() if task.attribute in Finding.__annotations__}
-    found = find_mentions(text for _, text in reports)
-    for (report_id, text), mentions in zip(reports, found, strict=True):
-        # What was found stands in the body of the report: there is one.
-        empty = {"status": "failed", "note": "empty report"} if not mentions and not report_body(text) else {}
+    for (report_id, _), (mentions, status, note) in zip(reports, _read_all(text for _, text in reports), strict=True):
         for task, attribute in attributes.items():
-            rows.append(label_row(report_id, RuleTeacher.source, task, _findings(mentions, attribute), **empty))
+            findings = _findings(mentions, attribute)
+            rows.append(label_row(report_id, RuleTeacher.source, task, findings, status=status, note=note))
     return rows
 
 
