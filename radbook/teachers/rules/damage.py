@@ -21,7 +21,7 @@ _PIECE = re.compile(r"\S+")
 _LETTER, _WORD = re.compile(r"[^\W\d_]"), re.compile(r"[^\W\d_]{2,}")
 # More than this share of words that nobody knows, of at least four: Open-I has no report above 0.28.
 _TOO_MANY = 0.45
-_SHORT = frozenset("no of or is in at to by on as an and the are was has with for not".split())
+_SHORT = frozenset(["no", "of", "or", "is", "in", "at", "to", "by", "on", "as", "an", "and", "the", "are", "was", "has", "with", "for", "not"])
 
 
 @cache
