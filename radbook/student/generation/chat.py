@@ -55,7 +55,7 @@ def answer(
     >>> model, tokenizer, _ = load_base("smollm2", backend="peft")
     >>> asked = {"messages": [{"role": "user", "content": "No acute disease."}], "max_tokens": 60}
     >>> held = answer(model, tokenizer, [asked | {"response_format": response_schema(CHOICE)}])[0]
-    >>> held.text.replace(" ", "").startswith('{"findings":[')
+    >>> "".join(held.text.split()).startswith('{"findings":[')
     True
     """
     if not tokenizer.chat_template:
