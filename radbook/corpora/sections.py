@@ -35,9 +35,8 @@ _SMALL = re.compile(r"\s{0,40}[a-z]")
 _LINE_END = re.compile(rf"\n[ \t\r]*\n|\.[ \t\r]*\n(?=[ \t]*[A-Z])|{_RULED}")
 _NEXT_LINE = re.compile(r"\n[ \t]*(?=[A-Z0-9*-])")
 _NEXT_SENTENCE = re.compile(r"[.!]\s+(?=[A-Z])")
-_COLON = re.compile(r"[ \t]*:(?!\d)")
 # Before a colon, what may be a header that is not listed: it names the views, lacks a letter, or says whose addendum it is.
-_ODD = re.compile(r"(?:^|\n|(?<!Dr)[.!?;][ \n])[ \t]*([A-Za-z](?:[^\n.;]|\.(?! )|Dr\. ){1,60})$")
+_ODD = re.compile(r"(?:^|\n|(?<!Dr)(?<!\d)[.!?;][ \n])[ \t]*([A-Za-z](?:[^\n.;]|\.(?! )|Dr\. ){1,60})$")
 _WORD = re.compile(r"[a-z/?]+")
 _READ = re.compile(r"[A-Za-z]{3}")  # a date behind the views is no reading
 REMAINDER = "no section of findings: what follows the other sections was read"
@@ -81,7 +80,7 @@ def split_sections(text: str) -> list[Section]:
     sections: list[Section] = []
     name, start, corrects = "", 0, False
     text = unmarked(text)
-    for left, right, wording in sorted(_headers(text)):
+    for left, right, wording in _headers(text):
         if left < start:
             continue
         _add(sections, text, name, start, left, corrects)
@@ -92,16 +91,26 @@ def split_sections(text: str) -> list[Section]:
 
 
 def _headers(text: str) -> Iterator[tuple[int, int, str]]:
+    colon = text.find(":")
     for header in _header_pattern().finditer(text):
+        while -1 < colon < header.start():
+            yield from _odd_header(text, colon)
+            colon = text.find(":", colon + 1)
         wording = header[header.lastgroup]
         # "Findings" alone on a line before one in lower case is the first word of a wrapped sentence.
         if not (header.lastgroup == "alone" and not wording.isupper() and _SMALL.match(text, header.end())):
             yield header.start(header.lastgroup), header.end(), wording
-    for colon in _COLON.finditer(text):
-        start = max(0, colon.start() - 62)
-        odd = _ODD.search("\n" * (not start) + text[start : colon.start()])
-        if odd and _section_of(odd[1]) is not None:
-            yield colon.start() - len(odd[1]), colon.end(), odd[1]
+        colon = text.find(":", header.end())
+    while colon > -1:
+        yield from _odd_header(text, colon)
+        colon = text.find(":", colon + 1)
+
+
+def _odd_header(text: str, colon: int) -> Iterator[tuple[int, int, str]]:
+    before = text[max(0, colon - 62) : colon].rstrip(" \t")
+    odd = _ODD.search(before if colon > 62 else "\n" + before)
+    if odd and not text[colon + 1 : colon + 2].isdigit() and _section_of(odd[1]) is not None:
+        yield max(0, colon - 62) + len(before) - len(odd[1]), colon + 1, odd[1]
 
 
 @lru_cache(maxsize=1 << 14)

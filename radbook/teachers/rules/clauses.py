@@ -17,11 +17,15 @@ _POSSIBLE, _MEASURED = WORDS["possible"], WORDS["measured"]
 _OPENERS = WORDS["degrees"] | WORDS["places"]
 _PARTING, _ANSWERS = WORDS["parting"] | {";", ","}, WORDS["degrees"] | WORDS["negative"] | {"no", "present", "normal"}
 JOINTS = frozenset((",", "and", "or"))
-# Each pair of words with a gap: kind, most words between, first ones, and the last word of the last ones with what stands before it.
-_GAPS = [
-    (g["kind"], int(g["gap"]), *({phrase.split()[-1]: {p for p in g[k] if p.endswith(phrase.split()[-1])} for phrase in g[k]} for k in ("first", "last")))
-    for g in GAPPED
-]
+
+
+def _by_last_word(phrases: Iterable[str]) -> dict[str, set[str]]:
+    ends = {phrase.split()[-1] for phrase in phrases}
+    return {end: {phrase for phrase in phrases if phrase.endswith(end)} for end in ends}
+
+
+# Each pair of words with a gap: its kind, the most words between, and its first and last ones by their last word.
+_GAPS = [(g["kind"], int(g["gap"]), _by_last_word(g["first"]), _by_last_word(g["last"])) for g in GAPPED]
 
 Trigger = tuple[int, int]  # the first word of a phrase that denies or doubts, and the word behind its last
 

@@ -96,7 +96,7 @@ class MentionFinder:
         return place > mention.last and words[place] in organs and not _PLACES.isdisjoint(words[mention.last : place])
 
     def _again(self, mentions: list[Mention], words: list[str]) -> list[Mention]:
-        # The finding named last, once more: "no pneumothorax, but a tiny one cannot be excluded"; "no effusion except at the base".
+        # The finding named last, once more: "no pneumothorax, but a tiny one cannot be excluded"; "none except at the base".
         found = []
         for i, word in enumerate(words):
             if word == "one" and i and words[i - 1] in _DEGREES:

@@ -63,11 +63,14 @@ def _breaks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     for pattern in (_CASED, *labels, _LINE) if lines else (_CASED, *labels):
         for match in pattern.finditer(text, start, end):
             left = text[max(start, match.start() - 40) : match.start()].rstrip()
-            if left and not _UNFINISHED.search(left, len(left) - 12 if len(left) > 12 else 0):
-                if _line_ends(left, text[match.end() : min(end, match.end() + 120)]) if pattern is _LINE else (
-                    pattern is _LABELS or left[-2:].islower()
-                ):
-                    yield match.start(), match.end()
+            if not left or _UNFINISHED.search(left, max(0, len(left) - 12)):
+                continue
+            if pattern is _LINE:
+                ends = _line_ends(left, text[match.end() : min(end, match.end() + 120)])
+            else:
+                ends = pattern is _LABELS or left[-2:].islower()
+            if ends:
+                yield match.start(), match.end()
 
 
 def _line_ends(left: str, right: str) -> bool:
