@@ -39,7 +39,7 @@ _TRAINED = ("instructions.parquet", _ADAPTER, "predictions.parquet")
 CHAPTERS = (
     Chapter("01_reports", (), ("reports.parquet", _CURATED, _INDEXER)),
     Chapter("02_rule_labels", ("reports.parquet", _CURATED), (_KEYWORDS, _RULES)),
-    Chapter("03_llm_labels", ("reports.parquet", _CURATED), (_CHAT, _SIMULATED)),
+    Chapter("03_llm_labels", ("reports.parquet", _CURATED), (_CHAT, _SIMULATED, "predictions_asked.parquet")),
     Chapter("04_label_quality", ("reports.parquet", *_LABELS), ("scores_teachers.parquet",)),
     Chapter("05_instructions", ("reports.parquet", *_LABELS), ("instructions.parquet",)),
     Chapter(
