@@ -30,7 +30,11 @@ class _Door:
         self._name = name
 
     def __getattr__(self, attribute: str) -> object:
-        return getattr(importlib.import_module(self._name), attribute)
+        if self._name not in sys.modules:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="IProgress not found")  # advice of tqdm, which no page needs
+                importlib.import_module(self._name)
+        return getattr(sys.modules[self._name], attribute)
 
 
 if TYPE_CHECKING:
