@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 __all__ = ["unmarked"]
 
-_MARKED = re.compile(r"[<>&*_`\[|=~]|\( \)|\( ?-|\.[ .]{3}|\? |[^\x00-\x7f]")
+_MARKED = re.compile(r"[<>&*_`\[|=~\x80-\U0010ffff]")
+_ROWS = re.compile(r"\( ?[-)]|\.[ .]{3}|\? ")
 _ANSWER = r"(?=[ \t]*(?:[a-z(]|(?i:none|no|absent|negative|yes|present|small|mild|moderate|large|trace|normal)\b))"
 
 
@@ -44,7 +45,7 @@ def unmarked(text: str) -> str:
     >>> unmarked("<b>No</b> effusion. Edema ...... none")
     '   No     effusion. Edema:        none'
     """
-    if _MARKED.search(text):
+    if _MARKED.search(text) or _ROWS.search(text):
         for pattern, instead in _RULES:
             text = pattern.sub(instead, text)
     return text

@@ -35,7 +35,6 @@ _SMALL = re.compile(r"\s{0,40}[a-z]")
 _LINE_END = re.compile(rf"\n[ \t\r]*\n|\.[ \t\r]*\n(?=[ \t]*[A-Z])|{_RULED}")
 _NEXT_LINE = re.compile(r"\n[ \t]*(?=[A-Z0-9*-])")
 _NEXT_SENTENCE = re.compile(r"[.!]\s+(?=[A-Z])")
-_COLON = re.compile(r"[ \t]*:(?!\d)")
 # Before a colon, what may be a header that is not listed: it names the views, lacks a letter, or says whose addendum it is.
 _ODD = re.compile(r"(?:^|\n|(?<!Dr)[.!?;][ \n])[ \t]*([A-Za-z](?:[^\n.;]|\.(?! )|Dr\. ){1,60})$")
 _WORD = re.compile(r"[a-z/?]+")
@@ -92,16 +91,34 @@ def split_sections(text: str) -> list[Section]:
 
 
 def _headers(text: str) -> Iterator[tuple[int, int, str]]:
-    for header in _header_pattern().finditer(text):
+    for header in _line_pattern().finditer(text):
         wording = header[header.lastgroup]
         # "Findings" alone on a line before one in lower case is the first word of a wrapped sentence.
         if not (header.lastgroup == "alone" and not wording.isupper() and _SMALL.match(text, header.end())):
             yield header.start(header.lastgroup), header.end(), wording
-    for colon in _COLON.finditer(text):
-        start = max(0, colon.start() - 62)
-        odd = _ODD.search("\n" * (not start) + text[start : colon.start()])
-        if odd and _section_of(odd[1]) is not None:
-            yield colon.start() - len(odd[1]), colon.end(), odd[1]
+    colon = text.find(":")
+    while colon > -1:
+        before = text[max(0, colon - 62) : colon].rstrip(" \t")
+        wording = _before_colon(before, colon <= 62)
+        # "5:30" tells a time.
+        if wording and not text[colon + 1 : colon + 2].isdigit():
+            yield max(0, colon - 62) + len(before) - len(wording), colon + 1, wording
+        colon = text.find(":", colon + 1)
+
+
+def _before_colon(before: str, whole: bool) -> str:
+    """The header that ends before a colon: a line, what follows a full stop, or capitals; "" for none."""
+    line = before.rpartition("\n")[2] if "\n" in before or whole else ""
+    if (wording := line.strip(" \t").lower()) in _NAMES:
+        return line.lstrip(" \t")
+    words = before.split(" ")
+    for k in range(min(6, len(words)), 0, -1):
+        wording = " ".join(words[-k:]).rpartition("\n")[2].lstrip(".;\t")
+        behind = before[: len(before) - len(wording)].rstrip()[-1:]
+        if (wording.isupper() or (wording[:1].isupper() and behind and behind in ".!?;")) and wording.lower() in _NAMES:
+            return wording
+    odd = _ODD.search("\n" + before if whole else before)
+    return odd[1] if odd and _section_of(odd[1]) is not None else ""
 
 
 @lru_cache(maxsize=1 << 14)
@@ -126,20 +143,18 @@ def _names_views(words: list[str]) -> bool:
 
 
 @cache
-def _header_pattern() -> re.Pattern:
+def _line_pattern() -> re.Pattern:
     longest_first = sorted(_NAMES, key=len, reverse=True)
     any_case = "|".join(map(re.escape, longest_first))
     capitals = "|".join(re.escape(wording.upper()) for wording in longest_first)
     return re.compile(
         rf"""
-        ^[ \t]*(?ai:(?P<opens>{any_case}))[ \t]*:  # opens a line
-        # Stands alone on its line, or before a spaced dash; what has no capital is the end of a wrapped sentence.
-        | ^[ \t]*(?=[A-Z])(?ai:(?P<dashed>{any_case}))[ \t]+[-\u2013\u2014](?=\s|\Z)
-        | ^[ \t]*(?=[A-Z])(?ai:(?P<alone>{any_case}))(?=[^\S\n]*$)
-        | ^[ \t]*(?=[A-Z]{{2}})(?P<spaced>{capitals})[ \t]{{2,}}(?=\S)  # before two blanks
-        | (?<=[\s.;])(?=[A-Z]{{2}})(?P<capitals>{capitals})[ \t]*:  # inside a line
-        | [.!?;]\s+(?=[A-Z])(?ai:(?P<follows>{any_case}))[ \t]*:  # after the end of a sentence
-        """,
+        ^[ \t]*(?=[A-Z])(?:
+        # Alone on its line, or before a spaced dash; what has no capital is the end of a wrapped sentence.
+        (?ai:(?P<dashed>{any_case}))[ \t]+[-\u2013\u2014](?=\s|\Z)
+        | (?ai:(?P<alone>{any_case}))(?=[^\S\n]*$)
+        | (?=[A-Z]{{2}})(?P<spaced>{capitals})[ \t]{{2,}}(?=\S)  # before two blanks
+        )""",
         re.MULTILINE | re.VERBOSE,
     )
 

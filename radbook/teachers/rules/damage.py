@@ -20,7 +20,7 @@ _SPACED = re.compile(r"(?:\b[^\W\d_] ){8}")
 _PIECE = re.compile(r"\S+")
 _LETTER, _WORD = re.compile(r"[^\W\d_]"), re.compile(r"[^\W\d_]{2,}")
 # More than this share of words that nobody knows, of at least four: Open-I has no report above 0.28.
-_TOO_MANY = 0.45
+_TOO_MANY = 0.5
 _SHORT = frozenset("no of or is in at to by on as an and the are was has with for not".split())
 
 
@@ -43,6 +43,11 @@ def _named() -> frozenset[str]:
     return frozenset(w for phrase in load_lexicon().vocabulary for w in phrase.split() if len(w) > 4)
 
 
+@cache
+def _torn() -> frozenset[str]:
+    return frozenset(part for w in _named() for k in range(2, len(w) - 1) for part in (w[:k], w[k:]))
+
+
 def odd_words(words: Sequence[str]) -> list[str]:
     """Return the words of a sentence that are not known.
 
@@ -56,6 +61,8 @@ def odd_words(words: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=1 << 14)
 def _apart(word: str) -> str:
     """The words that were run together in one, of which one names a finding; "" where there are none."""
+    if len(word) < 6 or not word.isalpha():
+        return ""
     best: list[tuple[str, ...] | None] = [()]
     known = _read() - WORDS["prefixes"]
     for end in range(1, len(word) + 1):
@@ -77,6 +84,9 @@ def mend(form: str, odd: Sequence[str]) -> tuple[str, list[int]] | None:
     >>> mend("nopleural effu- sion", ["nopleural", "effu", "sion"])[0]
     'no pleural effusion'
     """
+    # Few sentences have a word that can be mended; the others are told by their odd words alone.
+    if _torn().isdisjoint(odd) and not any(map(_apart, odd)):
+        return None
     pieces: list[tuple[str, list[int]]] = []
     for match in _PIECE.finditer(form):
         word, places = match[0], list(range(match.start(), match.end()))
@@ -86,7 +96,7 @@ def mend(form: str, odd: Sequence[str]) -> tuple[str, list[int]] | None:
             if torn + bare in _named() and (torn in odd or bare in odd):
                 pieces[-1] = torn + word, before[: len(torn)] + places
                 continue
-        if bare in odd and len(bare) > 5 and (parted := _apart(bare)):
+        if bare in odd and (parted := _apart(bare)):
             first = word.index(bare)
             inside = [first + k - parted[: k + 1].count(" ") for k in range(len(parted))]
             places = [*places[:first], *(places[k] for k in inside), *places[first + len(bare) :]]
