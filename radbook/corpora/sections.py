@@ -80,7 +80,7 @@ def split_sections(text: str) -> list[Section]:
     sections: list[Section] = []
     name, start, corrects = "", 0, False
     text = unmarked(text)
-    for left, right, wording in sorted(_headers(text)):
+    for left, right, wording in _headers(text):
         if left < start:
             continue
         _add(sections, text, name, start, left, corrects)
@@ -91,34 +91,26 @@ def split_sections(text: str) -> list[Section]:
 
 
 def _headers(text: str) -> Iterator[tuple[int, int, str]]:
-    for header in _line_pattern().finditer(text):
+    colon = text.find(":")
+    for header in _header_pattern().finditer(text):
+        while -1 < colon < header.start():
+            yield from _odd_header(text, colon)
+            colon = text.find(":", colon + 1)
         wording = header[header.lastgroup]
         # "Findings" alone on a line before one in lower case is the first word of a wrapped sentence.
         if not (header.lastgroup == "alone" and not wording.isupper() and _SMALL.match(text, header.end())):
             yield header.start(header.lastgroup), header.end(), wording
-    colon = text.find(":")
+        colon = text.find(":", header.end())
     while colon > -1:
-        before = text[max(0, colon - 62) : colon].rstrip(" \t")
-        wording = _before_colon(before, colon <= 62)
-        # "5:30" tells a time.
-        if wording and not text[colon + 1 : colon + 2].isdigit():
-            yield max(0, colon - 62) + len(before) - len(wording), colon + 1, wording
+        yield from _odd_header(text, colon)
         colon = text.find(":", colon + 1)
 
 
-def _before_colon(before: str, whole: bool) -> str:
-    """The header that ends before a colon: a line, what follows a full stop, or capitals; "" for none."""
-    line = before.rpartition("\n")[2] if "\n" in before or whole else ""
-    if (wording := line.strip(" \t").lower()) in _NAMES:
-        return line.lstrip(" \t")
-    words = before.split(" ")
-    for k in range(min(6, len(words)), 0, -1):
-        wording = " ".join(words[-k:]).rpartition("\n")[2].lstrip(".;\t")
-        behind = before[: len(before) - len(wording)].rstrip()[-1:]
-        if (wording.isupper() or (wording[:1].isupper() and behind and behind in ".!?;")) and wording.lower() in _NAMES:
-            return wording
-    odd = _ODD.search("\n" + before if whole else before)
-    return odd[1] if odd and _section_of(odd[1]) is not None else ""
+def _odd_header(text: str, colon: int) -> Iterator[tuple[int, int, str]]:
+    before = text[max(0, colon - 62) : colon].rstrip(" \t")
+    odd = _ODD.search(before if colon > 62 else "\n" + before)
+    if odd and not text[colon + 1 : colon + 2].isdigit() and _section_of(odd[1]) is not None:
+        yield max(0, colon - 62) + len(before) - len(odd[1]), colon + 1, odd[1]
 
 
 @lru_cache(maxsize=1 << 14)
@@ -143,18 +135,20 @@ def _names_views(words: list[str]) -> bool:
 
 
 @cache
-def _line_pattern() -> re.Pattern:
+def _header_pattern() -> re.Pattern:
     longest_first = sorted(_NAMES, key=len, reverse=True)
     any_case = "|".join(map(re.escape, longest_first))
     capitals = "|".join(re.escape(wording.upper()) for wording in longest_first)
     return re.compile(
         rf"""
-        ^[ \t]*(?=[A-Z])(?:
-        # Alone on its line, or before a spaced dash; what has no capital is the end of a wrapped sentence.
-        (?ai:(?P<dashed>{any_case}))[ \t]+[-\u2013\u2014](?=\s|\Z)
-        | (?ai:(?P<alone>{any_case}))(?=[^\S\n]*$)
-        | (?=[A-Z]{{2}})(?P<spaced>{capitals})[ \t]{{2,}}(?=\S)  # before two blanks
-        )""",
+        ^[ \t]*(?ai:(?P<opens>{any_case}))[ \t]*:  # opens a line
+        # Stands alone on its line, or before a spaced dash; what has no capital is the end of a wrapped sentence.
+        | ^[ \t]*(?=[A-Z])(?ai:(?P<dashed>{any_case}))[ \t]+[-\u2013\u2014](?=\s|\Z)
+        | ^[ \t]*(?=[A-Z])(?ai:(?P<alone>{any_case}))(?=[^\S\n]*$)
+        | ^[ \t]*(?=[A-Z]{{2}})(?P<spaced>{capitals})[ \t]{{2,}}(?=\S)  # before two blanks
+        | (?<=[\s.;])(?=[A-Z]{{2}})(?P<capitals>{capitals})[ \t]*:  # inside a line
+        | [.!?;]\s+(?=[A-Z])(?ai:(?P<follows>{any_case}))[ \t]*:  # after the end of a sentence
+        """,
         re.MULTILINE | re.VERBOSE,
     )
 
