@@ -37,6 +37,7 @@ _NEXT_LINE = re.compile(r"\n[ \t]*(?=[A-Z0-9*-])")
 _NEXT_SENTENCE = re.compile(r"[.!]\s+(?=[A-Z])")
 # Before a colon, what may be a header that is not listed: it names the views, lacks a letter, or says whose addendum it is.
 _ODD = re.compile(r"(?:^|\n|(?<!Dr)(?<!\d)[.!?;][ \n])[ \t]*([A-Za-z](?:[^\n.;]|\.(?! )|Dr\. ){1,60})$")
+_NO_HEADER = tuple("0123456789.:")  # behind the colon: a time, a slip, a row of colons
 _WORD = re.compile(r"[a-z/?]+")
 _READ = re.compile(r"[A-Za-z]{3}")  # a date behind the views is no reading
 REMAINDER = "no section of findings: what follows the other sections was read"
@@ -107,9 +108,11 @@ def _headers(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _odd_header(text: str, colon: int) -> Iterator[tuple[int, int, str]]:
+    if text[colon + 1 : colon + 2] in _NO_HEADER:
+        return
     before = text[max(0, colon - 62) : colon].rstrip(" \t")
     odd = _ODD.search(before if colon > 62 else "\n" + before)
-    if odd and not text[colon + 1 : colon + 2].isdigit() and _section_of(odd[1]) is not None:
+    if odd and _section_of(odd[1]) is not None:
         yield max(0, colon - 62) + len(before) - len(odd[1]), colon + 1, odd[1]
 
 

@@ -15,10 +15,13 @@ __all__ = ["normalize", "sentence_at", "split_sentences", "statements"]
 MAX_CHARACTERS = 1200
 
 # The words as alternatives of a pattern.
-_ANY = {kind: "|".join(map(re.escape, sorted(words, key=len, reverse=True))) for kind, words in WORDS.items()}
+_ANY = {
+    kind: "|".join(map(re.escape, sorted(words, key=len, reverse=True))).replace(r"\ ", r"\s+") for kind, words in WORDS.items()
+}
 
 _ABBREVIATION = re.compile(rf"\b(?:{_ANY['abbreviations']})$", re.IGNORECASE)
 _STOPS = re.compile(r"[.!?;]+")
+_STOP = re.compile(r"(?<=[a-z])[.!?;]\s")
 _GLUED = re.compile(r"[a-z]{2}|\d{1,2}[.)][\sa-z]", re.IGNORECASE)
 # What opens an item of a list, with a blank behind it or glued to the item: "-No effusion", "2.Small", "b) nodule".
 _MARK = (
@@ -75,7 +78,8 @@ def _breaks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _line_ends(left: str, right: str) -> bool:
     """Say whether the line that ends in `left` is a sentence, so that `right` opens another."""
-    words = [word.strip(".,;:()") for word in right.split(None, 6)[:6]]
+    # What is said behind a full stop is of another sentence.
+    words = [word.strip(".,;:()") for word in _STOP.split(right, 1)[0].split(None, 6)[:6]] or [""]
     first, last = words[0], left.rsplit(None, 1)[-1].strip(".,;:()").lower()
     if first in WORDS["openings"]:
         return True
@@ -90,7 +94,7 @@ def _line_ends(left: str, right: str) -> bool:
     if not WORDS["lists"].isdisjoint(said) or said[0] in WORDS["verbs"]:
         return False
     own = next((k for k, w in enumerate(said) if w in _LOWERED["complete"]), None)
-    return first.lower() in ("no", "there") or (own is not None and WORDS["prepositions"].isdisjoint(said[:own]))
+    return first.lower() in ("no", "there") or (own is not None and _NEXT.issuperset(said[:own]))
 
 
 def _ends(text: str, match: re.Match, start: int, end: int) -> bool:
@@ -159,6 +163,7 @@ def _pieces(text: str, left: int, right: int) -> Iterator[tuple[int, int]]:
 _FOLLOWING = re.compile(r"\b(?:the|these|any of the|all of the)? ?following(?: findings?| conditions?| abnormalit(?:y|ies))?\b")
 
 
+_ANSWERS = WORDS["negative"] | {"no", "yes", "present", "normal"}
 _TURNED = re.compile(r"^(\w+) (is|are|was|were)$")  # "Excluded are:"
 
 
@@ -181,7 +186,9 @@ def statements(text: str, start: int, end: int) -> Iterator[tuple[int, str, list
             goes_on &= bullet or "." not in between
             said, marked = (said, bullet) if goes_on and ":" not in text[a:b] else ("", None)
         head, colon, item = text[a:b].partition(":")
-        if not said and colon and len(head) < 80 and (item.strip(" ")[:1] in "\n" or "following" in head):
+        # "Effusion:" and "No" on the next line are a question and its answer; an item of several lines is a wrapped sentence.
+        below = item.strip(" ")[:1] in "\n" and "\n" not in item.strip() and item.strip().lower() not in _ANSWERS
+        if not said and colon and len(head) < 80 and (below or "following" in head):
             said = _TURNED.sub(r"following \2 \1", normalize(head)[0])
             a = b - len(item.lstrip())
         form, origin = normalize(text[a:b])
