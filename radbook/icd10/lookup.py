@@ -114,9 +114,13 @@ def check_code(code: str, phrase: str) -> tuple[bool, str]:
     if expected == ("",):
         return False, f'{normal} means "{meaning}"; no ICD-10-CM code names "{phrase}"'
     spellings = tuple(map(terms.stem, terms.words_of(phrase))), terms.stems_of(phrase)  # as written, and repaired
+    if _former(phrase) is not None:
+        ok = normal in expected
+        return ok, f'{normal} means "{meaning}"' + ("" if ok else f', which does not name "{phrase}"; {expected[0]} does')
     # "Pulmonary edema NOS" stands under chronic edema, but is no acute one.
     for term in () if _contradicts(normal, spellings[0]) else (meaning, *inclusion_terms(normal)):
-        if any(terms.names(term, stems, exactly=bool(expected)) for stems in spellings):
+        said = terms.KINDS["specific"].isdisjoint(set(terms.claim(term, aside=False)).difference(*spellings))
+        if said and any(terms.names(term, stems, exactly=bool(expected)) for stems in spellings):
             return True, f'{normal} means "{term}"'
     if normal in expected:
         return True, f"the curated table gives {normal} for the phrase"
@@ -127,13 +131,29 @@ def check_code(code: str, phrase: str) -> tuple[bool, str]:
 @lru_cache(maxsize=1 << 16)
 def _resolve(phrase: str) -> tuple[str, ...]:
     """Codes of the phrase, the best first; "" where it is known to have none, nothing where it is not known."""
-    return _in_table(phrase) or _in_edition(phrase)
+    past = _former(phrase)
+    return (past,) if past is not None else _in_table(phrase) or _in_edition(phrase)
+
+
+def _former(phrase: str) -> str | None:
+    """The code that is left of a thing that is over, "" where none is; None for what is there or known by name ("old tuberculosis")."""
+    words = terms.words_of(phrase)
+    stems = tuple(map(terms.stem, words))
+    over = any(s in terms.KINDS["former"] and words[k - 1 : k] not in (["than"], ["since"], ["from"]) for k, s in enumerate(stems))
+    over |= "chronic" in stems and "fracture" in stems
+    if not over or terms.KINDS["passing"].isdisjoint(stems) or " ".join(words) in terms.curated_codes() or terms.NEGATED & set(stems):
+        return None
+    return next((code for names, code in terms.HISTORY.items() if set(stems).issuperset(names.split())), "")
 
 
 def _in_table(phrase: str) -> tuple[str, ...]:
     """Codes of the phrases of the curated table that stand in a phrase and in no longer one that does."""
     words, table = terms.words_of(phrase), terms.curated_codes()
-    words = words[: next((at for at, w in enumerate(words) if w in terms.NEGATED), len(words))]
+    at = next((at for at, w in enumerate(words) if w in terms.NEGATED), len(words))
+    if terms.KINDS["little"].issuperset(map(terms.stem, words[at + 1 : at + 2])) and at < len(words):
+        # "effusion, not present": what stands before is denied.
+        return ()
+    words = words[:at]
     if not 0 < len(words) <= _LONGEST:
         return ()
     text = " ".join(words)

@@ -18,7 +18,7 @@ from radbook.core.ontology import FINDINGS, read_resource
 from radbook.icd10.edition import edition_lines
 
 __all__ = [
-    "DEGREES", "KINDS", "NEGATED", "PLACES", "UNSAID", "VAGUE", "beyond", "claim", "curated_codes", "names", "opposed", "stem",
+    "DEGREES", "HISTORY", "KINDS", "NEGATED", "PLACES", "UNSAID", "VAGUE", "beyond", "claim", "curated_codes", "names", "opposed", "stem",
     "stems_of", "terms_sharing", "words_of",
 ]  # fmt: skip
 
@@ -67,7 +67,8 @@ def stem(word: str) -> str:
     return _NOUNS.get(word, word)
 
 
-KINDS = {name: frozenset(map(stem, words.split())) for name, words in _LISTS.items() if name != "forms"}
+KINDS = {name: frozenset(map(stem, words.split())) for name, words in _LISTS.items() if isinstance(words, str)}
+HISTORY = _LISTS["history"]
 NEGATED = {"no", "not", "without", "negative", "deny"}
 _LITTLE, PLACES, _PLAIN = KINDS["little"], KINDS["places"], KINDS["plain"]
 DEGREES = KINDS["degrees"] | _LITTLE

@@ -83,7 +83,7 @@ def test_codes_that_name_something_else_are_refused(code, phrase, why):
 @pytest.mark.parametrize(
     ("code", "phrase"),
     [
-        ("J81.0", "pulmonary edema"),
+        ("J81.0", "acute pulmonary edema"),
         ("J81.1", "pulmonary edema"),
         ("j9811", "bibasilar ateletasis"),
         ("S22.31XA", "right rib fracture"),
@@ -104,7 +104,7 @@ def test_codes_that_name_the_finding_pass(code, phrase):
         ("Small left pleural effusion.", "J90"),
         ("small left efusion", "J90"),
         ("lung opacy", "R91.8"),
-        ("multiple old left rib fractures", "S22.49XA"),
+        ("multiple left rib fractures", "S22.49XA"),
         ("moderate pericardial effusion", "I31.39"),
         ("right PICC", "Z95.828"),
         ("calcified granuloma in the right lower lobe", "J98.4"),
@@ -278,6 +278,60 @@ def test_candidates_are_ranked_leaves_with_the_term_that_is_like_the_phrase():
     assert candidates("sarcoidsis", limit=1)[0][0] == "D86.9"
     assert candidates("purple elephant") == candidates("") == candidates("no") == []
     assert candidates("lung " * 21) == [] and map_phrase("lung abscess " * 5000) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "phrase"),
+    [
+        ("J81.0", "pulmonary edema"),
+        ("S22.31XA", "rib fracture"),
+        ("S22.32XA", "rib fracture"),
+        ("S22.41XA", "multiple rib fractures"),
+        ("J20.9", "bronchitis"),
+        ("J42", "bronchitis"),
+        ("S27.321A", "pulmonary contusion"),
+        ("J01.90", "sinusitis"),
+        ("I30.9", "pericarditis"),
+        ("N17.9", "kidney failure"),
+    ],
+)
+def test_a_code_may_not_say_what_the_phrase_leaves_open(code, phrase):
+    assert not check_code(code, phrase)[0]
+
+
+OVER = """
+healed rib fracture Z87.81, old rib fracture Z87.81, rib fracture, healed Z87.81, old left clavicle fracture Z87.81, chronic rib fracture Z87.81,
+history of pneumonia Z87.01, old pneumonia Z87.01, previous pneumonia Z87.01, prior lung cancer Z85.118, history of pulmonary embolism Z86.711
+"""
+
+
+@pytest.mark.parametrize("line", re.findall(r"(\S[^\n]*?) (Z\d\d\.\d+)(?:, |\n)", OVER))
+def test_what_is_over_has_a_code_of_history(line):
+    phrase, code = line
+    assert map_phrase(phrase) == code and check_code(code, phrase)[0]
+    # The code of a first visit for the thing itself is refused.
+    itself = map_phrase(phrase.split()[-1] if "," not in phrase else "rib fracture")
+    assert itself is None or not check_code(itself, phrase)[0]
+
+
+@pytest.mark.parametrize("phrase", ["prior pneumothorax", "past pulmonary edema", "resolved effusion", "former effusion", "treated lung abscess"])
+def test_what_is_over_and_leaves_nothing_has_no_code(phrase):
+    assert map_phrase(phrase) is None
+
+
+@pytest.mark.parametrize(
+    ("phrase", "code"), [("old granulomatous disease", "J98.4"), ("previous CABG", "Z95.1"), ("old tuberculosis", "B90.9"), ("chronic effusion", "J90")]
+)
+def test_what_lasts_keeps_its_code(phrase, code):
+    assert map_phrase(phrase) == code
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    ["pleural effusion, not present", "pneumothorax is not seen", "edema not identified", "effusion: no", "fracture not visible", "pneumonia, no"],
+)
+def test_a_phrase_that_is_denied_at_its_end_maps_to_nothing(phrase):
+    assert map_phrase(phrase) is None and not check_code("J90", phrase)[0]
 
 
 FORMS = """

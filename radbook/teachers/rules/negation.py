@@ -78,12 +78,14 @@ class Judge:
 
     def _triggers(self, doc: Doc, words: list[str], firsts: set[int]) -> dict[str, list[Trigger]]:
         """Sort the triggers of a sentence by kind; the longest at a place wins over those inside it."""
-        by_kind: dict[str, list[Trigger]] = {kind: [] for kind in (*self.kinds, "refused", "supposed", "former")}
+        by_kind: dict[str, list[Trigger]] = {kind: [] for kind in (*self.kinds, "refused", "supposed")}
         covered: list[Trigger] = []
         for kind, start, end in gapped(words):
             # "The previous effusion had ..." speaks of the effusion, "the previous film had ..." of that film.
-            if kind != "former" or firsts.isdisjoint(range(start, end)):
+            if kind != "former":
                 by_kind[kind].append((start, end))
+            elif firsts.isdisjoint(range(start, end)):
+                by_kind["dismissed_before"].append((end - 1, end))
         for kind in ("hedge_before", "hedge_after"):
             by_kind[kind] += by_kind["refused"]
         covered += by_kind["refused"]
@@ -159,17 +161,20 @@ class _Context:
 
     def dismissed(self) -> bool:
         # Said of somebody else, of an earlier film, or of what may come.
-        place = self.mention.start
-        before = self.triggers["dismissed_before"] + [(end - 1, end) for _, end in self.triggers["former"]]
+        place, before, after = self.mention.start, self.triggers["dismissed_before"], self.triggers["dismissed_after"]
+        if not (before or after or self.triggers["supposed"]):
+            return False
         return (
             any(start <= place for start, _ in self.triggers["supposed"])
             or any(self.start <= start and end <= place for start, end in before)
-            or any(self.mention.end <= start < self.end for start, _ in self.triggers["dismissed_after"])
+            or any(self.mention.end <= start < self.end for start, _ in after)
         )
 
     def first(self, name: str, *kinds: str) -> str:
         for kind in kinds:
-            hits = [t for t in self.triggers[kind] if self._bears(t, kind)]
+            if not (triggers := self.triggers[kind]):
+                continue
+            hits = [t for t in triggers if self._bears(t, kind)]
             if hits:
                 start, end = (min if kind in _AFTER else max)(hits, key=itemgetter(0))
                 return f"{name}:{self.doc[start:end].text}"
