@@ -136,12 +136,17 @@ def _resolve(phrase: str) -> tuple[str, ...]:
 
 
 def _former(phrase: str) -> str | None:
-    """The code that is left of a thing that is over, "" where none is; None for what is there or known by name ("old tuberculosis")."""
+    """The code that is left of a thing that is over, "" where none is; None for what is there or known by name.
+
+    "Old tuberculosis" is a name.
+    """
     words = terms.words_of(phrase)
     stems = tuple(map(terms.stem, words))
-    over = any(s in terms.KINDS["former"] and words[k - 1 : k] not in (["than"], ["since"], ["from"]) for k, s in enumerate(stems))
+    before = [None, *words]
+    over = any(s in terms.KINDS["former"] and w not in ("than", "since", "from") for s, w in zip(stems, before, strict=False))
     over |= "chronic" in stems and "fracture" in stems
-    if not over or terms.KINDS["passing"].isdisjoint(stems) or " ".join(words) in terms.curated_codes() or terms.NEGATED & set(stems):
+    known = " ".join(words) in terms.curated_codes()
+    if not over or known or terms.KINDS["passing"].isdisjoint(stems) or terms.NEGATED & set(stems):
         return None
     return next((code for names, code in terms.HISTORY.items() if set(stems).issuperset(names.split())), "")
 

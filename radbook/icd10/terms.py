@@ -18,8 +18,8 @@ from radbook.core.ontology import FINDINGS, read_resource
 from radbook.icd10.edition import edition_lines
 
 __all__ = [
-    "DEGREES", "HISTORY", "KINDS", "NEGATED", "PLACES", "UNSAID", "VAGUE", "beyond", "claim", "curated_codes", "names", "opposed", "stem",
-    "stems_of", "terms_sharing", "words_of",
+    "DEGREES", "HISTORY", "KINDS", "NEGATED", "PLACES", "UNSAID", "VAGUE", "beyond", "claim", "curated_codes", "names", "opposed",
+    "stem", "stems_of", "terms_sharing", "words_of",
 ]  # fmt: skip
 
 # Least rapidfuzz ratio (0-100) of a misspelled word and the one that was meant, of the curated table or of the edition.
